@@ -1,0 +1,12 @@
+"""Stands in for MicroPython's `micropython` module on CPython."""
+
+
+def const(value):
+    return value
+
+
+def native(function):
+    return function
+
+
+viper = native

@@ -1,0 +1,1 @@
+"""Floor 3, VL2: networks, configs, credentials, multicast, rules."""
