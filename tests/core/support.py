@@ -1,0 +1,20 @@
+"""What every portable test may use, on CPython and on MicroPython alike."""
+
+import json
+
+_VECTORS = __file__.rsplit("/", 2)[0] + "/vectors/"
+
+
+def vectors(name):
+    """The parsed content of one file of tests/vectors, such as "primitives.json"."""
+    with open(_VECTORS + name) as file:
+        return json.load(file)
+
+
+def raises(exception, function, *args):
+    """Call function(*args), which must raise `exception`; returns what was raised."""
+    try:
+        result = function(*args)
+    except exception as error:
+        return error
+    raise AssertionError("%s expected, got %r" % (exception.__name__, result))
