@@ -1,0 +1,23 @@
+# Filament. Every target sets itself up; a second start finds the environment ready.
+
+VENV := .venv
+STAMP := $(VENV)/.stamp
+ARGS ?=
+
+.PHONY: setup demo test clean
+
+setup: $(STAMP)
+	@echo "ready: $(VENV)/bin/filament"
+
+$(STAMP): pyproject.toml requirements.lock host_tools/setup.sh
+	@host_tools/setup.sh $(VENV)
+	@touch $@
+
+demo: $(STAMP)
+	@$(VENV)/bin/filament demo $(ARGS)
+
+test: $(STAMP)
+	@$(VENV)/bin/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+clean:
+	rm -rf $(VENV) build .pytest_cache .hypothesis *.egg-info

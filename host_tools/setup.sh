@@ -1,0 +1,43 @@
+#!/bin/sh
+# Makes the virtual environment with the pinned dependencies and `filament` on its path.
+#
+#   host_tools/setup.sh DIRECTORY
+#
+# Needs Python 3.11 or newer. What Debian ships apart is taken from apt by root; anybody else is
+# told the package's name. Debian's python3 comes without its venv module. libsodium has the
+# reduced-round Salsa20 that no wheel carries: without it packets are ciphered in plain Python.
+set -eu
+
+venv=$1
+
+say() { printf '%s\n' "setup: $*" >&2; }
+
+python=${PYTHON:-}
+for candidate in python3.11 python3; do
+    [ -n "$python" ] || python=$(command -v "$candidate" || true)
+done
+if [ -z "$python" ] || ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+    say "Python 3.11 or newer is needed and was not found; name one with PYTHON=/path/to/python3"
+    exit 1
+fi
+
+# from_apt PACKAGE: installs it, or fails where this user cannot.
+from_apt() {
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
+    say "installing $1"
+    apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install "$1" >/dev/null
+}
+
+if ! "$python" -c 'import ensurepip, venv' 2>/dev/null && ! from_apt python3-venv; then
+    say "Python's venv module is missing; install the package python3-venv and run this again"
+    exit 1
+fi
+if ! "$python" -c 'import ctypes; ctypes.CDLL("libsodium.so.23")' 2>/dev/null &&
+    ! from_apt libsodium23; then
+    say "libsodium is missing: everything works, slower; the package libsodium23 has it"
+fi
+
+"$venv/bin/python" -c '' 2>/dev/null || { rm -rf "$venv"; "$python" -m venv "$venv"; }
+say "installing the pinned dependencies into $venv"
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+    --constraint requirements.lock --editable '.[dev]'
