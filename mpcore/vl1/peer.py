@@ -1,0 +1,144 @@
+"""Peers and the physical paths to them (spec/peers-and-paths.md 1, 4, 5)."""
+
+from micropython import const
+
+from mpcore import limits
+from mpcore.vl1 import inet
+
+NEVER = const(-0x20000000)     # earlier than any interval reaches back
+UNKNOWN_LATENCY_MS = const(65535)
+
+_ALIVE_MS = const(19000)
+_EXPIRATION_MS = const(243000)
+_ACTIVE_MS = const(500000)
+_TRUST_MS = const(600000)
+_SILENT_MS = const(6000)       # unanswered for so long: prefer the relay until it answers again
+_PROBE_MS = const(2000)        # unanswered for so long: ask whether it still works
+
+
+class Path:
+    """One remote endpoint of a peer, confirmed by an OK to something we sent there."""
+
+    def __init__(self, endpoint):
+        self.endpoint = endpoint
+        self.latency_ms = UNKNOWN_LATENCY_MS
+        self.last_receive_ms = NEVER
+        self.last_send_ms = NEVER
+        self.last_hello_ms = NEVER
+        self.unanswered_ms = None  # when we first sent without having heard since
+        self._rank = 8 - inet.scope(endpoint[:-2])
+
+    def heard(self, now):
+        self.last_receive_ms = now
+        self.unanswered_ms = None
+
+    def sent(self, now):
+        self.last_send_ms = now
+        if self.unanswered_ms is None:
+            self.unanswered_ms = now
+
+    def measured(self, latency_ms):
+        """One round trip was timed; the latency is a running mean."""
+        known = self.latency_ms
+        self.latency_ms = latency_ms if known == UNKNOWN_LATENCY_MS else (known + latency_ms) // 2
+
+    def alive(self, now):
+        return now - self.last_receive_ms < _ALIVE_MS
+
+    def expired(self, now):
+        return now - self.last_receive_ms >= _EXPIRATION_MS
+
+    def unanswered_for(self, now):
+        return 0 if self.unanswered_ms is None else now - self.unanswered_ms
+
+    def silent(self, now):
+        """We keep sending and nothing comes back: the relay is the better way for now."""
+        return self.unanswered_for(now) >= _SILENT_MS
+
+    def wants_probe(self, now):
+        return self.unanswered_for(now) >= _PROBE_MS
+
+    def quality(self, now):
+        """Lower is better."""
+        latency_ms = self.latency_ms
+        if not self.alive(now):
+            latency_ms += UNKNOWN_LATENCY_MS + min(now - self.last_receive_ms, 140000)
+        return latency_ms * self._rank
+
+
+class Peer:
+    """Another node whose identity is known."""
+
+    def __init__(self, identity, now):
+        self.identity = identity
+        self.address = identity.address
+        self.cipher = None          # crypto.PacketCipher, made when first needed
+        self.stable = ()            # endpoints a world lists for this root
+        self.paths = []
+        self.version = 0            # VL1 protocol version, 0 = not known yet
+        self.software = (0, 0, 0)
+        self.since_ms = now
+        self.last_receive_ms = NEVER
+        self.last_active_ms = NEVER  # frames and configs, not keepalives
+        self.last_hello_ms = NEVER
+        self.last_push_ms = NEVER    # PUSH_DIRECT_PATHS sent
+        self.trusted_ms = NEVER
+        self.pushes = 0              # PUSH_DIRECT_PATHS received in this burst
+        self.last_pushed_ms = NEVER
+        self.slots = {}              # what upper floors keep per peer
+
+    def path_to(self, endpoint):
+        """The path with this endpoint or None."""
+        for path in self.paths:
+            if path.endpoint == endpoint:
+                return path
+        return None
+
+    def best_path(self, now):
+        """The usable path of best quality or None; silent ones only where there is no other."""
+        best = best_key = None
+        for path in self.paths:
+            if not path.expired(now):
+                key = (path.silent(now), path.quality(now))
+                if best is None or key <= best_key:
+                    best, best_key = path, key
+        return best
+
+    def direct(self, now):
+        """Whether packets to this peer go straight to it."""
+        path = self.best_path(now)
+        return path is not None and not path.silent(now)
+
+    def learn(self, now, endpoint):
+        """Add a confirmed path; a path of the same host that died, or the longest silent, yields."""
+        path = Path(endpoint)
+        path.heard(now)
+        paths = self.paths
+        for i, old in enumerate(paths):
+            if old.endpoint[:-2] == endpoint[:-2] and (old.expired(now) or not old.alive(now)):
+                paths[i] = path
+                return path
+        if len(paths) >= limits.PATHS_PER_PEER:
+            paths.remove(min(paths, key=lambda p: p.last_receive_ms))
+        paths.append(path)
+        return path
+
+    def has_live_sibling(self, now, endpoint):
+        """Whether another port of the same host is alive (two ports must not displace each other)."""
+        for path in self.paths:
+            if path.endpoint[:-2] == endpoint[:-2] and path.alive(now):
+                return True
+        return False
+
+    def active(self, now):
+        return now - self.last_active_ms < _ACTIVE_MS
+
+    def forgettable(self, now):
+        return now - max(self.last_receive_ms, self.since_ms) >= _ACTIVE_MS
+
+    def trusted(self, now):
+        return now - self.trusted_ms < _TRUST_MS
+
+    def latency_ms(self, now):
+        path = self.best_path(now)
+        return UNKNOWN_LATENCY_MS if path is None else path.latency_ms
