@@ -13,6 +13,7 @@ def __getattr__(name):
     if name == "NIC":
         from mpcore.nic import NIC
         return NIC
-    if name in ("socket", "aio"):
-        return getattr(__import__("mpcore." + name), name)
-    raise AttributeError(name)
+    try:    # MicroPython asks here for every `from mpcore import name`
+        return __import__("mpcore." + name, None, None, (name,))
+    except ImportError:
+        raise AttributeError(name)

@@ -20,6 +20,7 @@ HELLO_GATE_SOURCES = const(32)    # source networks remembered by the HELLO rate
 INTRODUCTIONS = const(256)        # pairs a root remembers having introduced
 
 # --- VL2 -----------------------------------------------------------------------------------
+RULES = const(1024)               # entries of one rule set as the wire allows; about 80 B each
 
 # --- IP ------------------------------------------------------------------------------------
 
