@@ -11,6 +11,7 @@ MTU = const(1432)                 # largest datagram sent to a path of unknown M
 MAX_FRAGMENTS = const(7)
 REASSEMBLY_SLOTS = const(4)       # up to MAX_PACKET each, freed when complete or after 5 s
 PEERS = const(64)                 # about 900 B each with keys and one path; roots and the controller stay
+HOST_PEERS = const(4096)          # the same where memory is no concern: hosts, roots, controllers
 PATHS_PER_PEER = const(4)         # about 120 B each
 WAITING_IN = const(8)             # packets from unknown sources, up to WAITING_BYTES each, 5 s
 WAITING_OUT = const(16)           # packets to peers being looked up, up to WAITING_BYTES each, 5 s
@@ -27,3 +28,6 @@ RULES = const(1024)               # entries of one rule set as the wire allows; 
 # --- roles ---------------------------------------------------------------------------------
 
 # --- sockets -------------------------------------------------------------------------------
+DATAGRAM = const(10024)           # largest datagram taken from the underlay; one buffer of this size
+DRAIN_BATCH = const(8)            # datagrams handled before the application's tasks get a turn
+REMEMBERED_ENDPOINTS = const(64)  # underlay addresses kept in both forms, about 150 B each

@@ -1,0 +1,85 @@
+"""The sans-IO node: VL1, VL2 and the IP stack joined (spec/*.md; see README § Architecture).
+
+It opens no socket, reads no clock and starts no task. Whoever drives it calls `receive` for each
+datagram and `poll` when the time has come that the last call named.
+"""
+
+from mpcore import limits
+from mpcore.ip.stack import Stack
+from mpcore.vl1.switch import VL1
+from mpcore.vl2.vl2 import VL2
+
+
+class Node:
+    """One identity on any number of virtual networks.
+
+    port: send(endpoint, buf, off, n), load(name) -> bytes or None, store(name, data),
+    remove(name), entropy(n). identity: ours, with its private key. planet: the World that names
+    the roots. epoch_ms: wall clock in ms since 1970 at now = 0. on_change(now, network): called
+    when a network's status or config changed. Others: as for VL1.
+    """
+
+    def __init__(self, port, identity, planet, epoch_ms=0, aes=False, loopback=False,
+                 validate=True, max_peers=limits.PEERS, on_change=None):
+        self.port = port
+        self.on_change = on_change
+        self.vl1 = VL1(identity, planet, port.send, port.entropy, epoch_ms=epoch_ms, aes=aes,
+                       loopback=loopback, validate=validate, max_peers=max_peers,
+                       adopt=self._adopt)
+        self.vl2 = VL2(self.vl1, port.load, port.store)
+        self.stack = Stack(port.entropy)
+        self.interfaces = {}  # network ID -> ip.stack.Interface
+
+    @property
+    def identity(self):
+        return self.vl1.identity
+
+    @property
+    def networks(self):
+        """Joined networks by their ID."""
+        return self.vl2.networks
+
+    def join(self, now, nwid):
+        """Join a network (8 bytes); its addresses come with its config. Returns the Network."""
+        network = self.vl2.networks.get(nwid)
+        if network is None:
+            network = self.vl2.join(now, nwid)
+            interface = self.stack.add_interface(network)
+            self.interfaces[nwid] = interface
+            network.on_frame = interface.receive
+            network.on_change = self._network_changed
+            self._network_changed(now, network)  # a config may have been in storage
+        return network
+
+    def leave(self, now, nwid):
+        """Leave a network; its sockets lose their interface."""
+        interface = self.interfaces.pop(nwid, None)
+        if interface is not None:
+            self.stack.remove_interface(interface)
+            self.vl2.leave(now, nwid)
+
+    def receive(self, now, endpoint, buf, off, n):
+        """One datagram came: buf[off:off+n], which is decrypted in place."""
+        self.vl1.receive(now, endpoint, buf, off, n)
+
+    def poll(self, now):
+        """Do what is due; returns the ms at which to call again at the latest."""
+        next_ms = min(self.vl1.poll(now), self.vl2.poll(now))
+        ip_ms = self.stack.poll(now)
+        return next_ms if ip_ms is None else min(next_ms, ip_ms)
+
+    def online(self, now):
+        """Whether a root answers, or we are one."""
+        return self.vl1.upstreams.online(now)
+
+    def _network_changed(self, now, network):
+        interface = self.interfaces.get(network.id)
+        config = network.config
+        if interface is not None and config is not None:
+            interface.set_addresses(now, config.static_ips)
+            interface.set_routes([route[:3] for route in config.routes])
+        if self.on_change is not None:
+            self.on_change(now, network)
+
+    def _adopt(self, planet):
+        self.port.store("planet", planet.to_bytes())

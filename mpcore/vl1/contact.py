@@ -1,0 +1,280 @@
+"""Keeping in touch: learning paths, keepalives, HELLOs, NAT traversal
+(spec/peers-and-paths.md 4, 7, 9, 10; spec/verbs.md 7, 9)."""
+
+from micropython import const
+
+from mpcore import limits
+from mpcore.vl1 import inet, packet
+from mpcore.vl1.gate import Gate
+from mpcore.vl1.peer import NEVER
+
+_CHECK_MS = const(5000)
+_EAGER_MS = const(1000)          # between HELLOs to roots while none has answered yet ...
+_EAGER_FOR_MS = const(10000)     # ... for so long
+_HEARTBEAT_MS = const(14000)
+_HELLO_MS = const(60000)
+_WANTED_MS = const(28000)
+_HOUSEKEEPING_MS = const(30000)
+_CONFIRM_MS = const(1000)
+_ECHO_MS = const(166)
+_PUSH_RELAYED_MS = const(15000)
+_PUSH_DIRECT_MS = const(120000)
+_PUSH_BURST_MS = const(30000)
+_PUSH_BURST = const(8)
+_PROBES_PER_SCOPE = const(8)
+_ECHO_VERSION = const(5)
+_SURFACE_MS = const(600000)
+
+# Verbs by which a peer counts as active.
+_ACTIVE = (packet.FRAME, packet.EXT_FRAME, packet.NETWORK_CONFIG_REQUEST, packet.NETWORK_CONFIG,
+           packet.MULTICAST_FRAME)
+
+
+class Contact:
+    """Decides whom to greet, probe and tell about our addresses, and when."""
+
+    def __init__(self, vl1):
+        self._vl1 = vl1
+        self._wanted = set()
+        self._started_ms = None
+        self._check_ms = self._housekeeping_ms = NEVER
+        self._confirmed = Gate(_CONFIRM_MS, limits.PEERS)
+        self.echo_gate = Gate(_ECHO_MS, limits.PEERS)
+        self.local_endpoints = ()   # of our sockets, told by whoever drives us
+        self._surface = {}          # root address -> (endpoint it sees us at, when it said so)
+        vl1.on(packet.RENDEZVOUS, self._on_rendezvous)
+        vl1.on(packet.PUSH_DIRECT_PATHS, self._on_push)
+        vl1.on_error(packet.HELLO, self._on_hello_error)
+
+    def want(self, address, wanted):
+        if wanted:
+            self._wanted.add(address)
+        else:
+            self._wanted.discard(address)
+
+    def keeps(self, peer):
+        """Peers that are never forgotten."""
+        return peer.address in self._wanted or self._vl1.is_upstream(peer.address)
+
+    def acceptable(self, peer, endpoint):
+        """Whether this may become a path of this peer (spec/peers-and-paths.md 3)."""
+        ip = endpoint[:-2]
+        if peer.stable and all(ip != known[:-2] for known in peer.stable):
+            return False
+        return self._usable(ip)
+
+    def _usable(self, ip):
+        if self._vl1.loopback and inet.scope(ip) == inet.LOOPBACK:
+            return True
+        return inet.usable_for_path(ip)
+
+    # --- after every authentic packet ------------------------------------------------------
+
+    def received(self, now, peer, received):
+        """Bookkeeping that may learn or confirm the path a packet came on."""
+        peer.last_receive_ms = now
+        if received.verb in _ACTIVE:
+            peer.last_active_ms = now
+        if received.hops == 0:
+            path = peer.path_to(received.endpoint)
+            if path is not None:
+                path.heard(now)
+            elif self.acceptable(peer, received.endpoint):
+                if received.verb == packet.OK:
+                    # The only thing that teaches a path: a direct answer to what we sent there.
+                    peer.learn(now, received.endpoint)
+                    self._vl1.lookup.due = True
+                elif not peer.has_live_sibling(now, received.endpoint):
+                    self.confirm(now, peer, received.endpoint)
+        if peer.trusted(now):
+            self._push(now, peer, received)
+
+    def confirm(self, now, peer, endpoint):
+        """HELLO to an unconfirmed address, whose OK will teach the path."""
+        if self._confirmed.allow(now, endpoint):
+            self.hello(now, peer, endpoint)
+
+    def probe(self, now, peer, endpoint):
+        """Ask whether the peer is there: ECHO, or HELLO while its version is unknown."""
+        if peer.version >= _ECHO_VERSION:
+            self._vl1.send_to(now, peer, endpoint, packet.ECHO, b"")
+        else:
+            self.hello(now, peer, endpoint)
+
+    def probe_silent(self, now, peer, path):
+        """A path we use does not answer: find out before it counts as silent."""
+        if self._confirmed.allow(now, path.endpoint):
+            self.probe(now, peer, path.endpoint)
+
+    def hello(self, now, peer, endpoint=None):
+        """Send HELLO to an endpoint, or by the way any packet would take, if there is one."""
+        if endpoint is None:
+            way = self._vl1.route(now, peer)
+            if way is None:
+                return
+            path = way[1]
+        else:
+            path = peer.path_to(endpoint)
+            if path is not None:
+                path.last_hello_ms = now
+        peer.last_hello_ms = now
+        self._vl1.greeting.send_hello(now, peer, endpoint or path.endpoint, path)
+
+    # --- in time ---------------------------------------------------------------------------
+
+    def poll(self, now):
+        """Keepalives and housekeeping; returns the ms of the next."""
+        if self._started_ms is None:
+            self._started_ms = now
+        if now >= self._check_ms:
+            self._check(now)
+            eager = (now - self._started_ms < _EAGER_FOR_MS and self._vl1.upstreams.peers
+                     and self._vl1.best_root(now) is None)
+            self._check_ms = now + (_EAGER_MS if eager else _CHECK_MS)
+        if now - self._housekeeping_ms >= _HOUSEKEEPING_MS:
+            self._housekeeping_ms = now
+            self._vl1.forget_dead_peers(now)
+        return min(self._check_ms, self._housekeeping_ms + _HOUSEKEEPING_MS)
+
+    def _check(self, now):
+        vl1 = self._vl1
+        for address in self._wanted:
+            if address not in vl1.peers and address != vl1.address:
+                vl1.lookup.whois(now, address)
+        for peer in list(vl1.peers.values()):
+            if vl1.is_upstream(peer.address):
+                self._keep_root(now, peer)
+            elif peer.address in self._wanted and now - peer.last_hello_ms >= _WANTED_MS:
+                self.hello(now, peer)
+            elif peer.active(now) or peer.address in self._wanted:
+                self._keepalive(now, peer)
+
+    def _keep_root(self, now, peer):
+        path = peer.best_path(now)
+        if path is None or not path.alive(now) or path.silent(now):
+            for endpoint in peer.stable:
+                self.hello(now, peer, endpoint)
+        self._keepalive(now, peer)
+
+    def _keepalive(self, now, peer):
+        for path in list(peer.paths):
+            if path.expired(now):
+                peer.paths.remove(path)
+            elif now - path.last_hello_ms >= _HELLO_MS:
+                self.hello(now, peer, path.endpoint)
+            elif path.silent(now):
+                self.hello(now, peer, path.endpoint)
+            elif now - path.last_send_ms >= _HEARTBEAT_MS:
+                self.probe(now, peer, path.endpoint)
+                path.sent(now)
+
+    # --- NAT traversal ---------------------------------------------------------------------
+
+    def reported(self, now, peer, endpoint):
+        """A root says from where it sees us. A changed IP makes our paths doubtful."""
+        ip = endpoint[:-2]
+        if not self._vl1.is_upstream(peer.address) or inet.scope(ip) in (
+                inet.NONE, inet.MULTICAST):
+            return
+        known = self._surface.get(peer.address)
+        self._surface[peer.address] = (endpoint, now)
+        if known is not None and known[0][:-2] != ip and now - known[1] < _SURFACE_MS:
+            for other in list(self._vl1.peers.values()):
+                for path in list(other.paths):
+                    if path.endpoint != endpoint and len(path.endpoint) == len(endpoint):
+                        self.hello(now, other, path.endpoint)
+
+    def external_endpoints(self, now):
+        """Where roots see us, as told within the last ten minutes."""
+        return [e for e, told_ms in self._surface.values() if now - told_ms < _SURFACE_MS]
+
+    def _push(self, now, peer, received):
+        interval_ms = _PUSH_DIRECT_MS if received.hops == 0 else _PUSH_RELAYED_MS
+        if now - peer.last_push_ms < interval_ms:
+            return
+        endpoints = set(self.local_endpoints)
+        endpoints.update(self.external_endpoints(now))
+        endpoints = [e for e in endpoints if self._usable(e[:-2])]
+        if endpoints:
+            peer.last_push_ms = now
+            self._vl1.send_to(now, peer, received.endpoint, packet.PUSH_DIRECT_PATHS,
+                              push_payload(endpoints))
+
+    def _on_push(self, now, peer, received):
+        recent = now - peer.last_pushed_ms <= _PUSH_BURST_MS
+        peer.pushes = peer.pushes + 1 if recent else 0
+        peer.last_pushed_ms = now
+        if peer.pushes >= _PUSH_BURST:
+            return
+        tried = {}
+        for endpoint in pushed_endpoints(received.buf, received.at, received.end):
+            path = peer.path_to(endpoint)
+            kind = (len(endpoint), inet.scope(endpoint[:-2]))
+            if (path is None or path.expired(now)) and self.acceptable(peer, endpoint):
+                tried[kind] = tried.get(kind, 0) + 1
+                if tried[kind] <= _PROBES_PER_SCOPE:
+                    self.probe(now, peer, endpoint)
+
+    def _on_rendezvous(self, now, peer, received):
+        vl1 = self._vl1
+        if not vl1.is_upstream(peer.address):
+            return
+        address, endpoint = parse_rendezvous(received)
+        other = vl1.peers.get(address)
+        if other is not None and self.acceptable(other, endpoint):
+            # The probe itself opens our NAT; the other end's probe comes back through it.
+            self.probe(now, other, endpoint)
+
+    def _on_hello_error(self, now, peer, received):
+        if (received.error == packet.E_IDENTITY_COLLISION
+                and self._vl1.is_upstream(peer.address)):
+            self._vl1.collision = True
+
+
+def parse_rendezvous(received):
+    """(address, endpoint) of a RENDEZVOUS, spec/verbs.md 7. Raises ValueError."""
+    received.need(9)
+    buf, at = received.buf, received.at
+    length = buf[at + 8]
+    received.need(9 + length)
+    port = bytes(buf[at + 6:at + 8])
+    if length not in (4, 16) or port == b"\0\0":
+        raise ValueError("RENDEZVOUS endpoint")
+    return bytes(buf[at + 1:at + 6]), bytes(buf[at + 9:at + 9 + length]) + port
+
+
+def rendezvous_payload(address, endpoint):
+    """Payload of a RENDEZVOUS that names `address` at `endpoint`."""
+    ip = endpoint[:-2]
+    return b"\0" + address + endpoint[-2:] + bytes((len(ip),)) + ip
+
+
+def push_payload(endpoints):
+    """Payload of PUSH_DIRECT_PATHS, spec/verbs.md 9."""
+    payload = bytes((len(endpoints) >> 8, len(endpoints) & 255))
+    for endpoint in endpoints:
+        payload += bytes((0, 0, 0, 4 if len(endpoint) == 6 else 6, len(endpoint))) + endpoint
+    return payload
+
+
+def pushed_endpoints(buf, at, end):
+    """Endpoints of a PUSH_DIRECT_PATHS, as far as its records reach. Raises ValueError."""
+    if end - at < 2:
+        raise ValueError("PUSH_DIRECT_PATHS too short")
+    count = buf[at] << 8 | buf[at + 1]
+    at += 2
+    endpoints = []
+    while count and end - at >= 5:
+        count -= 1
+        flags = buf[at]
+        at += 3 + (buf[at + 1] << 8 | buf[at + 2])
+        if end - at < 2:
+            break
+        kind, length = buf[at], buf[at + 1]
+        at += 2
+        if end - at < length:
+            break
+        if not flags & 1 and (kind, length) in ((4, 6), (6, 18)):
+            endpoints.append(bytes(buf[at:at + length]))
+        at += length
+    return endpoints

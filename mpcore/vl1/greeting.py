@@ -1,0 +1,163 @@
+"""HELLO and OK(HELLO): who a node is and where we are (spec/verbs.md 3, 4.1; spec/security.md 3)."""
+
+from micropython import const
+
+from mpcore import VERSION, crypto, limits
+from mpcore.vl1 import hello, packet
+from mpcore.vl1.gate import Gate
+from mpcore.vl1.packet import HEADER, START, Packet
+
+_UNKNOWN_INTERVAL_MS = const(1000)   # for one endpoint
+_UNKNOWN_BURST = const(20)           # hashes that may be computed at once ...
+_UNKNOWN_REFILL_MS = const(250)      # ... and how fast the allowance grows again
+_LATENCY_LIMIT_MS = const(10000)
+
+
+class Greeting:
+    """Sends and answers HELLO; makes peers of those whose identity holds."""
+
+    def __init__(self, vl1):
+        self._vl1 = vl1
+        self._sources = Gate(_UNKNOWN_INTERVAL_MS, limits.HELLO_GATE_SOURCES)
+        self._allowance = _UNKNOWN_BURST
+        self._refilled_ms = 0
+        self._packet = Packet()
+        vl1.on(packet.HELLO, self._on_encrypted_hello)
+        vl1.on_ok(packet.HELLO, self._on_ok)
+
+    def send_hello(self, now, peer, endpoint, path):
+        """HELLO to `peer` at `endpoint`; `path` is the Path there or to the relay, or None."""
+        vl1 = self._vl1
+        planet = vl1.upstreams.planet
+        payload, masked_from = hello.build(vl1.version, VERSION, vl1.wall(now), vl1.identity,
+                                           endpoint, planet.id, planet.timestamp)
+        length = HEADER + len(payload)
+        buf = bytearray(START + length)
+        buf[START + HEADER:] = payload
+        vl1.header(buf, START, length, peer.address, packet.HELLO)
+        cipher = vl1.cipher(peer)
+        cipher.mask_hello(buf, START, HEADER + masked_from, len(payload) - masked_from)
+        cipher.armor(buf, START, length, packet.CIPHER_NONE)
+        vl1.put(now, endpoint, path, buf, START, length, packet.HELLO)
+
+    def on_hello(self, now, endpoint, buf, off, n):
+        """A HELLO in clear: the one packet that may come from someone unknown."""
+        vl1 = self._vl1
+        greeting = hello.Hello(buf, off + HEADER, off + n)
+        identity = greeting.identity
+        source = bytes(buf[off + packet.SOURCE:off + packet.FLAGS])
+        if greeting.version < hello.MINIMUM_VERSION or source != identity.address:
+            raise ValueError("HELLO refused")
+        received = self._packet
+        received.set(buf, off, off + n, endpoint)
+        received.parse(bytes(buf[off:off + packet.DESTINATION]))
+        peer = vl1.peers.get(source)
+        if peer is None:
+            peer = self._meet(now, endpoint, identity, buf, off, n)
+            if peer is None:
+                return
+        elif peer.identity != identity:
+            return self._collide(now, endpoint, identity, buf, off, n)
+        elif not vl1.cipher(peer).dearmor(buf, off, n):
+            return vl1.count("mac")
+        greeting.read_rest(buf)
+        if greeting.masked_from < off + n:
+            masked_from = greeting.masked_from - off
+            vl1.cipher(peer).mask_hello(buf, off, masked_from, n - masked_from)
+        self._accept(now, peer, received, greeting)
+
+    def _on_encrypted_hello(self, now, peer, received):
+        greeting = hello.Hello(received.buf, received.at, received.end)
+        if greeting.identity != peer.identity or greeting.version < hello.MINIMUM_VERSION:
+            return False
+        greeting.read_rest(received.buf)
+        self._answer(now, peer, received, greeting)
+
+    def _accept(self, now, peer, received, greeting):
+        self._answer(now, peer, received, greeting)
+        self._vl1.contact.received(now, peer, received)
+
+    def _answer(self, now, peer, received, greeting):
+        vl1 = self._vl1
+        greeting.read_moons(received.buf)  # we keep none; a malformed list voids the HELLO
+        if greeting.endpoint is not None and received.hops == 0:
+            vl1.contact.reported(now, peer, greeting.endpoint)
+        worlds = b""
+        if greeting.world_id is not None:
+            worlds = vl1.upstreams.newer_than(greeting.world_id, greeting.world_timestamp)
+        # Answered before the version is noted: a first OK goes out with the older cipher.
+        vl1.send_ok(now, peer, received,
+                    hello.build_ok(greeting.timestamp, vl1.version, VERSION, received.endpoint,
+                                   worlds))
+        peer.version = greeting.version
+        peer.software = greeting.software
+
+    def _meet(self, now, endpoint, identity, buf, off, n):
+        """Make a peer of an unknown identity if it holds, else None; cheap checks come first."""
+        vl1 = self._vl1
+        if not vl1.validate:
+            # A lean node takes the root's word: the HELLO waits until WHOIS has answered.
+            vl1.lookup.hold_incoming(now, identity.address, endpoint, buf, off, n)
+            return None
+        if not self._may_check(now, endpoint):
+            vl1.count("hello_gated")
+            return None
+        cipher = crypto.PacketCipher(vl1.identity.agree(identity))
+        if not cipher.dearmor(buf, off, n):
+            vl1.count("mac")
+            return None
+        if not identity.locally_valid():
+            vl1.count("identity_invalid")
+            return None
+        peer = vl1.add_peer(now, identity)
+        peer.cipher = cipher
+        vl1.lookup.due = True
+        return peer
+
+    def _may_check(self, now, endpoint):
+        refill = (now - self._refilled_ms) // _UNKNOWN_REFILL_MS
+        if refill:
+            self._allowance = min(self._allowance + refill, _UNKNOWN_BURST)
+            self._refilled_ms = now
+        if self._allowance and self._sources.allow(now, endpoint):
+            self._allowance -= 1
+            return True
+        return False
+
+    def _collide(self, now, endpoint, identity, buf, off, n):
+        """A second key for a known address: tell its holder, keep the first."""
+        vl1 = self._vl1
+        if not self._may_check(now, endpoint):
+            return vl1.count("hello_gated")
+        cipher = crypto.PacketCipher(vl1.identity.agree(identity))
+        if not cipher.dearmor(buf, off, n):
+            return vl1.count("mac")
+        vl1.count("collisions")
+        length = HEADER + 10
+        answer = bytearray(START + length)
+        answer[START + HEADER] = packet.HELLO
+        answer[START + HEADER + 1:START + HEADER + 9] = self._packet.id
+        answer[START + HEADER + 9] = packet.E_IDENTITY_COLLISION
+        vl1.header(answer, START, length, identity.address, packet.ERROR)
+        cipher.armor(answer, START, length, packet.CIPHER_SALSA)
+        vl1.put(now, endpoint, None, answer, START, length, packet.ERROR)
+
+    def _on_ok(self, now, peer, received):
+        vl1 = self._vl1
+        answer = hello.HelloOk(received.buf, received.at, received.end)
+        if answer.version < hello.MINIMUM_VERSION:
+            return False
+        peer.version = answer.version
+        peer.software = answer.software
+        if received.hops == 0:
+            latency_ms = vl1.wall(now) - answer.timestamp
+            path = peer.path_to(received.endpoint)
+            if path is None and vl1.contact.acceptable(peer, received.endpoint):
+                path = peer.learn(now, received.endpoint)
+                vl1.lookup.due = True
+            if path is not None and 0 <= latency_ms < _LATENCY_LIMIT_MS:
+                path.measured(latency_ms)
+            if answer.endpoint is not None:
+                vl1.contact.reported(now, peer, answer.endpoint)
+        if vl1.is_upstream(peer.address):
+            vl1.upstreams.offer(now, received.buf, *answer.worlds)

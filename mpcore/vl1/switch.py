@@ -1,0 +1,394 @@
+"""VL1: one datagram's walk in and out (spec/packet.md 4, 5; spec/peers-and-paths.md 5).
+
+In:  receive -> fragment or packet -> dearmor in place -> inflate -> the verb's handler -> Contact
+Out: send or send_in_place -> header -> armor in place -> path, or the root -> datagrams
+"""
+
+from micropython import const
+
+from mpcore import crypto, limits
+from mpcore.vl1 import fragment, packet
+from mpcore.vl1.contact import Contact
+from mpcore.vl1.greeting import Greeting
+from mpcore.vl1.lookup import Lookup
+from mpcore.vl1.packet import HEADER, START, Packet
+from mpcore.vl1.peer import Peer
+from mpcore.vl1.upstreams import Upstreams
+
+VERSION_SALSA = const(11)  # the highest protocol version to which peers do not send AES
+VERSION_AES = const(12)
+
+_BEACON = const(13)
+_REPLY_LIFETIME_MS = const(10000)
+_ECHO_INTERVAL_MS = const(166)
+_COMPRESSION_THRESHOLD = const(92)
+
+# OKs come back to these; what else is sent is not remembered.
+_ANSWERED = (packet.HELLO, packet.WHOIS, packet.ECHO, packet.EXT_FRAME,
+             packet.NETWORK_CONFIG_REQUEST, packet.NETWORK_CONFIG, packet.MULTICAST_GATHER,
+             packet.MULTICAST_FRAME)
+
+
+class Replies:
+    """Packet IDs that an OK may quote: recent ones only (spec/security.md 4)."""
+
+    def __init__(self):
+        self._ring = [None] * limits.EXPECTED_REPLIES
+        self._next = 0
+        self._sent_ms = {}
+
+    def expect(self, now, packet_id):
+        old = self._ring[self._next]
+        if old is not None:
+            self._sent_ms.pop(old, None)
+        self._ring[self._next] = packet_id
+        self._next = (self._next + 1) % limits.EXPECTED_REPLIES
+        self._sent_ms[packet_id] = now
+
+    def expected(self, now, packet_id):
+        sent_ms = self._sent_ms.get(packet_id)
+        return sent_ms is not None and now - sent_ms < _REPLY_LIFETIME_MS
+
+
+class VL1:
+    """The sans-IO engine of floor 2: identities, packets, peers, paths.
+
+    identity: our own, with its private key. planet: the World that names the roots.
+    send(endpoint, buf, off, n): sends one datagram, must not keep `buf`. entropy(n): n random
+    bytes from the operating system. epoch_ms: wall clock, in ms since 1970, at now = 0.
+    aes: announce protocol 12 and prefer AES-GMAC-SIV (hosts); else peers keep to Salsa20/12.
+    loopback: loopback addresses count as paths, as no other implementation lets them.
+    validate: check unknown identities by the 2 MiB hash; without it they are taken only from a
+    root (spec/security.md 8). adopt(planet): called with each newer planet that was accepted.
+    max_peers: identities kept in memory; roots need many.
+    """
+
+    def __init__(self, identity, planet, send, entropy, epoch_ms=0, aes=False, loopback=False,
+                 validate=True, adopt=None, max_peers=limits.PEERS):
+        self.identity = identity
+        self.address = identity.address
+        self.entropy = entropy
+        self.version = VERSION_AES if aes else VERSION_SALSA
+        self.loopback = loopback
+        self.validate = validate
+        self.peers = {}
+        self.counters = {}
+        self.collision = False        # a root says that our address belongs to another key
+        self.relay = None             # what a root does with packets for others (roles/root.py)
+        self._max_peers = max_peers
+        self._epoch_ms = epoch_ms
+        self._send_datagram = send
+        self._adopt = adopt
+        self._replies = Replies()
+        self._reassembler = fragment.Reassembler()
+        self._packet = Packet()
+        self._inflated = None
+        self._verbs = {}
+        self._ok = {}
+        self._error = {}
+        self.upstreams = Upstreams(self, planet)
+        self.lookup = Lookup(self)
+        self.contact = Contact(self)
+        self.greeting = Greeting(self)
+        self.on(packet.OK, self._on_ok)
+        self.on(packet.ERROR, self._on_error)
+        self.on(packet.ECHO, self._on_echo)
+
+    # --- for the floors above --------------------------------------------------------------
+
+    @property
+    def roots(self):
+        """Peers that are roots."""
+        return self.upstreams.peers
+
+    def wall(self, now):
+        """Milliseconds since 1970."""
+        return self._epoch_ms + now
+
+    def on(self, verb, handler):
+        """Call handler(now, peer, packet) for each authentic packet with this verb.
+
+        A handler that returns False has ignored the packet: it then does not count as received.
+        ValueError from a handler is a malformed packet, counted and dropped.
+        """
+        self._verbs[verb] = handler
+
+    def on_ok(self, in_re_verb, handler):
+        """As `on`, for OKs to a packet of ours with that verb."""
+        self._ok[in_re_verb] = handler
+
+    def on_error(self, in_re_verb, handler):
+        """As `on`, for ERRORs that quote that verb."""
+        self._error[in_re_verb] = handler
+
+    def want(self, address, wanted=True):
+        """Keep in contact with this address as with a root (network controllers)."""
+        self.contact.want(address, wanted)
+
+    def is_upstream(self, address):
+        return address in self.upstreams.addresses
+
+    def best_root(self, now):
+        """The root to relay through: the one of least latency that answers; None if none does."""
+        return self.upstreams.best(now)
+
+    def trust(self, now, peer, received):
+        """A frame of this packet passed a network's membership check."""
+        peer.trusted_ms = peer.last_active_ms = now
+
+    def count(self, cause):
+        self.counters[cause] = self.counters.get(cause, 0) + 1
+
+    def send(self, now, address, verb, payload, compress=False):
+        """Send a packet; it waits up to 5 s while the peer or a path to it is looked up.
+
+        payload: bytes, at most MAX_PACKET - 28. compress: try LZ4 (spec/packet.md 6).
+        Returns the packet ID as on the wire, or None when the packet waits.
+        """
+        buf = self._envelope(payload)
+        return self._send(now, address, verb, buf, START + HEADER, len(payload), compress)
+
+    def send_in_place(self, now, address, verb, buf, off, n):
+        """Send buf[off:off+n] as payload without copying it; `buf` is overwritten.
+
+        At least 28 bytes must be free before `off`; with (off - 28) % 4 == 1 boards need not move
+        anything.
+        """
+        return self._send(now, address, verb, buf, off, n, False)
+
+    def send_to(self, now, peer, endpoint, verb, payload):
+        """Send a packet to a given endpoint, whatever the paths say."""
+        buf = self._envelope(payload)
+        return self._emit(now, peer, endpoint, None, verb, buf, START + HEADER, len(payload))
+
+    def send_ok(self, now, peer, received, payload, compress=False, in_re_verb=None):
+        """Answer a packet with OK, over the way it came."""
+        head = bytes((received.verb if in_re_verb is None else in_re_verb,)) + received.id
+        self._answer(now, peer, received, packet.OK, head + payload, compress)
+
+    def send_error(self, now, peer, received, code, payload=b""):
+        """Answer a packet with ERROR, over the way it came."""
+        head = bytes((received.verb,)) + received.id + bytes((code,))
+        self._answer(now, peer, received, packet.ERROR, head + payload, False)
+
+    def poll(self, now):
+        """Do what is due; returns the ms at which to call again."""
+        return min(self.contact.poll(now), self.lookup.poll(now))
+
+    # --- in --------------------------------------------------------------------------------
+
+    def receive(self, now, endpoint, buf, off, n):
+        """One datagram, buf[off:off+n], came from `endpoint`; it is decrypted in place."""
+        self.count("datagrams_in")
+        try:
+            if n == _BEACON:
+                return self.count("beacons")
+            if n <= fragment.HEADER or n > limits.MAX_PACKET:
+                raise ValueError("datagram size")
+            ours = buf[off + packet.DESTINATION:off + packet.SOURCE] == self.address
+            if fragment.is_fragment(buf, off):
+                if not ours:
+                    return self._not_ours(now, endpoint, buf, off, n)
+                self._assembled(now, self._reassembler.fragment(now, buf, off, n))
+            elif n < HEADER:
+                raise ValueError("packet too short")
+            elif buf[off + packet.SOURCE:off + packet.FLAGS] == self.address:
+                self.count("from_self")
+            elif not ours:
+                self._not_ours(now, endpoint, buf, off, n)
+            elif buf[off + packet.FLAGS] & packet.FRAGMENTED:
+                self._assembled(now, self._reassembler.head(now, endpoint, buf, off, n))
+            else:
+                self.process(now, endpoint, buf, off, n)
+        except ValueError:
+            self.count("malformed")
+        if self.lookup.due:
+            self.lookup.settle(now)
+
+    def _assembled(self, now, whole):
+        if whole is not None:
+            buf, off, n, endpoint = whole
+            if n >= HEADER:
+                self.process(now, endpoint, buf, off, n)
+
+    def _not_ours(self, now, endpoint, buf, off, n):
+        if self.relay is None:
+            self.count("not_ours")
+        else:
+            self.relay(now, endpoint, buf, off, n)
+
+    def process(self, now, endpoint, buf, off, n):
+        """A whole packet for us: authenticate, decrypt, hand to its verb (spec/packet.md 5)."""
+        cipher = buf[off + packet.FLAGS] >> 3 & 7
+        if cipher == packet.CIPHER_NONE:
+            # Only HELLO may come unencrypted: it brings the identity that its own MAC needs.
+            if buf[off + packet.VERB] & packet.VERB_MASK != packet.HELLO:
+                return self.count("cipher_refused")
+            return self.greeting.on_hello(now, endpoint, buf, off, n)
+        if cipher != packet.CIPHER_SALSA and cipher != packet.CIPHER_AES:
+            return self.count("cipher_refused")
+        source = bytes(buf[off + packet.SOURCE:off + packet.FLAGS])
+        peer = self.peers.get(source)
+        if peer is None:
+            return self.lookup.hold_incoming(now, source, endpoint, buf, off, n)
+        packet_id = bytes(buf[off:off + packet.DESTINATION])
+        if not self.cipher(peer).dearmor(buf, off, n):
+            if cipher == packet.CIPHER_AES:
+                self.contact.confirm(now, peer, endpoint)  # it may remember a key we lost
+            return self.count("mac")
+        if buf[off + packet.VERB] & packet.COMPRESSED and n > HEADER:
+            buf, off, n = self._inflate(buf, off, n)
+        received = self._packet
+        received.set(buf, off, off + n, endpoint)
+        received.parse(packet_id)
+        self.dispatch(now, peer, received)
+
+    def dispatch(self, now, peer, received):
+        """Hand a packet in clear to its verb's handler; unknown verbs count as received."""
+        handler = self._verbs.get(received.verb)
+        if handler is None or handler(now, peer, received) is not False:
+            self.contact.received(now, peer, received)
+
+    def _inflate(self, buf, off, n):
+        if self._inflated is None:
+            self._inflated = bytearray(START + limits.MAX_PACKET)
+        inflated = self._inflated
+        inflated[START:START + HEADER] = memoryview(buf)[off:off + HEADER]
+        size = crypto.lz4_decompress(buf, off + HEADER, n - HEADER, inflated, START + HEADER,
+                                     limits.MAX_PACKET - HEADER)
+        if not size:
+            raise ValueError("nothing inflated")
+        return inflated, START, HEADER + size
+
+    def _on_ok(self, now, peer, received):
+        if not self._replies.expected(now, received.in_re_id):
+            self.count("unexpected_ok")
+            return False
+        handler = self._ok.get(received.in_re_verb)
+        return None if handler is None else handler(now, peer, received)
+
+    def _on_error(self, now, peer, received):
+        handler = self._error.get(received.in_re_verb)
+        return None if handler is None else handler(now, peer, received)
+
+    def _on_echo(self, now, peer, received):
+        if not self.contact.echo_gate.allow(now, received.endpoint):
+            return False
+        self.send_ok(now, peer, received, bytes(received.buf[received.at:received.end]))
+
+    # --- out -------------------------------------------------------------------------------
+
+    def cipher(self, peer):
+        """The PacketCipher of a peer; the key agreement is the expensive part."""
+        if peer.cipher is None:
+            peer.cipher = crypto.PacketCipher(self.identity.agree(peer.identity))
+        return peer.cipher
+
+    def route(self, now, peer):
+        """(peer whose path it is, path) to reach `peer`: direct, else the root's; or None.
+
+        A path on which we keep sending without an answer is left for the relay until it answers.
+        """
+        path = peer.best_path(now)
+        if path is None or path.silent(now):
+            root = self.upstreams.best(now)
+            if root is not None and root is not peer:
+                relay = root.best_path(now)
+                if relay is not None:
+                    return root, relay
+        return None if path is None else (peer, path)
+
+    @staticmethod
+    def _envelope(payload):
+        buf = bytearray(START + HEADER + len(payload))
+        buf[START + HEADER:] = payload
+        return buf
+
+    def _send(self, now, address, verb, buf, off, n, compress):
+        if n > limits.MAX_PACKET - HEADER:
+            raise ValueError("packet too large")
+        peer = self.peers.get(address)
+        way = None if peer is None else self.route(now, peer)
+        if way is None:
+            self.lookup.hold_outgoing(now, address, verb, buf, off, n)
+            return None
+        via, path = way
+        self.count("direct_out" if via is peer else "relayed_out")
+        if via is peer and path.wants_probe(now):
+            self.contact.probe_silent(now, peer, path)
+        return self._emit(now, peer, path.endpoint, path, verb, buf, off, n, compress)
+
+    def _answer(self, now, peer, received, verb, payload, compress):
+        buf = self._envelope(payload)
+        self._emit(now, peer, received.endpoint, None, verb, buf, START + HEADER, len(payload),
+                   compress)
+
+    def _emit(self, now, peer, endpoint, path, verb, buf, off, n, compress=False):
+        """Header, armor, datagrams: payload buf[off:off+n] to `endpoint`."""
+        if compress and HEADER + n > _COMPRESSION_THRESHOLD:
+            small = bytearray(START + HEADER + n)
+            size = crypto.lz4_compress(buf, off, n, small, START + HEADER, n - 1)
+            if size:
+                verb |= packet.COMPRESSED
+                buf, off, n = small, START + HEADER, size
+        start = off - HEADER
+        length = HEADER + n
+        self.header(buf, start, length, peer.address, verb)
+        cipher = packet.CIPHER_SALSA
+        if peer.version >= VERSION_AES and self.version >= VERSION_AES:
+            cipher = packet.CIPHER_AES
+        self.cipher(peer).armor(buf, start, length, cipher)
+        return self.put(now, endpoint, path, buf, start, length, verb & packet.VERB_MASK)
+
+    def header(self, buf, start, length, destination, verb):
+        """Write the header of a new packet; the cipher is chosen when it is armored."""
+        buf[start:start + packet.DESTINATION] = self.entropy(8)
+        buf[start + packet.DESTINATION:start + packet.SOURCE] = destination
+        buf[start + packet.SOURCE:start + packet.FLAGS] = self.address
+        buf[start + packet.FLAGS] = packet.FRAGMENTED if length > limits.MTU else 0
+        buf[start + packet.VERB] = verb
+
+    def put(self, now, endpoint, path, buf, start, length, verb):
+        """Send an armored packet as one or more datagrams; returns its ID as on the wire."""
+        packet_id = bytes(buf[start:start + packet.DESTINATION])
+        if verb in _ANSWERED:
+            self._replies.expect(now, packet_id)
+        if path is not None:
+            path.sent(now)
+        if length <= limits.MTU:
+            self.datagram(endpoint, buf, start, length)
+        else:
+            for at, size in fragment.split(buf, start, length, limits.MTU):
+                self.datagram(endpoint, buf, at, size)
+        return packet_id
+
+    def datagram(self, endpoint, buf, off, n):
+        self.count("datagrams_out")
+        self._send_datagram(endpoint, buf, off, n)
+
+    # --- peers and worlds ------------------------------------------------------------------
+
+    def add_peer(self, now, identity):
+        """Make an identity known; the caller has checked it. Returns the Peer."""
+        peer = self.peers.get(identity.address)
+        if peer is None:
+            if len(self.peers) >= self._max_peers:
+                self._forget_one(now)
+            peer = self.peers[identity.address] = Peer(identity, now)
+        return peer
+
+    def forget_dead_peers(self, now):
+        for peer in [p for p in self.peers.values() if p.forgettable(now)]:
+            if not self.contact.keeps(peer):
+                del self.peers[peer.address]
+
+    def _forget_one(self, now):
+        idle = [p for p in self.peers.values() if not self.contact.keeps(p)]
+        if idle:
+            del self.peers[min(idle, key=lambda p: max(p.last_receive_ms, p.since_ms)).address]
+            self.count("peers_evicted")
+
+    def adopt(self, planet):
+        """A newer planet was accepted from a root."""
+        if self._adopt is not None:
+            self._adopt(planet)
