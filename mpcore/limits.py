@@ -22,6 +22,10 @@ INTRODUCTIONS = const(256)        # pairs a root remembers having introduced
 
 # --- VL2 -----------------------------------------------------------------------------------
 RULES = const(1024)               # entries of one rule set as the wire allows; about 80 B each
+CONFIG_BYTES = const(65536)       # largest config dictionary; the wire allows 484520
+CONFIG_UPDATES = const(3)         # configs of a network in assembly, up to CONFIG_BYTES each
+METADATA_BYTES = const(2048)      # largest metadata dictionary in a request
+DICTIONARY_ENTRIES = const(256)   # entries of one dictionary, about 60 B each
 
 # --- IP ------------------------------------------------------------------------------------
 

@@ -3,6 +3,8 @@
 Keys and values are bytes: values hold any byte, and neither is UTF-8.
 """
 
+from mpcore import limits
+
 _ESCAPES = ((b"\\", b"\\\\"), (b"\0", b"\\0"), (b"\n", b"\\n"), (b"\r", b"\\r"), (b"=", b"\\e"))
 _MEANINGS = {48: b"\0", 110: b"\n", 114: b"\r", 101: b"="}
 _MAX = 0xFFFFFFFFFFFFFFFF
@@ -14,23 +16,31 @@ def encode(pairs):
 
 
 def decode(text):
-    """The map of a text. Never fails: what is not an entry is skipped, as the field does it.
+    """The map of a text. What is not an entry is skipped, as the field does it.
 
-    Text after a NUL is not read; of a key given twice the first one counts.
+    Text after a NUL is not read; of a key given twice the first one counts. Raises ValueError for
+    more than limits.DICTIONARY_ENTRIES.
     """
     text = bytes(text)
-    end = text.find(b"\0")
-    if end >= 0:
-        text = text[:end]
+    stop = text.find(b"\0")
+    if stop < 0:
+        stop = len(text)
     if b"\r" in text:
         text = text.replace(b"\r", b"\n")
     entries = {}
-    for line in text.split(b"\n"):
-        at = line.find(b"=")
-        if at >= 0:
-            key = line[:at]
+    at = 0
+    while at < stop:
+        end = text.find(b"\n", at, stop)
+        if end < 0:
+            end = stop
+        equals = text.find(b"=", at, end)
+        if equals >= 0:
+            key = text[at:equals]
             if key not in entries:
-                entries[key] = _unescape(line[at + 1:])
+                if len(entries) == limits.DICTIONARY_ENTRIES:
+                    raise ValueError("dictionary of too many entries")
+                entries[key] = _unescape(text[equals + 1:end])
+        at = end + 1
     return entries
 
 
