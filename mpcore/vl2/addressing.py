@@ -13,7 +13,7 @@ def controller_of(network_id):
 
 
 def first_octet(network_id):
-    """First byte of every member's MAC: local, not multicast, never 0x52 (libvirt's own prefix)."""
+    """First byte of every member's MAC: local, no multicast, and not 0x52, as libvirt uses it."""
     octet = network_id[7] & 0xFE | 0x02
     return 0x32 if octet == 0x52 else octet
 

@@ -2,9 +2,9 @@
 
 Every credential keeps its wire form in `raw`, which is what others are sent, verbatim. All have
 TYPE, network_id (8 bytes), timestamp (ms of the controller's clock), id, issued_to and
-`verify(controller)`; `X.from_bytes(buf, off, end)` reads one and gives (credential, length), raising
-ValueError for malformed bytes; `X.issue(controller, ...)` makes one, signed by an Identity that
-has its private key.
+`verify(controller)`. `X.from_bytes(buf, off, end)` reads one and gives (credential, length), or
+raises ValueError; `X.issue(controller, ...)` makes one, signed by an Identity that has its
+private key.
 """
 
 from micropython import const
@@ -22,6 +22,7 @@ IPV4 = const(2)
 IPV6 = const(3)
 
 FAST_PROPAGATE = const(0x01)     # flag of a revocation: spread it further
+MAX_RULES = const(64)            # entries of one capability
 MAX_OWNED = const(16)            # the reference misreads a longer certificate of ownership
 
 _SIGNATURE = const(96)
@@ -37,7 +38,6 @@ _NETWORK_ID = b"\0\0\0\0\0\0\0\1"
 _MEMBER_ID = b"\0\0\0\0\0\0\0\2"
 _HASH_IDS = tuple([b"\0\0\0\0\0\0\0" + bytes((i,)) for i in range(3, 7)])
 
-_MAX_RULES = const(64)
 _MAX_CUSTODY = const(7)
 _CUSTODY = const(109)
 
@@ -83,7 +83,7 @@ class COM:
 
     @staticmethod
     def issue(controller, network_id, timestamp, max_delta, member):
-        """A COM for member (an Identity). max_delta: ms that two members' timestamps may differ."""
+        """A COM for member (an Identity) whose timestamp others' may differ from by max_delta ms."""
         digest = member.fingerprint()
         values = [(_TIMESTAMP_ID, timestamp.to_bytes(8, "big"), max_delta.to_bytes(8, "big")),
                   (_NETWORK_ID, network_id, _TIMESTAMP_ID),
@@ -248,8 +248,9 @@ class Revocation(_Credential):
     def issue(controller, network_id, id, credential_type, credential_id, threshold, target,
               flags=FAST_PROPAGATE):
         """A revocation; id is a random unsigned 32-bit integer, threshold in ms."""
-        return Revocation._sign(controller, bytes(4) + id.to_bytes(4, "big") + network_id + bytes(4)
-                                + credential_id.to_bytes(4, "big") + threshold.to_bytes(8, "big")
+        return Revocation._sign(controller, bytes(4) + id.to_bytes(4, "big") + network_id
+                                + bytes(4) + credential_id.to_bytes(4, "big")
+                                + threshold.to_bytes(8, "big")
                                 + flags.to_bytes(8, "big") + target + controller.address
                                 + bytes((credential_type,)))
 
@@ -280,7 +281,7 @@ class Capability:
             end = len(buf)
         _need(off, end, 22)
         count = _u16(buf, off + 20)
-        if count > _MAX_RULES:
+        if count > MAX_RULES:
             raise ValueError("capability of too many rules")
         at = off + 22
         for _ in range(count):

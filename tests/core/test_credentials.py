@@ -204,8 +204,8 @@ def test_packet_with_the_revocation_of_the_spec():
         "bdbc206ec4f6f1537a040a56e239cae2ecc7482238529bfc904ccadab25bdb319f8e59be467daa85a4806166"
         "d3c3d064d4eff036fd112821ae9d75fb395cfa06fd1b0cfd0a7d4ed520aec8b16465f40845d05829d8294172"
         "2e4343fc9a374490" "00000000".replace(" ", ""))
-    public = _hex("8111262024f2d2d71d408db3d40bcbd2bcbd58f8bf829a50ac6e109c31ae287255e3627695c9b7a9"
-                  "e72c1e798807db8e938c93735263aac0e72309a170967309")
+    public = _hex("8111262024f2d2d71d408db3d40bcbd2bcbd58f8bf829a50ac6e109c31ae2872"
+                  "55e3627695c9b7a9e72c1e798807db8e938c93735263aac0e72309a170967309")
     controller = Identity(_hex("e77cecac11"), public)
     revocation, = credentials.unpack(payload, 0, len(payload))
     assert revocation.issued_to == _hex("28e8acd2fa")
