@@ -83,7 +83,7 @@ class COM:
 
     @staticmethod
     def issue(controller, network_id, timestamp, max_delta, member):
-        """A COM for member (an Identity) whose timestamp others' may differ from by max_delta ms."""
+        """A COM for member (an Identity); others' timestamps may differ by max_delta ms."""
         digest = member.fingerprint()
         values = [(_TIMESTAMP_ID, timestamp.to_bytes(8, "big"), max_delta.to_bytes(8, "big")),
                   (_NETWORK_ID, network_id, _TIMESTAMP_ID),

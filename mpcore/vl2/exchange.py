@@ -24,8 +24,9 @@ def metadata(version, system=b"", join_credential=b""):
     b"token:secret", which may authorise the member.
     """
     pairs = [(b"v", number(config.VERSION)), (b"vend", number(_VENDOR)),
-             (b"pv", number(_PROTOCOL)), (b"majv", number(version[0])), (b"minv", number(version[1])),
-             (b"revv", number(version[2])), (b"mr", number(limits.RULES)),
+             (b"pv", number(_PROTOCOL)), (b"majv", number(version[0])),
+             (b"minv", number(version[1])), (b"revv", number(version[2])),
+             (b"mr", number(limits.RULES)),
              (b"mc", number(config.MAX_CAPABILITIES)), (b"mcr", number(MAX_RULES)),
              (b"mt", number(config.MAX_TAGS)), (b"f", number(0)), (b"revr", number(1))]
     if system:
