@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.poly1305 import Poly1305
 from nacl import bindings, exceptions
 
 from mpcore.crypto import salsa_lanes
+from mpcore.crypto.cipher_suite import CipherSuite
 from mpcore.crypto.lz4_slices import lz4_compress, lz4_decompress
-from mpcore.crypto.packet_cipher import PacketCipherBase
 
 constant_time_equal = hmac.compare_digest
 
@@ -152,7 +152,7 @@ class AesGmacSiv:
         return constant_time_equal(opened[8:], self._mac(opened[:8], aad, buf, off, n))
 
 
-class PacketCipher(PacketCipherBase):
+class PacketCipher(CipherSuite):
     def __init__(self, shared):
         super().__init__(shared)
         self._key = int.from_bytes(self._shared[:32], "little")

@@ -1,75 +1,96 @@
-"""Protection of VL1 packets with one peer (spec/crypto.md 4 to 6): what both runtimes share."""
+"""Armor of VL1 packets with kernels that allocate nothing (spec/crypto.md 4 to 6).
 
-from micropython import const
+One set of scratch buffers serves all peers: a packet is armored or dearmored in one go.
+"""
 
-_FLAGS = const(18)
-_MAC = const(19)
-_BODY = const(27)           # the protected region: verb byte to the end
+import array
 
-_NONE = const(0)
-_SALSA = const(1)
-_AES = const(3)
+import micropython
 
-_FRAGMENTED = const(0x40)
-_SALSA_MARK = const(0x80)
-_HOPS = const(0x07)
+from mpcore.crypto import salsa
+from mpcore.crypto.cipher_suite import CipherSuite
+from mpcore.crypto.poly_kernel import tag
+from mpcore.crypto.salsa_kernel import xor_blocks
 
-_LABEL_K0 = const(0x30)
-_LABEL_K1 = const(0x31)
+_STATE = salsa.new_state()
+_BLOCK = array.array("I", bytes(64))
+_ONE_TIME_KEY = array.array("I", bytes(64))     # keystream block 0; its second half is not used
+_TAG = bytearray(16)
 
 
-class PacketCipherBase:
-    """Keys of one peer and the choice of cipher.
+@micropython.viper
+def _key(state: ptr8, shared: ptr8, buf: ptr8, off: int, n: int, block0: ptr32):
+    """Set the state for one packet: its mangled key, the packet ID as nonce, block 0.
 
-    A subclass brings `_salsa_armor(buf, off, n, encrypt)` and `_salsa_dearmor(buf, off, n,
-    decrypt) -> bool` for ciphers 0 and 1, `mask_hello`, and `_make_siv()`.
-
-    shared: the 48 bytes two identities agree on (spec/identity.md 5).
+    Clears block0, so that XORing keystream over it leaves the keystream.
     """
+    p = ptr8(int(buf) + off)
+    i = 0
+    while i < 16:
+        state[4 + i] = shared[i] ^ p[i]
+        state[44 + i] = shared[16 + i]
+        block0[i] = 0
+        i += 1
+    i = 0
+    while i < 8:
+        state[24 + i] = p[i]
+        state[32 + i] = 0
+        i += 1
+    state[44] = shared[16] ^ p[16]
+    state[45] = shared[17] ^ p[17]
+    state[46] = shared[18] ^ p[18] & 0xf8
+    state[47] = shared[19] ^ n
+    state[48] = shared[20] ^ n >> 8
 
-    def __init__(self, shared):
-        self._shared = bytes(shared)
-        self._siv = None
 
-    def armor(self, buf, off, n, cipher):
-        """Authenticate and, for ciphers 1 and 3, encrypt the packet buf[off:off+n] in place.
+@micropython.viper
+def _write_mac(buf: ptr8, off: int, computed: ptr8):
+    i = 0
+    while i < 8:
+        buf[off + i] = computed[i]
+        i += 1
 
-        cipher: 0, 1 or 3. The cipher bits are written here; the fragmented flag and the hops are
-        kept as they are. Writes the MAC; cipher 3 also replaces the packet ID.
-        """
-        flags = buf[off + _FLAGS] & (_FRAGMENTED | _HOPS) | cipher << 3
-        buf[off + _FLAGS] = flags | _SALSA_MARK if cipher == _SALSA else flags
-        if cipher != _AES:
-            self._salsa_armor(buf, off, n, cipher == _SALSA)
-            return
-        view = memoryview(buf)
-        tag = self._aes().seal(view[off:off + 8], _aad(view, off), buf, off + _BODY, n - _BODY)
-        buf[off:off + 8] = tag[:8]
-        buf[off + _MAC:off + _BODY] = tag[8:]
 
-    def dearmor(self, buf, off, n):
-        """Decrypt the packet buf[off:off+n] in place; whether it is authentic.
+@micropython.viper
+def _differs(buf: ptr8, off: int, computed: ptr8) -> int:
+    """0 when the 8 bytes of MAC agree; looks at all of them in any case."""
+    i = 0
+    difference = 0
+    while i < 8:
+        difference = difference | buf[off + i] ^ computed[i]
+        i += 1
+    return difference
 
-        When it is not, what the buffer then holds is unspecified. The packet ID stays as it was
-        on the wire.
-        """
-        cipher = buf[off + _FLAGS] >> 3 & 7
-        if n < _BODY + 1 or cipher > _AES or cipher == 2:
+
+class PacketCipher(CipherSuite):
+    """Armors and dearmors the packets exchanged with one peer."""
+
+    def _make_siv(self, label0, label1):
+        from mpcore.crypto.gmac_siv import AesGmacSiv
+        from mpcore.crypto.sha2 import kbkdf
+        return AesGmacSiv(kbkdf(self._shared, label0, 0, 0)[:32],
+                          kbkdf(self._shared, label1, 0, 0)[:32])
+
+    def _salsa_armor(self, buf, off, n, encrypt):
+        _key(_STATE, self._shared, buf, off, n, _ONE_TIME_KEY)
+        xor_blocks(0, 0, _STATE, _BLOCK, _ONE_TIME_KEY, 0, 64, 6)
+        if encrypt:
+            xor_blocks(0, 0, _STATE, _BLOCK, buf, off + 27, n - 27, 6)
+        tag(0, 0, _ONE_TIME_KEY, buf, off + 27, n - 27, _BLOCK, _TAG)
+        _write_mac(buf, off + 19, _TAG)
+
+    def _salsa_dearmor(self, buf, off, n, decrypt):
+        _key(_STATE, self._shared, buf, off, n, _ONE_TIME_KEY)
+        xor_blocks(0, 0, _STATE, _BLOCK, _ONE_TIME_KEY, 0, 64, 6)
+        tag(0, 0, _ONE_TIME_KEY, buf, off + 27, n - 27, _BLOCK, _TAG)
+        if _differs(buf, off + 19, _TAG):
             return False
-        if cipher != _AES:
-            return self._salsa_dearmor(buf, off, n, cipher == _SALSA)
-        view = memoryview(buf)
-        tag = bytes(view[off:off + 8]) + bytes(view[off + _MAC:off + _BODY])
-        return self._aes().open(tag, _aad(view, off), buf, off + _BODY, n - _BODY)
+        if decrypt:
+            xor_blocks(0, 0, _STATE, _BLOCK, buf, off + 27, n - 27, 6)
+        return True
 
-    def _aes(self):
-        if not self._siv:
-            self._siv = self._make_siv(_LABEL_K0, _LABEL_K1)
-        return self._siv
-
-
-def _aad(view, off):
-    """Destination, source and flags without the hops."""
-    aad = bytearray(view[off + 8:off + _MAC])
-    aad[10] &= 0xF8
-    return aad
+    def mask_hello(self, buf, off, start, n):
+        """Encrypt or decrypt n bytes of HELLO from packet offset `start` (spec/crypto.md 5)."""
+        iv = bytearray(memoryview(buf)[off:off + 8])
+        iv[7] &= 0xF8
+        salsa.salsa20_xor(self._shared, iv, 0, buf, off + start, n, 12)

@@ -1,0 +1,74 @@
+"""The cryptographic facade without any library, for MicroPython: kernels and big integers.
+
+What a node needs rarely is loaded when it is first called.
+"""
+
+from mpcore.crypto.lz4 import lz4_compress, lz4_decompress
+from mpcore.crypto.packet_cipher import PacketCipher
+from mpcore.crypto.poly import poly1305
+from mpcore.crypto.salsa import salsa20_xor
+from mpcore.crypto.sha2 import hmac_sha384, kbkdf, sha384, sha512
+
+
+def constant_time_equal(a, b):
+    """Whether two byte strings are equal, in a time that depends on their lengths alone."""
+    if len(a) != len(b):
+        return False
+    difference = 0
+    for x, y in zip(a, b):
+        difference |= x ^ y
+    return not difference
+
+
+def x25519(private, public):
+    """The 32 shared bytes of RFC 7748 (spec/identity.md 5); no point is refused."""
+    from mpcore.crypto import curve25519
+    return curve25519.x25519(private, public)
+
+
+def x25519_public(private):
+    """The 32-byte public key of an X25519 private key."""
+    from mpcore.crypto import curve25519
+    return curve25519.x25519(private, b"\x09" + bytes(31))
+
+
+def ed25519_public(seed):
+    """The 32-byte public key of a 32-byte Ed25519 seed (RFC 8032)."""
+    from mpcore.crypto import edwards25519
+    return edwards25519.public(seed)
+
+
+def ed25519_sign(seed, message):
+    """The 64-byte Ed25519 signature R, S of a message."""
+    from mpcore.crypto import edwards25519
+    return edwards25519.sign(seed, message)
+
+
+def ed25519_verify(public, message, signature):
+    """Whether a signature is good; False for any other length, S not below the group order, and
+    keys or R that are no canonical point or one of small order."""
+    from mpcore.crypto import edwards25519
+    return edwards25519.verify(public, message, signature)
+
+
+def gmac(key, iv, data):
+    """The 16-byte AES-256-GMAC of data under a 32-byte key and a 12-byte nonce."""
+    from mpcore.crypto import gmac_siv
+    return gmac_siv.gmac(key, iv, data)
+
+
+def Aes256(key):
+    """AES-256 with `encrypt_block(b16)`, `decrypt_block(b16)` and `ctr_xor(iv16, buf, off, n)`,
+    which works in place; the last four bytes of the IV count and must not wrap in one call."""
+    from mpcore.crypto import aes
+    return aes.Aes256(key)
+
+
+def AesGmacSiv(k0, k1):
+    """AES-GMAC-SIV (spec/crypto.md 6) under two 32-byte keys, for GMAC and for AES-CTR.
+
+    `seal(iv8, aad, buf, off, n)` encrypts in place and returns the 16-byte tag; `open(tag, aad,
+    buf, off, n)` decrypts in place and returns whether it is authentic.
+    """
+    from mpcore.crypto import gmac_siv
+    return gmac_siv.AesGmacSiv(k0, k1)

@@ -1,0 +1,207 @@
+"""Salsa20 keystream XOR (spec/crypto.md 1). Written by host_tools/kernels/salsa.py."""
+
+import micropython
+
+
+@micropython.viper
+def xor_blocks(t: int, u: int, state: ptr32, block: ptr32, buf: ptr8, off: int, n: int,
+               double_rounds: int):
+    """XOR keystream over buf[off:off+n], from the block that `state` counts; counts on.
+
+    t, u: anything; as the first arguments they live in registers. block: 16 words of scratch.
+    The low 32 bits of a local never depend on what is above them, so nothing is masked but the
+    bits that come down in a rotation. Data at a multiple of 4 bytes takes the quick way.
+    """
+    p = int(buf) + off
+    while n > 0:
+        x0 = state[0]
+        x1 = state[1]
+        x2 = state[2]
+        x3 = state[3]
+        x4 = state[4]
+        x5 = state[5]
+        x6 = state[6]
+        x7 = state[7]
+        x8 = state[8]
+        x9 = state[9]
+        x10 = state[10]
+        x11 = state[11]
+        x12 = state[12]
+        x13 = state[13]
+        x14 = state[14]
+        x15 = state[15]
+        r = double_rounds
+        while r:
+            r -= 1
+            t = x12
+            t = x0 + t
+            u = t << 7
+            x4 = (t >> 25 & 127 | u) ^ x4
+            t = x0
+            t = x4 + t
+            u = t << 9
+            x8 = (t >> 23 & 511 | u) ^ x8
+            t = x4
+            t = x8 + t
+            u = t << 13
+            x12 = (t >> 19 & 8191 | u) ^ x12
+            t = x8
+            t = x12 + t
+            u = t << 18
+            x0 = (t >> 14 & 262143 | u) ^ x0
+            t = x1
+            t = x5 + t
+            u = t << 7
+            x9 = (t >> 25 & 127 | u) ^ x9
+            t = x5
+            t = x9 + t
+            u = t << 9
+            x13 = (t >> 23 & 511 | u) ^ x13
+            t = x9
+            t = x13 + t
+            u = t << 13
+            x1 = (t >> 19 & 8191 | u) ^ x1
+            t = x13
+            t = x1 + t
+            u = t << 18
+            x5 = (t >> 14 & 262143 | u) ^ x5
+            t = x6
+            t = x10 + t
+            u = t << 7
+            x14 = (t >> 25 & 127 | u) ^ x14
+            t = x10
+            t = x14 + t
+            u = t << 9
+            x2 = (t >> 23 & 511 | u) ^ x2
+            t = x14
+            t = x2 + t
+            u = t << 13
+            x6 = (t >> 19 & 8191 | u) ^ x6
+            t = x2
+            t = x6 + t
+            u = t << 18
+            x10 = (t >> 14 & 262143 | u) ^ x10
+            t = x11
+            t = x15 + t
+            u = t << 7
+            x3 = (t >> 25 & 127 | u) ^ x3
+            t = x15
+            t = x3 + t
+            u = t << 9
+            x7 = (t >> 23 & 511 | u) ^ x7
+            t = x3
+            t = x7 + t
+            u = t << 13
+            x11 = (t >> 19 & 8191 | u) ^ x11
+            t = x7
+            t = x11 + t
+            u = t << 18
+            x15 = (t >> 14 & 262143 | u) ^ x15
+            t = x3
+            t = x0 + t
+            u = t << 7
+            x1 = (t >> 25 & 127 | u) ^ x1
+            t = x0
+            t = x1 + t
+            u = t << 9
+            x2 = (t >> 23 & 511 | u) ^ x2
+            t = x1
+            t = x2 + t
+            u = t << 13
+            x3 = (t >> 19 & 8191 | u) ^ x3
+            t = x2
+            t = x3 + t
+            u = t << 18
+            x0 = (t >> 14 & 262143 | u) ^ x0
+            t = x4
+            t = x5 + t
+            u = t << 7
+            x6 = (t >> 25 & 127 | u) ^ x6
+            t = x5
+            t = x6 + t
+            u = t << 9
+            x7 = (t >> 23 & 511 | u) ^ x7
+            t = x6
+            t = x7 + t
+            u = t << 13
+            x4 = (t >> 19 & 8191 | u) ^ x4
+            t = x7
+            t = x4 + t
+            u = t << 18
+            x5 = (t >> 14 & 262143 | u) ^ x5
+            t = x9
+            t = x10 + t
+            u = t << 7
+            x11 = (t >> 25 & 127 | u) ^ x11
+            t = x10
+            t = x11 + t
+            u = t << 9
+            x8 = (t >> 23 & 511 | u) ^ x8
+            t = x11
+            t = x8 + t
+            u = t << 13
+            x9 = (t >> 19 & 8191 | u) ^ x9
+            t = x8
+            t = x9 + t
+            u = t << 18
+            x10 = (t >> 14 & 262143 | u) ^ x10
+            t = x14
+            t = x15 + t
+            u = t << 7
+            x12 = (t >> 25 & 127 | u) ^ x12
+            t = x15
+            t = x12 + t
+            u = t << 9
+            x13 = (t >> 23 & 511 | u) ^ x13
+            t = x12
+            t = x13 + t
+            u = t << 13
+            x14 = (t >> 19 & 8191 | u) ^ x14
+            t = x13
+            t = x14 + t
+            u = t << 18
+            x15 = (t >> 14 & 262143 | u) ^ x15
+        if n >= 64 and p & 3 == 0:
+            w = ptr32(p)
+            w[0] = (x0 + state[0]) ^ w[0]
+            w[1] = (x1 + state[1]) ^ w[1]
+            w[2] = (x2 + state[2]) ^ w[2]
+            w[3] = (x3 + state[3]) ^ w[3]
+            w[4] = (x4 + state[4]) ^ w[4]
+            w[5] = (x5 + state[5]) ^ w[5]
+            w[6] = (x6 + state[6]) ^ w[6]
+            w[7] = (x7 + state[7]) ^ w[7]
+            w[8] = (x8 + state[8]) ^ w[8]
+            w[9] = (x9 + state[9]) ^ w[9]
+            w[10] = (x10 + state[10]) ^ w[10]
+            w[11] = (x11 + state[11]) ^ w[11]
+            w[12] = (x12 + state[12]) ^ w[12]
+            w[13] = (x13 + state[13]) ^ w[13]
+            w[14] = (x14 + state[14]) ^ w[14]
+            w[15] = (x15 + state[15]) ^ w[15]
+        else:
+            block[0] = x0 + state[0]
+            block[1] = x1 + state[1]
+            block[2] = x2 + state[2]
+            block[3] = x3 + state[3]
+            block[4] = x4 + state[4]
+            block[5] = x5 + state[5]
+            block[6] = x6 + state[6]
+            block[7] = x7 + state[7]
+            block[8] = x8 + state[8]
+            block[9] = x9 + state[9]
+            block[10] = x10 + state[10]
+            block[11] = x11 + state[11]
+            block[12] = x12 + state[12]
+            block[13] = x13 + state[13]
+            block[14] = x14 + state[14]
+            block[15] = x15 + state[15]
+            b = ptr8(p)
+            k = ptr8(block)
+            t = 0
+            while t < 64 and t < n:
+                b[t] = b[t] ^ k[t]
+                t += 1
+        state[8] = state[8] + 1
+        p += 64
+        n -= 64
