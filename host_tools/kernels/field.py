@@ -1,2 +1,212 @@
+"""Generator of the kernel for arithmetic modulo 2**255 - 19, and the proof of its bounds.
+
+An element has 20 limbs of 13 bits, balanced around zero, each stored as limb + 32768 in 16 bits.
+A product adds up its columns in one 32-bit word; `prove` follows the largest magnitude of every
+limb through a program and checks that no column and no stored limb overflows.
+"""
+
+BIAS = 32768
+LIMBS = 20
+# 2**260 = 32 * 2**255 = 32 * 19: what a column above limb 19 counts at the bottom.
+FOLD = 608
+SMALL = 121665
+
+# Largest magnitude of the limbs of a product, and of what field25519.put stores.
+REDUCED = [4096] * LIMBS
+REDUCED[2] += 3
+
+_HEAD = f'''\
+"""Arithmetic modulo 2**255 - 19 by programs. Written by host_tools/kernels/field.py."""
+
+import micropython
+from micropython import const
+
+END = const(0)
+MUL = const(1)          # to = x * y
+SQUARE = const(2)       # to = x, squared y times
+ADD = const(3)          # to = x + y, limb by limb
+SUB = const(4)          # to = x - y, limb by limb
+CARRY = const(5)        # to = x with limbs as small as a product's
+SMALL = const(6)        # to = x * {SMALL}
+SWAP = const(7)         # elements to, to + 1 with x, x + 1 if the scalar's bit differs from the last
+AGAIN = const(8)        # from the start, until all bits are taken
+
+
+@micropython.viper
+def run(a: int, d: int, elements: ptr16, program: ptr8, scalar: ptr8, bit: int):
+    """Run a program of four-byte instructions: operation, number of `to`, of x, and of y.
+
+    a, d: anything; as the first arguments they live in registers. elements: 20 limbs each, plus
+    {BIAS}, so that they read the same on any word size. scalar, bit: the bits that SWAP takes, from
+    number `bit` of the little-endian scalar down to 0. Nothing branches on a limb or on a bit.
+    """
+    base = int(elements)
+    pc = int(program)
+    last = 0
+    while True:
+        i = ptr8(pc)
+        op = i[0]
+        to = base + i[1] * {2 * LIMBS}
+        x = base + i[2] * {2 * LIMBS}
+        y = base + i[3] * {2 * LIMBS}
+        pc += 4
+        if op <= SQUARE:
+            if op == END:
+                return
+            times = 1
+            if op == SQUARE:
+                times = i[3]
+                y = x
+            while times:
+                times -= 1
+                p = ptr16(x)
+'''
+
+_REST = f'''\
+        elif op == CARRY or op == SMALL:
+            p = ptr16(to)
+            q = ptr16(x)
+            factor = 1
+            if op == SMALL:
+                factor = {SMALL}
+            d = 0
+            k = 0
+            while k < {LIMBS}:
+                d = (q[k] - {BIAS}) * factor + d
+                a = d + 4096 >> 13
+                p[k] = d - (a << 13) + {BIAS}
+                d = a
+                k += 1
+            d = d * {FOLD} + p[0] - {BIAS}
+            a = d + 4096 >> 13
+            p[0] = d - (a << 13) + {BIAS}
+            d = a + p[1] - {BIAS}
+            a = d + 4096 >> 13
+            p[1] = d - (a << 13) + {BIAS}
+            p[2] = p[2] + a
+        elif op == SWAP:
+            if bit < 0:
+                return
+            d = scalar[bit >> 3] >> (bit & 7) & 1
+            bit -= 1
+            a = 0 - (d ^ last)
+            last = d
+            p = ptr16(to)
+            q = ptr16(x)
+            k = 0
+            while k < {2 * LIMBS}:
+                d = (p[k] ^ q[k]) & a
+                p[k] = p[k] ^ d
+                q[k] = q[k] ^ d
+                k += 1
+        elif op == AGAIN:
+            pc = int(program)
+'''
+
+
+def _columns(square):
+    """Product scanning: first the columns above limb 19, then those they fold into."""
+    out = ["d = 0"]
+    for column in [*range(LIMBS, 2 * LIMBS - 1), *range(LIMBS)]:
+        if column == 0:
+            out += [f"g{LIMBS - 1} = d", "d = 0"]
+        pairs = [(i, column - i) for i in range(LIMBS) if 0 <= column - i < LIMBS]
+        if square:
+            halves = [(i, j) for i, j in pairs if i < j]
+            if halves:
+                out.append("c = d")
+                for n, (i, j) in enumerate(halves):
+                    out += [f"a = a{i}", f"d = a{j} * a + d" if n else f"d = a{j} * a"]
+                out.append("d = d + d + c")
+            if column % 2 == 0:
+                out += [f"a = a{column // 2}", "d = a * a + d"]
+        else:
+            for i, j in pairs:
+                out += [f"a = a{i}", f"d = b{j} * a + d"]
+        if column >= LIMBS:
+            out += [f"g{column - LIMBS} = d & 0x1fff", "d = d >> 13"]
+        else:
+            out += [f"d = g{column} * {FOLD} + d", "a = d + 4096 >> 13",
+                    f"g{column} = d - (a << 13)", "d = a"]
+    return out
+
+
+def _lines(indent, statements):
+    return "".join(" " * indent + s + "\n" for s in statements)
+
+
 def source():
-    return ""
+    every = range(LIMBS)
+    text = _HEAD + _lines(16, [f"a{i} = p[{i}] - {BIAS}" for i in every])
+    text += _lines(16, ["if x == y:"]) + _lines(20, _columns(True))
+    text += _lines(16, ["else:"])
+    text += _lines(20, ["p = ptr16(y)", *(f"b{i} = p[{i}] - {BIAS}" for i in every)])
+    text += _lines(20, _columns(False))
+    text += _lines(16, [f"d = d * {FOLD} + g0", "a = d + 4096 >> 13", "g0 = d - (a << 13)",
+                        "d = a + g1", "a = d + 4096 >> 13", "g1 = d - (a << 13)", "g2 = g2 + a",
+                        "p = ptr16(to)", *(f"p[{i}] = g{i} + {BIAS}" for i in every),
+                        "x = to", "y = to"])
+    for op, sign, bias in (("ADD", "+", "-"), ("SUB", "-", "+")):
+        text += _lines(8, [f"elif op == {op}:"])
+        text += _lines(12, ["p = ptr16(to)", "q = ptr16(x)", "r = ptr16(y)",
+                            *(f"p[{i}] = q[{i}] {sign} r[{i}] {bias} {BIAS}" for i in every)])
+    return text + _REST
+
+
+def prove(program, bounds):
+    """Follow magnitudes through one pass of a program; {element: limbs' bounds} is updated.
+
+    Raises AssertionError where a sum could leave 32 bits or a limb its 16.
+    """
+    from mpcore.crypto import field_kernel as op
+
+    for at in range(0, len(program), 4):
+        code, to, x, y = program[at:at + 4]
+        if code == op.MUL:
+            bounds[to] = _product(bounds[x], bounds[y])
+        elif code == op.SQUARE:
+            bounds[to] = _product(bounds[x], bounds[x])
+            assert _within(_product(bounds[to], bounds[to]), bounds[to])
+        elif code in (op.ADD, op.SUB):
+            bounds[to] = [a + b for a, b in zip(bounds[x], bounds[y])]
+            assert max(bounds[to]) < BIAS
+        elif code in (op.CARRY, op.SMALL):
+            factor = SMALL if code == op.SMALL else 1
+            bounds[to] = _carried([factor * limb for limb in bounds[x]])
+        elif code == op.SWAP:
+            for i in (0, 1):
+                both = [max(pair) for pair in zip(bounds[to + i], bounds[x + i])]
+                bounds[to + i] = bounds[x + i] = both
+
+
+def _within(limbs, limits):
+    return all(a <= b for a, b in zip(limbs, limits))
+
+
+def _word(magnitude):
+    """A sum that must fit a signed word even when it is rounded."""
+    assert magnitude + 4096 < 1 << 31
+    return magnitude
+
+
+def _product(x, y):
+    columns = [sum(x[i] * y[k - i] for i in range(LIMBS) if 0 <= k - i < LIMBS)
+               for k in range(2 * LIMBS - 1)]
+    carry = 0
+    for column in columns[LIMBS:]:
+        carry = (_word(column + carry) >> 13) + 1
+    high = [0x1FFF] * (LIMBS - 1) + [carry]
+    return _carried([column + FOLD * g for column, g in zip(columns, high)])
+
+
+def _carried(columns):
+    """One chain of rounded carries, the fold of the last, and two more carries."""
+    carry = 0
+    for column in columns:
+        carry = _word(column + carry) + 4096 >> 13
+    carry = _word(carry * FOLD + 4096) + 4096 >> 13
+    carry = _word(carry + 4096) + 4096 >> 13
+    limbs = [4096] * LIMBS
+    limbs[2] += carry
+    assert _within(limbs, REDUCED)
+    return limbs

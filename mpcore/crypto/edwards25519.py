@@ -1,0 +1,170 @@
+"""Ed25519 (RFC 8032): windows of four bits over tables of multiples."""
+
+from micropython import const
+
+from mpcore.crypto import field25519 as field
+from mpcore.crypto.field25519 import P
+from mpcore.crypto.field_kernel import ADD, CARRY, MUL, SUB
+from mpcore.crypto.sha2 import sha512
+
+_ORDER = (1 << 252) + 27742317777372353535851937790883648493
+_D = 37095705934669439343138083508754565189542113879843219016388785533085940283555
+_ROOT_OF_MINUS_1 = 19681161376707505956807079304988542015446066515923890162744021073123829784752
+_BASE = (15112221349535400772501151409588531511454012693041857206046113283949847762202,
+         46316835694926478169428394003475163141307993866256225615783033603165251855960)
+# y of the points whose order divides 8.
+_SMALL_ORDER = (
+    0, 1, P - 1,
+    2707385501144840649318225287225658788936804267575313519463743609750303402022,
+    P - 2707385501144840649318225287225658788936804267575313519463743609750303402022)
+
+# Elements: a point X, Z, Y, T (extended coordinates), temporaries 4 to 9, the constant 2 * d,
+# then one or two tables. A table entry is Y - X, Y + X, 2 * d * T, 2 * Z of a multiple 0 to 15.
+_X = const(0)
+_Z = const(1)
+_Y = const(2)
+_T = const(3)
+_2D = const(10)
+_TABLE = const(11)
+_ENTRY = const(4)
+_TABLE_SIZE = const(64)
+
+# RFC 8032 5.1.4, its names in the comments. F needs a carry: a sum of four products' limbs times
+# the three of E would not fit in a word. T is not needed before another doubling.
+_DOUBLE = (
+    (MUL, 4, _X, _X), (MUL, 5, _Y, _Y), (MUL, 6, _Z, _Z), (ADD, 6, 6, 6),
+    (ADD, 7, 4, 5), (ADD, 8, _X, _Y), (MUL, 8, 8, 8), (SUB, 8, 7, 8),       # H, E
+    (SUB, 9, 4, 5), (ADD, 6, 6, 9), (CARRY, 6, 6, 0),                       # G, F
+    (MUL, _X, 8, 6), (MUL, _Y, 9, 7), (MUL, _Z, 6, 9),
+)
+_DOUBLE_T = (MUL, _T, 8, 7)
+
+
+def _add(entry):
+    return (
+        (SUB, 4, _Y, _X), (MUL, 4, 4, entry), (ADD, 5, _Y, _X), (MUL, 5, 5, entry + 1),
+        (MUL, 6, _T, entry + 2), (MUL, 7, _Z, entry + 3),                   # A, B, C, D
+        (SUB, 8, 5, 4), (ADD, 5, 5, 4), (SUB, 4, 7, 6), (ADD, 7, 7, 6),     # E, H, F, G
+        (MUL, _X, 8, 4), (MUL, _Y, 7, 5), (MUL, _Z, 4, 7), (MUL, _T, 8, 5),
+    )
+
+
+# Where the operand bytes that name the entry are within the bytes of _add.
+_ENTRY_AT = (4 * 1 + 3, 4 * 3 + 3, 4 * 4 + 3, 4 * 5 + 3)
+
+
+def _keep(entry):
+    return ((SUB, entry, _Y, _X), (ADD, entry + 1, _Y, _X), (MUL, entry + 2, _T, _2D),
+            (ADD, entry + 3, _Z, _Z))
+
+
+
+_ENCODE = field.program(*field.DIVIDE)
+
+
+def _fill(elements, at, x, y):
+    """The table of multiples 0 to 15 of a point."""
+    for number, value in enumerate((1, 1, 0, 2)):
+        field.put(elements, at + number, value)
+    for number, value in ((_X, x), (_Z, 1), (_Y, y), (_T, x * y % P)):
+        field.put(elements, number, value)
+    one = at + _ENTRY
+    field.work(elements, field.program(*_keep(one)))
+    for entry in range(one + _ENTRY, at + _TABLE_SIZE, _ENTRY):
+        field.work(elements, field.program(*_add(one), *_keep(entry)))
+
+
+def _sum(*terms):
+    """The encoding of the sum of multiples; each term is a 32-byte scalar and a point.
+
+    All terms share the doublings: one window of four bits at a time.
+    """
+    elements = field.new(_TABLE + _TABLE_SIZE * len(terms))
+    field.put(elements, _2D, 2 * _D % P)
+    window = _DOUBLE * 4 + (_DOUBLE_T,)
+    places = []
+    for i, (scalar, point) in enumerate(terms):
+        at = _TABLE + _TABLE_SIZE * i
+        _fill(elements, at, *point)
+        places.append((scalar, at, 4 * len(window)))
+        window += _add(at)
+    code = bytearray(field.program(*window))
+    for number, value in enumerate((0, 1, 1, 0)):
+        field.put(elements, number, value)
+    for nibble in range(63, -1, -1):
+        for scalar, at, place in places:
+            entry = at + _ENTRY * (scalar[nibble >> 1] >> 4 * (nibble & 1) & 15)
+            for i, operand in enumerate(_ENTRY_AT):
+                code[place + operand] = entry + i
+        field.work(elements, code)
+    field.work(elements, _ENCODE)
+    x = field.get(elements, _X)
+    field.put(elements, _X, field.get(elements, _Y))
+    field.work(elements, _ENCODE)
+    return (field.get(elements, _X) | (x & 1) << 255).to_bytes(32, "little")
+
+
+def _decode(encoded):
+    """The point x, y of 32 bytes; None if there is none, or another encoding, or small order."""
+    y = int.from_bytes(encoded, "little")
+    sign = y >> 255
+    y &= (1 << 255) - 1
+    if y >= P or y in _SMALL_ORDER:
+        return None
+    u = (y * y - 1) % P
+    v = (_D * y * y + 1) % P
+    uv3 = u * v * v * v % P
+    elements = field.new(8)
+    field.put(elements, 1, uv3 * v * v * v * v % P)
+    field.work(elements, field.ROOT)
+    x = uv3 * field.get(elements, 4) % P
+    if v * x * x % P != u:
+        x = x * _ROOT_OF_MINUS_1 % P
+        if v * x * x % P != u:
+            return None
+    return (x if x & 1 == sign else P - x), y
+
+
+def _scalar(*parts):
+    """SHA-512 of the parts modulo the group's order."""
+    return int.from_bytes(sha512(b"".join(parts)), "little") % _ORDER
+
+
+def _expand(seed):
+    """The secret scalar, 32 bytes, and the prefix for nonces."""
+    digest = bytearray(sha512(seed))
+    digest[0] &= 0xF8
+    digest[31] = digest[31] & 0x7F | 0x40
+    return digest[:32], digest[32:]
+
+
+_last = (None, None)    # the seed that signed last, and its public key, which is half of the work
+
+
+def public(seed):
+    return _sum((_expand(seed)[0], _BASE))
+
+
+def sign(seed, message):
+    global _last
+    if _last[0] != seed:
+        _last = (bytes(seed), public(seed))
+    secret, prefix = _expand(seed)
+    nonce = _scalar(prefix, message)
+    r = _sum((nonce.to_bytes(32, "little"), _BASE))
+    challenge = _scalar(r, _last[1], message)
+    s = (nonce + challenge * int.from_bytes(secret, "little")) % _ORDER
+    return r + s.to_bytes(32, "little")
+
+
+def verify(public, message, signature):
+    if len(public) != 32 or len(signature) != 64:
+        return False
+    r = bytes(signature[:32])
+    s = bytes(signature[32:])
+    point = _decode(public)
+    if (not point or int.from_bytes(s, "little") >= _ORDER
+            or int.from_bytes(r, "little") & (1 << 255) - 1 in _SMALL_ORDER):
+        return False
+    challenge = _scalar(r, public, message).to_bytes(32, "little")
+    return _sum((challenge, (P - point[0], point[1])), (s, _BASE)) == r

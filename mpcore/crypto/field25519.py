@@ -1,0 +1,59 @@
+"""Numbers modulo 2**255 - 19 for X25519 and Ed25519: elements in one array, worked on by programs.
+
+host_tools/kernels/field.py proves that the programs of both curves stay within their words.
+"""
+
+import array
+
+from mpcore.crypto.field_kernel import END, MUL, SQUARE, run
+
+P = (1 << 255) - 19
+
+# Balances the limbs: each is 13 bits of the number plus this, less 4096.
+_HALVES = sum(4096 << 13 * i for i in range(20))
+_NO_BITS = b"\0"
+
+
+def new(count):
+    """An array of `count` elements, 40 bytes each."""
+    return array.array("H", bytes(40 * count))
+
+
+def put(elements, number, value):
+    """Set an element to a value below 2**256."""
+    value += _HALVES
+    for i in range(20 * number, 20 * number + 20):
+        elements[i] = (value & 0x1FFF) + 28672
+        value >>= 13
+
+
+def get(elements, number):
+    """The value of an element, 0 to P - 1."""
+    value = 0
+    for i in range(20 * number + 19, 20 * number - 1, -1):
+        value = (value << 13) + elements[i] - 32768
+    return value % P
+
+
+def program(*instructions):
+    """The bytes of a program; an END is appended."""
+    return bytes(b for i in instructions for b in i) + bytes((END, 0, 0, 0))
+
+
+def work(elements, code):
+    """Run a program that takes no scalar."""
+    run(0, 0, elements, code, _NO_BITS, 0)
+
+
+# z = element 1; leaves z**11 in 4 and z**(2**250 - 1) in 5; uses 4 to 7.
+_POWERS = (
+    (MUL, 4, 1, 1), (SQUARE, 5, 4, 2), (MUL, 5, 5, 1), (MUL, 4, 4, 5),
+    (MUL, 6, 4, 4), (MUL, 5, 5, 6), (SQUARE, 6, 5, 5), (MUL, 5, 6, 5),
+    (SQUARE, 6, 5, 10), (MUL, 6, 6, 5), (SQUARE, 7, 6, 20), (MUL, 6, 7, 6),
+    (SQUARE, 6, 6, 10), (MUL, 5, 6, 5), (SQUARE, 6, 5, 50), (MUL, 6, 6, 5),
+    (SQUARE, 7, 6, 100), (MUL, 6, 7, 6), (SQUARE, 6, 6, 50), (MUL, 5, 6, 5),
+)
+# Element 0 = x / z: z**(P - 2) is the inverse.
+DIVIDE = _POWERS + ((SQUARE, 5, 5, 5), (MUL, 4, 5, 4), (MUL, 0, 0, 4))
+# Element 4 = z**((P - 5) // 8), of which square roots are made.
+ROOT = program(*_POWERS, (SQUARE, 5, 5, 2), (MUL, 4, 5, 1))
