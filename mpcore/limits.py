@@ -18,6 +18,7 @@ WAITING_OUT = const(16)           # packets to peers being looked up, up to WAIT
 WAITING_BYTES = const(3072)
 EXPECTED_REPLIES = const(256)     # 16 B each, 10 s
 HELLO_GATE_SOURCES = const(32)    # source networks remembered by the HELLO rate gate
+PROBED_ENDPOINTS = const(32)      # addresses we look for peers at, about 80 B each
 INTRODUCTIONS = const(256)        # pairs a root remembers having introduced
 
 # --- VL2 -----------------------------------------------------------------------------------
@@ -28,10 +29,32 @@ METADATA_BYTES = const(2048)      # largest metadata dictionary in a request
 DICTIONARY_ENTRIES = const(256)   # entries of one dictionary, about 60 B each
 
 # --- IP ------------------------------------------------------------------------------------
+ARP_ENTRIES = const(32)           # about 120 B each
+ARP_PENDING = const(4)            # packets waiting for one address, up to the link's MTU each
+ARP_PENDING_ALL = const(8)        # the same for all addresses of an interface
+ROUTES_CACHED = const(16)         # about 100 B each
+REASSEMBLIES = const(2)           # IPv4 datagrams, up to REASSEMBLY_BYTES each, 15 s
+REASSEMBLY_BYTES = const(8192)
+LOOPBACK_PACKETS = const(16)      # packets to our own address, up to the link's MTU each
+ECHO_REQUESTS = const(16)         # about 100 B each
+UDP_SOCKETS = const(16)           # about 200 B each, and their queues
+UDP_QUEUE = const(16)             # datagrams received and not yet read by the application
+UDP_QUEUE_BYTES = const(8192)     # the same in bytes, per socket
+UDP_DATAGRAM = const(32000)       # largest that is sent; costs no RAM
+TCP_SOCKETS = const(32)           # about 900 B each, and their rings
+TCP_SEND_RING = const(4096)       # per connection, settable before it is opened
+TCP_RECEIVE_RING = const(8192)    # per connection, settable before it is opened
+TCP_GAPS = const(4)               # ranges received out of order, in the receive ring: 30 B each
+TCP_BACKLOG = const(8)            # connections not yet accepted by the application, per listener
+TCP_TIME_WAITS = const(8)         # about 900 B each, 5 s
 
 # --- roles ---------------------------------------------------------------------------------
+NETWORKS = const(64)              # networks of a controller, about 3 kB each
+MEMBERS = const(1024)             # members of one network, about 2 kB each on a board
+STRANGERS = const(32)             # of them, those whom nobody has authorised yet; oldest goes
+SESSIONS = const(1024)            # members a controller served lately, about 100 B each
 
 # --- sockets -------------------------------------------------------------------------------
-DATAGRAM = const(10024)           # largest datagram taken from the underlay; one buffer of this size
+DATAGRAM = const(2048)            # largest datagram taken from the underlay on MicroPython
 DRAIN_BATCH = const(8)            # datagrams handled before the application's tasks get a turn
 REMEMBERED_ENDPOINTS = const(64)  # underlay addresses kept in both forms, about 150 B each

@@ -16,6 +16,7 @@ _HELLO_MS = const(60000)
 _WANTED_MS = const(28000)
 _HOUSEKEEPING_MS = const(30000)
 _CONFIRM_MS = const(1000)
+_PROBES = const(4)               # tries to get an answer from an address, _CONFIRM_MS apart
 _ECHO_MS = const(166)
 _PUSH_RELAYED_MS = const(15000)
 _PUSH_DIRECT_MS = const(120000)
@@ -38,7 +39,8 @@ class Contact:
         self._wanted = set()
         self._started_ms = None
         self._check_ms = self._housekeeping_ms = NEVER
-        self._confirmed = Gate(_CONFIRM_MS, limits.PEERS)
+        self._confirmed = Gate(_CONFIRM_MS - 1, limits.PEERS)
+        self._probed = {}           # endpoint -> [peer, tries left, when to try again]
         self.echo_gate = Gate(_ECHO_MS, limits.PEERS)
         self.local_endpoints = ()   # of our sockets, told by whoever drives us
         self._surface = {}          # root address -> (endpoint it sees us at, when it said so)
@@ -82,17 +84,45 @@ class Contact:
             elif self.acceptable(peer, received.endpoint):
                 if received.verb == packet.OK:
                     # The only thing that teaches a path: a direct answer to what we sent there.
-                    peer.learn(now, received.endpoint)
-                    self._vl1.lookup.due = True
+                    self.learn(now, peer, received.endpoint)
                 elif not peer.has_live_sibling(now, received.endpoint):
                     self.confirm(now, peer, received.endpoint)
         if peer.trusted(now):
             self._push(now, peer, received)
 
+    def learn(self, now, peer, endpoint):
+        """The peer answered from this endpoint. Returns the new Path."""
+        self._probed.pop(endpoint, None)
+        self._vl1.lookup.due = True
+        return peer.learn(now, endpoint)
+
     def confirm(self, now, peer, endpoint):
         """HELLO to an unconfirmed address, whose OK will teach the path."""
         if self._confirmed.allow(now, endpoint):
+            self._try_again_later(now, peer, endpoint)
             self.hello(now, peer, endpoint)
+
+    def seek(self, now, peer, endpoint):
+        """Look for the peer at an address we were told of."""
+        self._try_again_later(now, peer, endpoint)
+        self.probe(now, peer, endpoint)
+
+    def _try_again_later(self, now, peer, endpoint):
+        # One lost datagram must not cost the direct path.
+        if endpoint not in self._probed and len(self._probed) < limits.PROBED_ENDPOINTS:
+            self._probed[endpoint] = [peer, _PROBES - 1, now + _CONFIRM_MS]
+
+    def _retry(self, now):
+        for endpoint in [e for e in self._probed if self._probed[e][2] <= now]:
+            probed = self._probed[endpoint]
+            peer, tries, _ = probed
+            if not tries or peer.path_to(endpoint) is not None:
+                del self._probed[endpoint]
+            else:
+                probed[1:] = [tries - 1, now + _CONFIRM_MS]
+                if self._confirmed.allow(now, endpoint):
+                    self.hello(now, peer, endpoint)
+        return min([probed[2] for probed in self._probed.values()] + [now + _CHECK_MS])
 
     def probe(self, now, peer, endpoint):
         """Ask whether the peer is there: ECHO, or HELLO while its version is unknown."""
@@ -134,7 +164,7 @@ class Contact:
         if now - self._housekeeping_ms >= _HOUSEKEEPING_MS:
             self._housekeeping_ms = now
             self._vl1.forget_dead_peers(now)
-        return min(self._check_ms, self._housekeeping_ms + _HOUSEKEEPING_MS)
+        return min(self._check_ms, self._housekeeping_ms + _HOUSEKEEPING_MS, self._retry(now))
 
     def _check(self, now):
         vl1 = self._vl1
@@ -213,7 +243,7 @@ class Contact:
             if (path is None or path.expired(now)) and self.acceptable(peer, endpoint):
                 tried[kind] = tried.get(kind, 0) + 1
                 if tried[kind] <= _PROBES_PER_SCOPE:
-                    self.probe(now, peer, endpoint)
+                    self.seek(now, peer, endpoint)
 
     def _on_rendezvous(self, now, peer, received):
         vl1 = self._vl1
@@ -223,7 +253,7 @@ class Contact:
         other = vl1.peers.get(address)
         if other is not None and self.acceptable(other, endpoint):
             # The probe itself opens our NAT; the other end's probe comes back through it.
-            self.probe(now, other, endpoint)
+            self.seek(now, other, endpoint)
 
     def _on_hello_error(self, now, peer, received):
         if (received.error == packet.E_IDENTITY_COLLISION

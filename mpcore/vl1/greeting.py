@@ -153,8 +153,7 @@ class Greeting:
             latency_ms = vl1.wall(now) - answer.timestamp
             path = peer.path_to(received.endpoint)
             if path is None and vl1.contact.acceptable(peer, received.endpoint):
-                path = peer.learn(now, received.endpoint)
-                vl1.lookup.due = True
+                path = vl1.contact.learn(now, peer, received.endpoint)
             if path is not None and 0 <= latency_ms < _LATENCY_LIMIT_MS:
                 path.measured(latency_ms)
             if answer.endpoint is not None:
