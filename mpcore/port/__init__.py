@@ -1,7 +1,18 @@
-"""Floor 0: the only place that asks which platform it is."""
+"""Floor 0: the only place that asks which platform it is.
+
+    now_ms(), wall_ms()     the monotonic clock and the time of day, in ms
+    entropy(n)              n random bytes fit for keys
+    Port(home, bind)        storage and UDP sockets (base.BasePort)
+    Loop                    callbacks from asyncio
+"""
 
 import sys
 
 if sys.implementation.name != "micropython":
     from mpcore.port import micropython_shim
     sys.modules.setdefault("micropython", micropython_shim)
+    from mpcore.port.cpython import Loop, Port, entropy, now_ms, wall_ms
+elif sys.platform in ("linux", "darwin"):
+    from mpcore.port.micropython_unix import Loop, Port, entropy, now_ms, wall_ms
+else:
+    from mpcore.port.micropython_board import Loop, Port, entropy, now_ms, wall_ms

@@ -1,0 +1,84 @@
+"""What the ports of all platforms share: storage, counted sending, remembered addresses."""
+
+from micropython import const
+
+from mpcore import limits
+from mpcore.port.storage import Storage
+
+# Where a datagram begins in the receive buffer: as the kernels of vl1 want a packet aligned.
+START = const(1)
+
+
+class BasePort(Storage):
+    """The host as a node sees it: storage in a directory and UDP sockets that never block.
+
+    A platform adds the sockets: `_open(address, port)` returns a bound socket and its endpoint,
+    `_sockaddr(endpoint)` and `_endpoint(sockaddr)` translate, `drain` and `wait` receive.
+    """
+
+    def __init__(self, home, bind):
+        """
+        home: directory of the storage.
+        bind: "ip:port" or "[ipv6]:port", or a sequence of them; port 0 takes a free one.
+
+        Raises ValueError for a malformed bind, OSError when an address cannot be bound.
+        """
+        super().__init__(home)
+        self.counters = {"sent": 0, "send_failed": 0, "received": 0, "receive_failed": 0}
+        self.sockets = []
+        self.local = []         # endpoints that are bound, one a socket
+        self._by_family = {}    # length of an endpoint: socket to send from
+        self._sockaddrs = {}
+        self._endpoints = {}
+        try:
+            for text in [bind] if isinstance(bind, str) else bind:
+                sock, endpoint = self._open(*_split(text))
+                self.sockets.append(sock)
+                self.local.append(endpoint)
+                self._by_family.setdefault(len(endpoint), sock)
+        except BaseException:
+            self.close()
+            raise
+
+    def send(self, endpoint, buf, off, n):
+        """Send buf[off:off+n] as one datagram. Losing it is not an error, only counted."""
+        sockaddr = self._sockaddrs.get(endpoint)
+        try:
+            if sockaddr is None:
+                sockaddr = _remember(self._sockaddrs, endpoint, self._sockaddr(endpoint))
+            self._by_family[len(endpoint)].sendto(memoryview(buf)[off:off + n], sockaddr)
+            self.counters["sent"] += 1
+        except (OSError, KeyError):
+            self.counters["send_failed"] += 1
+
+    def close(self):
+        """Close the sockets."""
+        for sock in self.sockets:
+            sock.close()
+        self.sockets = []
+        self._by_family = {}
+
+    def _source(self, sockaddr):
+        """The endpoint a datagram came from; one and the same object as long as it is known."""
+        endpoint = self._endpoints.get(sockaddr)
+        if endpoint is None:
+            endpoint = _remember(self._endpoints, sockaddr, self._endpoint(sockaddr))
+        return endpoint
+
+
+def _remember(cache, key, value):
+    if len(cache) >= limits.REMEMBERED_ENDPOINTS:
+        cache.clear()
+    cache[key] = value
+    return value
+
+
+def _split(text):
+    address, _, port = text.rpartition(":")
+    if address.startswith("[") and address.endswith("]"):
+        address = address[1:-1]
+    elif ":" in address:
+        raise ValueError("an IPv6 address is bound as [address]:port: " + text)
+    if not address or not port.isdigit() or int(port) > 65535:
+        raise ValueError("expected address:port to bind to: " + text)
+    return address, int(port)

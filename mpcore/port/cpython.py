@@ -1,0 +1,129 @@
+"""CPython on a desktop or a server."""
+
+import os
+import select
+import socket
+import time
+
+from mpcore import limits
+from mpcore.port.base import START, BasePort
+
+
+def now_ms():
+    """Milliseconds since an arbitrary origin; never steps back, never wraps."""
+    return time.monotonic_ns() // 1000000
+
+
+def wall_ms():
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1000000
+
+
+def entropy(n):
+    """n bytes fit for keys."""
+    return os.urandom(n)
+
+
+class Port(BasePort):
+    """See BasePort."""
+
+    def __init__(self, home, bind):
+        self._buf = bytearray(START + limits.MAX_PACKET)
+        self._into = memoryview(self._buf)[START:]
+        super().__init__(home, bind)
+
+    def drain(self, callback):
+        """Hand pending datagrams, at most a batch a socket, to callback(endpoint, buf, off, n).
+
+        The buffer is the same every time and may be overwritten by the callback.
+        """
+        for sock in self.sockets:
+            for _ in range(limits.DRAIN_BATCH):
+                try:
+                    n, sockaddr = sock.recvfrom_into(self._into)
+                except BlockingIOError:
+                    break
+                except OSError:
+                    self.counters["receive_failed"] += 1
+                    break
+                self.counters["received"] += 1
+                callback(self._source(sockaddr), self._buf, START, n)
+
+    def wait(self, timeout_ms):
+        """Sleep until a datagram is there, for at most timeout_ms (None: for ever)."""
+        select.select(self.sockets, (), (), None if timeout_ms is None else timeout_ms / 1000)
+
+    def _open(self, address, port):
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            sock.setblocking(False)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.bind((address, port))
+        except BaseException:
+            sock.close()
+            raise
+        return sock, self._endpoint(sock.getsockname())
+
+    def _sockaddr(self, endpoint):
+        family = socket.AF_INET if len(endpoint) == 6 else socket.AF_INET6
+        return socket.inet_ntop(family, endpoint[:-2]), int.from_bytes(endpoint[-2:], "big")
+
+    def _endpoint(self, sockaddr):
+        address, port = sockaddr[:2]
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        return socket.inet_pton(family, address.partition("%")[0]) + port.to_bytes(2, "big")
+
+    def _make_directory(self, path):
+        os.mkdir(path, 0o700)
+
+    def _create(self, path, secret):
+        mode = 0o600 if secret else 0o644
+        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb")
+
+    def _settle(self, file):
+        os.fsync(file.fileno())
+
+    def _replace(self, temporary, path):
+        os.replace(temporary, path)
+        if hasattr(os, "O_DIRECTORY"):
+            directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+
+
+class Loop:
+    """Callbacks from asyncio: a socket is readable, or the alarm is due, first of all at once.
+
+    What a callback raises goes to asyncio's exception handler.
+    """
+
+    def __init__(self, sockets, on_readable, on_alarm):
+        import asyncio
+        self._loop = asyncio.get_running_loop()
+        self._sockets = sockets
+        self._on_alarm = on_alarm
+        self._timer = self._loop.call_soon(on_alarm)
+        for sock in sockets:
+            self._loop.add_reader(sock, on_readable)
+
+    def alive(self):
+        """False once the asyncio loop that this was made for has ended."""
+        return not self._loop.is_closed()
+
+    def alarm(self, delay_ms):
+        """Move the one alarm: call on_alarm in delay_ms, at the end of this turn for 0."""
+        self._timer.cancel()
+        if delay_ms:
+            self._timer = self._loop.call_later(delay_ms / 1000, self._on_alarm)
+        else:
+            self._timer = self._loop.call_soon(self._on_alarm)
+
+    def close(self):
+        self._timer.cancel()
+        if self.alive():
+            for sock in self._sockets:
+                self._loop.remove_reader(sock)

@@ -1,0 +1,34 @@
+"""MicroPython on a board. Not yet run on hardware. IPv4 only."""
+
+import select
+import socket
+
+from mpcore.port.micropython_common import Loop, MicroPythonPort, entropy, now_ms, wall_ms
+
+# Boards reassemble no IP fragments, so nothing longer than this arrives.
+_DATAGRAM = 1472
+# On one slow core the application's turn comes after every single datagram.
+_BATCH = 1
+
+
+class Port(MicroPythonPort):
+    """See BasePort. There are no file modes here: whoever reads the flash has the secrets."""
+
+    def __init__(self, home, bind):
+        super().__init__(home, bind, _DATAGRAM, _BATCH)
+
+    def _open(self, address, port):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.setblocking(False)
+        sock.bind((address, port))
+        self._pending.register(sock, select.POLLIN)
+        return sock, self._endpoint((address, port))
+
+    def _sockaddr(self, endpoint):
+        if len(endpoint) != 6:
+            raise OSError("IPv4 only")
+        return ".".join(str(x) for x in endpoint[:4]), int.from_bytes(endpoint[4:], "big")
+
+    def _endpoint(self, sockaddr):
+        address, port = sockaddr
+        return bytes(int(x) for x in address.split(".")) + port.to_bytes(2, "big")

@@ -1,0 +1,129 @@
+"""What all ports of MicroPython share: the clock, receiving, and callbacks from asyncio."""
+
+import os
+import select
+import time
+from asyncio import core
+
+from micropython import const
+
+from mpcore.port.base import START, BasePort
+
+_EPOCH_OFFSET_MS = 946684800000 if time.gmtime(0)[0] == 2000 else 0
+_LONGEST_SLEEP_MS = const(3600000)    # well within the range in which ticks can be compared
+
+_ticks = time.ticks_ms()
+_unwrapped = 0
+
+
+def now_ms():
+    """Milliseconds since an arbitrary origin; never steps back, never wraps."""
+    global _ticks, _unwrapped
+    ticks = time.ticks_ms()
+    _unwrapped += time.ticks_diff(ticks, _ticks)
+    _ticks = ticks
+    return _unwrapped
+
+
+def wall_ms():
+    """Milliseconds since 1970, as far as the platform's clock has been set."""
+    return time.time_ns() // 1000000 + _EPOCH_OFFSET_MS
+
+
+def entropy(n):
+    """n bytes fit for keys."""
+    return os.urandom(n)
+
+
+class MicroPythonPort(BasePort):
+    """See BasePort. A platform registers the sockets that it opens with `_pending`."""
+
+    def __init__(self, home, bind, longest, batch):
+        """longest: bytes of the largest datagram received; batch: datagrams in one drain."""
+        self._buf = bytearray(START + longest)
+        self._longest = longest
+        self._batch = batch
+        self._pending = select.poll()
+        super().__init__(home, bind)
+
+    def drain(self, callback):
+        """Hand pending datagrams, at most a batch a socket, to callback(endpoint, buf, off, n).
+
+        The buffer is the same every time and may be overwritten by the callback.
+        """
+        for _ in range(self._batch):
+            idle = True
+            # Asking poll first is cheaper than the exception of a recvfrom that would block.
+            for sock, _ in self._pending.ipoll(0):
+                idle = False
+                try:
+                    # Not readinto: it tells no sender and runs datagrams together.
+                    data, sockaddr = sock.recvfrom(self._longest)
+                except OSError:
+                    self.counters["receive_failed"] += 1
+                    continue
+                n = len(data)
+                self._buf[START:START + n] = data
+                self.counters["received"] += 1
+                callback(self._source(sockaddr), self._buf, START, n)
+            if idle:
+                break
+
+    def wait(self, timeout_ms):
+        """Sleep until a datagram is there, for at most timeout_ms (None: for ever)."""
+        for _ in self._pending.ipoll(-1 if timeout_ms is None else timeout_ms):
+            break
+
+
+class Loop:
+    """Callbacks from asyncio: a socket is readable, or the alarm is due, first of all at once.
+
+    The sockets wait in asyncio's own poll set and the alarm in its own task queue, so an idle
+    node costs the loop nothing. What a callback raises goes to asyncio's exception handler.
+    """
+
+    def __init__(self, sockets, on_readable, on_alarm):
+        self._on_alarm = on_alarm
+        self._queue = core._task_queue
+        self._deadline = core.ticks()
+        self._asleep = True
+        self._clock = core.create_task(self._sleep())
+        self._tasks = [core.create_task(_watch(sock, on_readable)) for sock in sockets]
+
+    def alive(self):
+        """False once the asyncio loop that this was made for has been replaced."""
+        return self._queue is core._task_queue
+
+    def alarm(self, delay_ms):
+        """Move the one alarm: call on_alarm in delay_ms, at the end of this turn for 0."""
+        self._deadline = core.ticks_add(core.ticks(), min(delay_ms, _LONGEST_SLEEP_MS))
+        if self._asleep:
+            self._queue.remove(self._clock)
+            self._queue.push(self._clock, self._deadline)
+
+    def close(self):
+        for task in self._tasks + [self._clock]:
+            task.cancel()
+
+    # Both are coroutines in MicroPython's sense: generators that queue their task, then yield.
+
+    def _sleep(self):
+        while True:
+            self._asleep = False
+            _guard(self._on_alarm)
+            self._asleep = True
+            yield self._queue.push(core.cur_task, self._deadline)
+
+
+def _watch(sock, on_readable):
+    while True:
+        yield core._io_queue.queue_read(sock)
+        _guard(on_readable)
+
+
+def _guard(callback):
+    try:
+        callback()
+    except Exception as e:
+        core.Loop.call_exception_handler(
+            {"message": "node failed", "exception": e, "future": core.cur_task})
