@@ -2,12 +2,12 @@
 
 import json
 
-_VECTORS = __file__.rsplit("/", 2)[0] + "/vectors/"
+ROOT = __file__.rsplit("/", 3)[0]
 
 
 def vectors(name):
     """The parsed content of one file of tests/vectors, such as "primitives.json"."""
-    with open(_VECTORS + name) as file:
+    with open(ROOT + "/tests/vectors/" + name) as file:
         return json.load(file)
 
 

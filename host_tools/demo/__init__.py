@@ -1,0 +1,1 @@
+"""The demonstration: a game, a light bulb, and the virtual network between them."""
