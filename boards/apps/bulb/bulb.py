@@ -13,9 +13,9 @@ import time
 import sse
 
 DISCOVERY_PORT = 7300
-_LOOK_EVERY_S = 1
-_SILENCE_S = 3           # a game sends something every second; after this long it counts as dead
-_PAUSE_S = 0.1           # before a stream that has ended is opened again
+LOOK_EVERY_S = 1
+SILENCE_S = 3           # a game sends something every second; after this long it counts as dead
+PAUSE_S = 0.1           # before a stream that has ended is opened again
 
 
 class Bulb:
@@ -38,9 +38,9 @@ class Bulb:
         asyncio.create_task(self._listen())
         while True:
             await self.look()
-            await asyncio.sleep(_LOOK_EVERY_S)
+            await asyncio.sleep(LOOK_EVERY_S)
             for game in list(self._games.values()):
-                game.watch(_LOOK_EVERY_S)
+                game.watch(LOOK_EVERY_S)
 
     async def look(self):
         """One broadcast. `datagrams` has `sendto(data, (host, port))` and
@@ -95,14 +95,14 @@ class Game:
         lines = self._response.lines if self._response else -1
         self._silent_s = 0 if lines != self._lines else self._silent_s + elapsed_s
         self._lines = lines
-        if self._silent_s >= _SILENCE_S:
+        if self._silent_s >= SILENCE_S:
             self._task.cancel()
 
     async def _run(self):
         try:
             while True:
                 await self._follow()
-                await asyncio.sleep(_PAUSE_S)
+                await asyncio.sleep(PAUSE_S)
         except asyncio.CancelledError:
             self._problem("the game does not answer")
         except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
