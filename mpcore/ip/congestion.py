@@ -1,0 +1,117 @@
+"""When to retransmit (RFC 6298) and how much may be in flight (RFC 5681, 6582)."""
+
+from micropython import const
+
+_FIRST_MS = const(1000)
+_MIN_MS = const(200)
+_MAX_MS = const(60000)
+_AFTER_SYN_LOSS_MS = const(3000)
+_MAX_WINDOW = const(0xFFFF)
+
+
+class RoundTrip:
+    """Retransmission timeout from round-trip samples. Karn: the owner gives none for a
+    retransmitted segment, and a backed-off timeout lasts until the next sample."""
+
+    def __init__(self):
+        self.rto_ms = _FIRST_MS
+        self._backoff = 0
+        self._srtt8 = None      # 8 * SRTT
+        self._var4 = 0          # 4 * RTTVAR
+
+    def timeout(self):
+        """The timeout now in force, ms."""
+        return min(self.rto_ms << self._backoff, _MAX_MS)
+
+    def back_off(self):
+        if self.rto_ms << self._backoff < _MAX_MS:
+            self._backoff += 1
+
+    def restore(self):
+        """Leave the back-off: the peer opened its window."""
+        self._backoff = 0
+
+    def syn_was_lost(self):
+        """The connection is there, but its SYN was retransmitted (RFC 6298 5.7)."""
+        self.rto_ms = _AFTER_SYN_LOSS_MS
+        self._backoff = 0
+
+    def sample(self, ms):
+        if self._srtt8 is None:
+            self._srtt8 = ms << 3
+            self._var4 = ms << 1
+        else:
+            error = ms - (self._srtt8 >> 3)
+            self._srtt8 += error
+            self._var4 += abs(error) - (self._var4 >> 2)
+        self.rto_ms = min(max((self._srtt8 >> 3) + max(1, self._var4), _MIN_MS), _MAX_MS)
+        self._backoff = 0
+
+
+class Congestion:
+    """The congestion window in bytes, by NewReno. Positions are those of the send sequence."""
+
+    def __init__(self, mss):
+        self._mss = mss
+        self.window = self._initial()
+        self._threshold = _MAX_WINDOW
+        self._recover = 0
+        self.duplicates = 0
+        self.recovering = False
+
+    def _initial(self):
+        mss = self._mss
+        return (2 if mss > 2190 else 3 if mss > 1095 else 4) * mss
+
+    def limit(self):
+        """What may be in flight; the first two duplicate ACKs let one more out each (RFC 3042)."""
+        if self.recovering or self.duplicates > 2:
+            return self.window
+        return self.window + self.duplicates * self._mss
+
+    def idle(self):
+        """Nothing was sent for longer than the timeout: the network may have changed."""
+        self.window = min(self.window, self._initial())
+
+    def acked(self, n, ack, flight):
+        """n new bytes are acknowledged, up to `ack`; `flight` bytes remain in flight.
+
+        Returns True when the first of those must be retransmitted at once (partial ACK).
+        """
+        self.duplicates = 0
+        if self.recovering:
+            if ack >= self._recover:
+                self.recovering = False
+                self.window = min(self._threshold, max(flight, self._mss) + self._mss)
+                return False
+            self.window = max(self.window - n, 0) + self._mss
+            return True
+        grow = min(n, self._mss)
+        if self.window >= self._threshold:
+            grow = max(1, self._mss * self._mss // self.window)
+        self.window = min(self.window + grow, _MAX_WINDOW)
+        return False
+
+    def duplicate(self, una, highest):
+        """One duplicate ACK. Returns True when the segment at `una` must be retransmitted."""
+        self.duplicates += 1
+        if self.recovering:
+            self.window = min(self.window + self._mss, _MAX_WINDOW)
+        elif self.duplicates == 3 and una > self._recover:
+            self._reduce(highest - una)
+            self.window = self._threshold + 3 * self._mss
+            self._recover = highest
+            self.recovering = True
+            return True
+        return False
+
+    def timed_out(self, una, highest):
+        """The retransmission timer ran out."""
+        self._reduce(highest - una)
+        self.window = self._mss
+        self._recover = highest
+        self.recovering = False
+        self.duplicates = 0
+
+    def _reduce(self, flight):
+        self._threshold = max(flight >> 1, 2 * self._mss)

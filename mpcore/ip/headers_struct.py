@@ -1,0 +1,97 @@
+"""Checksums and the TCP/IPv4 headers by compiled struct formats, which MicroPython lacks.
+
+headers_kernel.py holds the same functions for it. Offsets are absolute in `buf`; the caller has
+checked that `buf[off:off + n]` exists.
+"""
+
+from struct import Struct, unpack_from
+
+_IPV4 = Struct(">BBHHHBBH4s4s")
+_TCP = Struct(">HHIIHHHH")
+
+
+def add(buf, off, n, total):
+    """Internet checksum (RFC 1071): ones' complement sum of n bytes, continuing `total`.
+
+    Returns the folded 16-bit sum, not complemented. n is below 32 KB; a block that is
+    continued has an even length.
+    """
+    data = bytes(memoryview(buf)[off:off + n])
+    words = len(data) >> 1
+    total += sum(unpack_from(f">{words}H", data))
+    if n & 1:
+        total += data[-1] << 8
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total
+
+
+def ipv4_read(buf, off, n, own, out):
+    """Check an IPv4 header (RFC 791).
+
+    own: this host's first address, 4 bytes. Returns the header's length, 0 when malformed,
+    -1 when the checksum is wrong; fills out: total length, protocol, more-fragments bit and
+    fragment offset as on the wire, 1 if the destination is `own` else 0.
+    """
+    if n < 20:
+        return 0
+    first = buf[off]
+    header = (first & 15) << 2
+    total = buf[off + 2] << 8 | buf[off + 3]
+    if first >> 4 != 4 or not 20 <= header <= total <= n:
+        return 0
+    if add(buf, off, header, 0) != 0xFFFF:
+        return -1
+    out[0] = total
+    out[1] = buf[off + 9]
+    out[2] = (buf[off + 6] << 8 | buf[off + 7]) & 0x3FFF
+    out[3] = int(buf[off + 16:off + 20] == own)
+    return header
+
+
+def ipv4_write(buf, off, total, identification, fragment, protocol, source, destination):
+    """Write a 20-byte IPv4 header with its checksum.
+
+    total: length of header and payload; fragment: the flags and fragment offset word.
+    """
+    _IPV4.pack_into(buf, off, 0x45, 0, total, identification & 0xFFFF, fragment, 64, protocol, 0,
+                    source, destination)
+    check = 0xFFFF - add(buf, off, 20, 0)
+    buf[off + 10] = check >> 8
+    buf[off + 11] = check & 0xFF
+
+
+def tcp_read(wire, buf, off, n, una, nxt, out):
+    """Check and read a TCP header (RFC 9293 3.1).
+
+    wire: array('I') of a connection: initial sequence numbers (sent, received), local and remote
+    port, sum of the pseudo-header without the length. una, nxt: SND.UNA and RCV.NXT, counted from
+    the initial numbers. Returns the header's length, 0 when malformed, -1 when the checksum is
+    wrong; fills out (array('i')): SEG.SEQ - RCV.NXT, SEG.ACK - SND.UNA, flags, window.
+    """
+    if n < 20:
+        return 0
+    header = buf[off + 12] >> 4 << 2
+    if not 20 <= header <= n:
+        return 0
+    if add(buf, off, n, wire[4] + n) != 0xFFFF:
+        return -1
+    _, _, seq, ack, control, window, _, _ = _TCP.unpack_from(buf, off)
+    out[0] = (seq - wire[1] - nxt + 0x80000000 & 0xFFFFFFFF) - 0x80000000
+    out[1] = (ack - wire[0] - una + 0x80000000 & 0xFFFFFFFF) - 0x80000000
+    out[2] = control & 0xFF
+    out[3] = window
+    return header
+
+
+def tcp_write(wire, buf, off, n, seq, ack, control, window):
+    """Write a TCP header with its checksum before what is already in place.
+
+    n: length of the whole segment; options and payload are at buf[off + 20:off + n]. seq and
+    ack are counted from the initial numbers; control: the data offset and flags word.
+    """
+    _TCP.pack_into(buf, off, wire[2], wire[3], wire[0] + seq & 0xFFFFFFFF,
+                   wire[1] + ack & 0xFFFFFFFF, control, window, 0, 0)
+    check = 0xFFFF - add(buf, off, n, wire[4] + n)
+    buf[off + 16] = check >> 8
+    buf[off + 17] = check & 0xFF

@@ -1,0 +1,44 @@
+"""A ring of bytes: what a TCP connection has not yet been able to pass on."""
+
+
+class Ring:
+    """`used` bytes from `head` on are its content; more may be written ahead of them.
+
+    Offsets count from the first byte of the content. The owner sees to it that nothing beyond
+    `size` is written and nothing beyond what was written is read.
+    """
+
+    def __init__(self, size):
+        self.size = size
+        self.head = 0
+        self.used = 0
+        self._view = memoryview(bytearray(size))
+
+    def write(self, at, source, off, n):
+        """Copy source[off:off + n] (a memoryview) to offset `at`; `used` stays as it is."""
+        start = self.head + at
+        if start >= self.size:
+            start -= self.size
+        first = self.size - start
+        if n <= first:
+            self._view[start:start + n] = source[off:off + n]
+        else:
+            self._view[start:] = source[off:off + first]
+            self._view[:n - first] = source[off + first:off + n]
+
+    def read(self, at, target, off, n):
+        """Copy n bytes from offset `at` to target[off:off + n]; the content stays."""
+        start = self.head + at
+        if start >= self.size:
+            start -= self.size
+        first = self.size - start
+        if n <= first:
+            target[off:off + n] = self._view[start:start + n]
+        else:
+            target[off:off + first] = self._view[start:]
+            target[off + first:off + n] = self._view[:n - first]
+
+    def skip(self, n):
+        """Drop the first n bytes of the content."""
+        self.used -= n
+        self.head = (self.head + n) % self.size

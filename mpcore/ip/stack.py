@@ -1,0 +1,282 @@
+"""The stack: interfaces, routes, the way from a link to a socket, and timers.
+
+Nothing here opens a socket or reads a clock. `link.transmit` must not call back into the stack.
+"""
+
+from mpcore.ip import ethernet, icmp, tcp, udp
+from mpcore.ip.arp import Arp
+from mpcore.ip.ipv4 import Ipv4
+from mpcore.limits import LOOPBACK_PACKETS, ROUTES_CACHED
+
+_NO_ADDRESS = bytes(4)
+_EPHEMERAL = 49152
+
+
+class Route:
+    """How a destination is reached. mac: fixed for a group, else None: next_hop is resolved."""
+
+    def __init__(self, interface, family, source, next_hop, mac=None, broadcast=False, local=False):
+        self.interface = interface
+        self.family = family
+        self.source = source
+        self.next_hop = next_hop
+        self.mac = mac
+        self.broadcast = broadcast
+        self.local = local
+
+
+class Interface:
+    """One link of a stack and its addresses.
+
+    `start` is where an Ethernet payload begins in the stack's buffer: at least the link's
+    headroom, and 3 past a 4-byte boundary, so that headers of 28 + 10 bytes put in front of it
+    begin 1 past one.
+    """
+
+    def __init__(self, stack, link):
+        self.stack = stack
+        self.link = link
+        self.start = link.headroom + (3 - link.headroom) % 4
+        self.addresses = {}
+        self.broadcasts = {}
+        self.routes = []
+        self.own = _NO_ADDRESS
+        self.arp = Arp(self)
+
+    def receive(self, now, source_mac, destination_mac, ethertype, buf, off, n):
+        """One frame from the link: its payload is buf[off:off + n] and is not kept.
+
+        Whatever the bytes are, nothing is raised; what is wrong is counted in stack.counters.
+        """
+        if n > len(buf) - off:
+            return self.stack.count("frame_malformed")
+        if ethertype == ethernet.IPV4:
+            self.stack.ipv4.receive(now, self, ethernet.is_group(destination_mac),
+                                    memoryview(buf), off, n)
+        elif ethertype == ethernet.ARP:
+            self.arp.receive(now, memoryview(buf), off, n)
+        else:
+            self.stack.count("ethertype")
+
+    def set_addresses(self, now, addresses):
+        """Replace the addresses: a list of (ip, prefix length). New ones are announced."""
+        before = self.addresses
+        self.addresses = dict(addresses)
+        self.broadcasts = {}
+        self.own = _NO_ADDRESS
+        for ip, prefix in addresses:
+            if len(ip) == 4:
+                if self.own is _NO_ADDRESS:
+                    self.own = ip
+                if prefix < 31:
+                    mask = (1 << 32 - prefix) - 1
+                    last = int.from_bytes(ip, "big") | mask
+                    self.broadcasts[last.to_bytes(4, "big")] = True
+        self.stack.routes_changed()
+        for ip, prefix in addresses:
+            if ip not in before:
+                self.arp.announce(now, ip)
+
+    def set_routes(self, routes):
+        """Replace the routes: a list of (target, prefix length, via ip or None: on the link)."""
+        self.routes = list(routes)
+        self.stack.routes_changed()
+
+    def is_neighbour(self, ip):
+        """Is `ip` on this link (by an address' prefix or a route without `via`), not a group?"""
+        if ip in self.broadcasts or self.stack.families[len(ip)].is_group(ip):
+            return False
+        for address, prefix in self.addresses.items():
+            if _matches(ip, address, prefix):
+                return True
+        for target, prefix, via in self.routes:
+            if via is None and _matches(ip, target, prefix):
+                return True
+        return False
+
+    def source_for(self, ip):
+        """Our address on this link that is nearest to `ip`, or None."""
+        best, length = None, -1
+        for address, prefix in self.addresses.items():
+            if len(address) == len(ip):
+                if prefix > length and _matches(ip, address, prefix):
+                    best, length = address, prefix
+                elif best is None:
+                    best = address
+        return best
+
+    def transmit(self, now, destination_mac, ethertype, n):
+        """Send n bytes from `start` of the stack's buffer, whose content is lost by this."""
+        self.link.transmit(now, destination_mac, ethertype, self.stack.buffer, self.start, n)
+
+
+class Stack:
+    """entropy: callable(n) -> n random bytes.
+
+    on_schedule, if set, is called with a time in ms when poll() must be called earlier than it
+    last said. counters: what was dropped or limited, by cause.
+    """
+
+    def __init__(self, entropy):
+        self.entropy = entropy
+        self.buffer = bytearray(0)
+        self.interfaces = []
+        self.counters = {}
+        self.on_schedule = None
+        self.generation = 0
+        self._next_ms = None
+        self._polling = False
+        self._routes = {}
+        self._looped = []
+        self.ipv4 = Ipv4(self)
+        self.families = {4: self.ipv4}
+        self.icmp = icmp.Icmp(self)
+        self.udp = udp.Udp(self)
+        self.tcp = tcp.Tcp(self)
+        self.protocols = {icmp.PROTOCOL: self.icmp, udp.PROTOCOL: self.udp, tcp.PROTOCOL: self.tcp}
+
+    def add_interface(self, link):
+        """Attach a link: mac (6 bytes), mtu, headroom, and
+        transmit(now, destination_mac, ethertype, buf, off, n), which may overwrite
+        buf[off - headroom:off + n]."""
+        interface = Interface(self, link)
+        if len(self.buffer) < interface.start + link.mtu:
+            self.buffer = bytearray(interface.start + link.mtu)
+        self.interfaces.append(interface)
+        self.routes_changed()
+        return interface
+
+    def remove_interface(self, interface):
+        """Detach a link; connections over it find no route any more."""
+        self.interfaces.remove(interface)
+        self.routes_changed()
+
+    def poll(self, now):
+        """Do what is due; returns the absolute ms of the next call, or None."""
+        if self._next_ms is None or now < self._next_ms:
+            return self._next_ms
+        self._next_ms = None
+        self._polling = True
+        looped, self._looped = self._looped, []
+        for interface, packet in looped:
+            interface.receive(now, interface.link.mac, interface.link.mac, ethernet.IPV4, packet, 0,
+                              len(packet))
+        for interface in self.interfaces:
+            interface.arp.poll(now)
+        self.ipv4.poll(now)
+        self.tcp.poll(now)
+        self._polling = False
+        return self._next_ms
+
+    def echo(self, now, ip, identifier, sequence, data, callback):
+        """Ping: send an echo request (identifier, sequence: 16 bits).
+
+        callback(now, ip, sequence, data) is called with the reply; data is None when the host was
+        reported unreachable. Returns False when there is no route.
+        """
+        return self.icmp.echo(now, ip, identifier, sequence, data, callback)
+
+    def route(self, destination, source=None):
+        """The Route to an address, from the interface that has `source` if given; None if none."""
+        key = destination if source is None else source + destination
+        route = self._routes.get(key)
+        if route is None:
+            route = self._find(destination, source)
+            if route is not None:
+                if len(self._routes) >= ROUTES_CACHED:
+                    self._routes.clear()
+                self._routes[key] = route
+        return route
+
+    def routes(self, destination, source=None):
+        """As route(), but a list: a limited broadcast leaves by every interface."""
+        found = []
+        family = self.families.get(len(destination))
+        if family is not None and source is None and family.is_limited_broadcast(destination):
+            for interface in self.interfaces:
+                address = interface.source_for(destination)
+                if address is not None:
+                    found.append(self.route(destination, address))
+        else:
+            route = self.route(destination, source)
+            if route is not None:
+                found.append(route)
+        return found
+
+    def ephemeral(self, used):
+        """A random port of the dynamic range that is not in `used`."""
+        port = int.from_bytes(self.entropy(2), "big")
+        while True:
+            port = port & 0x3FFF | _EPHEMERAL
+            if port not in used:
+                return port
+            port += 1
+
+    def schedule(self, at_ms):
+        """Have poll() called at `at_ms` at the latest."""
+        if self._next_ms is None or at_ms < self._next_ms:
+            self._next_ms = at_ms
+            if self.on_schedule is not None and not self._polling:
+                self.on_schedule(at_ms)
+
+    def loop_back(self, now, interface, n):
+        """Keep a packet to ourselves, from the buffer, until the next poll."""
+        if len(self._looped) >= LOOPBACK_PACKETS:
+            return self.count("loopback_full")
+        start = interface.start
+        self._looped.append((interface, self.buffer[start:start + n]))
+        self.schedule(now)
+
+    def count(self, cause, n=1):
+        self.counters[cause] = self.counters.get(cause, 0) + n
+
+    def routes_changed(self):
+        self._routes.clear()
+        self.generation += 1
+
+    def neighbour_unreachable(self, now, interface, ip):
+        """Nobody answers for `ip` on an interface's link."""
+        self.count("neighbour_unreachable")
+        self.tcp.neighbour_unreachable(now, interface, ip)
+
+    def _find(self, destination, source):
+        family = self.families.get(len(destination))
+        if family is None:
+            return None
+        best, length, next_hop = None, -1, None
+        group = family.is_group(destination)
+        for interface in self.interfaces:
+            if source is not None and source not in interface.addresses:
+                continue
+            if destination in interface.addresses:
+                return Route(interface, family, destination, destination, local=True)
+            if destination in interface.broadcasts:
+                return Route(interface, family, source or interface.source_for(destination), None,
+                             ethernet.BROADCAST, broadcast=True)
+            if group:
+                address = source or interface.source_for(destination)
+                if address is not None:
+                    return Route(interface, family, address, None, family.group_mac(destination),
+                                 family.is_limited_broadcast(destination))
+                continue
+            for address, prefix in interface.addresses.items():
+                if prefix > length and _matches(destination, address, prefix):
+                    best, length, next_hop = interface, prefix, destination
+            for target, prefix, via in interface.routes:
+                if prefix > length and _matches(destination, target, prefix):
+                    best, length, next_hop = interface, prefix, via or destination
+        if best is None:
+            return None
+        address = source or best.source_for(next_hop)
+        return Route(best, family, address, next_hop) if address is not None else None
+
+
+def _matches(ip, network, prefix):
+    """Do the first `prefix` bits agree?"""
+    if len(ip) != len(network):
+        return False
+    whole = prefix >> 3
+    if ip[:whole] != network[:whole]:
+        return False
+    rest = prefix & 7
+    return not rest or (ip[whole] ^ network[whole]) >> 8 - rest == 0

@@ -1,0 +1,206 @@
+"""UDP (RFC 768)."""
+
+import struct
+
+from micropython import const
+
+from mpcore.ip import errors
+from mpcore.ip.events import ERROR, READ, WRITE
+from mpcore.ip.headers import add, pseudo
+from mpcore.limits import UDP_DATAGRAM, UDP_QUEUE, UDP_QUEUE_BYTES, UDP_SOCKETS
+
+PROTOCOL = const(17)
+_HEADER = const(8)
+
+
+class Udp:
+    """All UDP sockets of a stack, by their port."""
+
+    def __init__(self, stack):
+        self._stack = stack
+        self.ports = {}
+        self.sockets = 0
+        self.header = bytearray(_HEADER)
+
+    def receive(self, now, interface, unicast, buf, addresses, size, off, n):
+        """One datagram; source and destination are at buf[addresses:addresses + 2 * size]."""
+        count = self._stack.count
+        if n < _HEADER:
+            return count("udp_malformed")
+        length = buf[off + 4] << 8 | buf[off + 5]
+        if not _HEADER <= length <= n:
+            return count("udp_malformed")
+        if buf[off + 6] or buf[off + 7]:
+            if add(buf, off, length, add(buf, addresses, 2 * size, PROTOCOL + length)) != 0xFFFF:
+                return count("udp_checksum")
+        source = bytes(buf[addresses:addresses + size])
+        destination = bytes(buf[addresses + size:addresses + 2 * size])
+        port = buf[off] << 8 | buf[off + 1]
+        delivered = False
+        for socket in self.ports.get(buf[off + 2] << 8 | buf[off + 3], ()):
+            if socket.takes(unicast, destination, source, port):
+                socket.deliver(bytes(buf[off + _HEADER:off + length]), source, port)
+                delivered = True
+                if unicast:
+                    return
+        if not delivered:
+            count("udp_closed_port")
+            if unicast:
+                self._stack.icmp.port_unreachable(now, buf, addresses, size, off + n)
+
+    def unreachable(self, now, error, source, destination, buf, off):
+        """An ICMP error quotes a datagram of ours, whose header is at buf[off:off + 8]."""
+        remote = (destination, buf[off + 2] << 8 | buf[off + 3])
+        for socket in self.ports.get(buf[off] << 8 | buf[off + 1], ()):
+            if socket.remote == remote:
+                socket.fail(error)
+
+    def neighbour_unreachable(self, now, interface, ip):
+        """Nobody answers for `ip` on the link. UDP promises nothing: nothing to do."""
+
+    def add(self, socket, ip, port):
+        if self.sockets >= UDP_SOCKETS:
+            raise OSError(errors.ENOBUFS)
+        if port == 0:
+            port = self._stack.ephemeral(self.ports)
+        sockets = self.ports.setdefault(port, [])
+        for other in sockets:
+            if other.local[0] == ip:
+                raise OSError(errors.EADDRINUSE)
+        # Those bound to an address come first: a unicast datagram goes to the first that takes it.
+        sockets.insert(0 if ip else len(sockets), socket)
+        self.sockets += 1
+        return port
+
+    def remove(self, socket):
+        port = socket.local[1]
+        self.ports[port].remove(socket)
+        if not self.ports[port]:
+            del self.ports[port]
+        self.sockets -= 1
+
+
+class UdpSocket:
+    """A UDP socket. on_event, if set, is called without arguments when events() may have changed.
+
+    An ICMP unreachable is reported to a connected socket only: once, as OSError by the next call.
+    """
+
+    def __init__(self, stack):
+        self._stack = stack
+        self.local = (None, 0)
+        self.remote = None
+        self.broadcast = False
+        self.error = 0
+        self.dropped = 0
+        self.on_event = None
+        self._queue = []
+        self._queued = 0
+
+    def bind(self, ip, port):
+        """Receive what is sent to `port` (0: choose a free one) at `ip` (None: any of ours).
+
+        Raises OSError EINVAL when already bound, EADDRINUSE, ENOBUFS at the limit of sockets.
+        """
+        if self.local[1]:
+            raise OSError(errors.EINVAL)
+        self.local = (ip, self._stack.udp.add(self, ip, port))
+
+    def connect(self, ip, port):
+        """Fix the peer: only its datagrams are received and its unreachables are reported."""
+        if not self.local[1]:
+            self.bind(None, 0)
+        self.remote = (ip, port)
+
+    def sendto(self, now, data, ip, port):
+        """Send one datagram; binds to a free port when not bound. Returns its length.
+
+        A limited broadcast (255.255.255.255) goes out on every interface, or on that of the bound
+        address. Raises OSError: EHOSTUNREACH without a route, EMSGSIZE above UDP_DATAGRAM bytes,
+        EINVAL for a broadcast unless `broadcast` is set, or a pending error.
+        """
+        self._raise_pending()
+        if len(data) > UDP_DATAGRAM:
+            raise OSError(errors.EMSGSIZE)
+        if not self.local[1]:
+            self.bind(None, 0)
+        routes = self._stack.routes(ip, self.local[0])
+        if not routes:
+            raise OSError(errors.EHOSTUNREACH)
+        for route in routes:
+            if route.broadcast and not self.broadcast:
+                raise OSError(errors.EINVAL)
+            self._send(now, route, memoryview(data), ip, port)
+        return len(data)
+
+    def recvfrom(self):
+        """(data, ip, port) of the oldest datagram, or None. Raises OSError for a pending error."""
+        self._raise_pending()
+        if not self._queue:
+            return None
+        received = self._queue.pop(0)
+        self._queued -= len(received[0])
+        return received
+
+    def recvfrom_into(self, buf):
+        """Like recvfrom, into a buffer: (length, ip, port) or None; what does not fit is lost."""
+        received = self.recvfrom()
+        if received is None:
+            return None
+        data, ip, port = received
+        n = min(len(data), len(buf))
+        memoryview(buf)[:n] = memoryview(data)[:n]
+        return n, ip, port
+
+    def events(self):
+        """Mask of READ, WRITE, ERROR: what would not have to wait."""
+        mask = WRITE
+        if self._queue:
+            mask |= READ
+        if self.error:
+            mask |= READ | ERROR
+        return mask
+
+    def close(self, now):
+        """Give the port back; what was not read is lost. Closing twice is harmless."""
+        if self.local[1]:
+            self._stack.udp.remove(self)
+            self.local = (None, 0)
+        self._queue = []
+        self._queued = 0
+
+    def takes(self, unicast, destination, source, port):
+        """Is a datagram of these addresses for this socket?"""
+        if self.remote is not None and self.remote != (source, port):
+            return False
+        return not unicast or self.local[0] is None or self.local[0] == destination
+
+    def deliver(self, data, ip, port):
+        if len(self._queue) >= UDP_QUEUE or self._queued + len(data) > UDP_QUEUE_BYTES:
+            self.dropped += 1
+            return self._stack.count("udp_queue_full")
+        self._queue.append((data, ip, port))
+        self._queued += len(data)
+        if self.on_event is not None:
+            self.on_event()
+
+    def fail(self, error):
+        self.error = error
+        if self.on_event is not None:
+            self.on_event()
+
+    def _send(self, now, route, data, ip, port):
+        source = self.local[0] or route.source
+        n = _HEADER + len(data)
+        header = self._stack.udp.header
+        struct.pack_into(">HHHH", header, 0, self.local[1], port, n, 0)
+        total = add(header, 0, _HEADER, pseudo(source, ip, PROTOCOL) + n)
+        # A sum of 0 would say "no checksum": it is sent as its other form.
+        check = 0xFFFF - add(data, 0, len(data), total) or 0xFFFF
+        struct.pack_into(">H", header, 6, check)
+        route.family.send_datagram(now, route, source, ip, PROTOCOL, header, data)
+
+    def _raise_pending(self):
+        if self.error:
+            error, self.error = self.error, 0
+            raise OSError(error)
