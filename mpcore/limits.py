@@ -22,6 +22,15 @@ PROBED_ENDPOINTS = const(32)      # addresses we look for peers at, about 80 B e
 INTRODUCTIONS = const(256)        # pairs a root remembers having introduced
 
 # --- VL2 -----------------------------------------------------------------------------------
+NETWORK_MEMBERS = const(64)       # of a network, about 600 B each with a COM
+CREDENTIALS = const(16)           # tags, capabilities and ownerships kept of a member, 300 B each
+REVOCATIONS = const(64)           # of a network, about 60 B each
+GROUPS = const(64)                # multicast groups with listeners, about 120 B each ...
+GROUP_MEMBERS = const(32)         # ... and listeners of each, about 30 B each
+PENDING_MULTICASTS = const(8)     # of a network, waiting for listeners, up to its MTU each, 5 s
+HELD_FRAMES = const(8)            # waiting for credentials, up to WAITING_BYTES each, 5 s
+BRIDGES = const(32)               # that a frame to an unknown MAC goes to
+BRIDGE_ROUTES = const(64)         # MACs behind bridges, about 60 B each
 RULES = const(1024)               # entries of one rule set as the wire allows; about 80 B each
 CONFIG_BYTES = const(65536)       # largest config dictionary; the wire allows 484520
 CONFIG_UPDATES = const(3)         # configs of a network in assembly, up to CONFIG_BYTES each

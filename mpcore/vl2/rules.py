@@ -40,11 +40,13 @@ _FIRST_MATCH = const(16)
 _IPV4_SOURCE = const(31)
 _IPV6_SOURCE = const(33)
 _SOURCE_PORT = const(39)
+_CHARACTERISTICS = const(41)
 _DIFFERENCE = const(44)
 _BITWISE_AND = const(45)
 _BITWISE_OR = const(46)
 _BITWISE_XOR = const(47)
 _TAG_SENDER = const(49)
+_TAG_RECEIVER = const(50)
 
 # Config flag 0x08: an unknown match type counts as a match
 UNKNOWN_MATCHES = const(0x08)
@@ -86,7 +88,8 @@ class Frame:
     """
 
     def __init__(self, inbound, source, destination, self_address, source_mac, destination_mac,
-                 ethertype, payload, local_tags, remote_tags=None, flags=0, owns=None, random=None):
+                 ethertype, payload, local_tags, remote_tags=None, flags=0, owns=None,
+                 random=None):
         self.inbound = inbound
         self.source = source
         self.destination = destination
@@ -176,6 +179,25 @@ def unsupported(rules):
         if _PRIORITY < t < _FIRST_MATCH or t >= _FIRST_MATCH and t not in _MATCHES:
             return "rule type %d" % t
     return None
+
+
+def undecided(rules):
+    """Whether a set can end without a verdict, so that capabilities come into play."""
+    kinds = [t & _TYPE for t, _ in rules]
+    final = kinds and kinds[-1] in (_DROP, _ACCEPT, _PRIORITY) and (
+        len(kinds) == 1 or kinds[-2] < _FIRST_MATCH)
+    return not final or _BREAK in kinds
+
+
+def compares_tags(rules):
+    """Whether a set asks for the tags of the other member."""
+    return any([_DIFFERENCE <= t & _TYPE <= _TAG_RECEIVER for t, _ in rules])
+
+
+def asks_ownership(rules):
+    """Whether a set asks for certificates of ownership."""
+    return any([t & _TYPE == _CHARACTERISTICS
+                and operand[0] & (_IP_AUTHENTICATED | _MAC_AUTHENTICATED) for t, operand in rules])
 
 
 def _operand_size(t):

@@ -1,0 +1,129 @@
+"""Getting a network's config from its controller, and keeping it fresh (spec/vl2-config.md)."""
+
+from micropython import const
+
+from mpcore.vl1 import packet
+from mpcore.vl1.peer import NEVER
+from mpcore.vl2 import exchange
+from mpcore.vl2.config import NetworkConfig
+
+_CHECK_MS = const(5000)
+_REFRESH_MS = const(60000)
+_PAUSE_MS = const(1000)          # the controller ignores requests that come faster
+_STORE_MS = const(900000)        # between writes of the cache that only bring it up to date
+
+_STATUS = {packet.E_OBJ_NOT_FOUND: "NOT_FOUND",
+           packet.E_UNSUPPORTED_OPERATION: "NOT_FOUND",
+           packet.E_NETWORK_ACCESS_DENIED: "ACCESS_DENIED",
+           packet.E_NETWORK_AUTHENTICATION_REQUIRED: "AUTHENTICATION_REQUIRED"}
+_LOGIN_URLS = (b"aU", b"iU")
+
+
+class Enrolment:
+    """One network's standing with its controller.
+
+    network: the Network, whose `configure` and `set_status` are called. metadata: what a request
+    says of us. load(name), store(name, data): where the config is cached. ask: called as
+    ask(now, network) instead of sending a request when we are the controller ourselves.
+    """
+
+    def __init__(self, vl1, network, metadata, load, store, ask):
+        self._vl1 = vl1
+        self._network = network
+        self._metadata = metadata
+        self._load = load
+        self._store = store
+        self._ask = ask
+        self._name = "networks.d/%s.conf" % network.id.hex()
+        self._assembly = exchange.Assembly()
+        self._check_ms = self._requested_ms = self._accepted_ms = self._stored_ms = NEVER
+        self._stored_revision = None
+
+    def start(self, now):
+        """Begin with the cached config, if there is one, and ask for a fresh one at once."""
+        text = self._load(self._name)
+        if text:
+            try:
+                self._network.configure(now, self._read(text))
+            except ValueError:
+                self._vl1.count("cached_config_refused")
+        self.poll(now)
+
+    def poll(self, now):
+        """Request a config when it is due; returns the ms at which to call again."""
+        if now >= self._check_ms:
+            self._check_ms = now + _CHECK_MS
+            if self._network.config is None or now - self._accepted_ms >= _REFRESH_MS:
+                self.request(now)
+        return self._check_ms
+
+    def request(self, now):
+        """Ask for a config, unless that was done just now."""
+        if now - self._requested_ms < _PAUSE_MS:
+            return
+        self._requested_ms = now
+        network = self._network
+        if network.controller == self._vl1.address:
+            return self._ask(now, network)
+        held = network.config
+        payload = exchange.build_request(network.id, self._metadata,
+                                       held.revision if held else 0, held.timestamp if held else 0)
+        self._vl1.send(now, network.controller, packet.NETWORK_CONFIG_REQUEST, payload, True)
+
+    def controller(self):
+        """The Identity of the controller, or None while it is not known."""
+        address = self._network.controller
+        if address == self._vl1.address:
+            return self._vl1.identity
+        peer = self._vl1.peers.get(address)
+        return None if peer is None else peer.identity
+
+    def on_chunk(self, now, peer, chunk, solicited):
+        """A chunk from a peer; the controller's identity is known.
+
+        solicited: it came in the OK to our own request. Returns whether the chunk was new, and
+        the config when this completed one that now applies. Raises ValueError.
+        """
+        try:
+            if not self._assembly.add(chunk, peer.address, self.controller()):
+                return False, None
+            text = self._assembly.take(chunk.update_id)
+            return True, None if text is None else self.accept(now, text, solicited)
+        except ValueError as error:
+            if peer.address == self._network.controller:
+                self._network.set_status(now, self._network.status, "config refused: %s" % error)
+            raise
+
+    def accept(self, now, text, solicited=True):
+        """Apply the text of a config that the controller vouches for. Raises ValueError.
+
+        An older one than ours is taken only as the answer to our request: whoever kept it might
+        send it again. Returns the config, or None when it was too old.
+        """
+        config = self._read(text)
+        network = self._network
+        held = network.config
+        if not solicited and held is not None and config.timestamp < held.timestamp:
+            self._vl1.count("config_outdated")
+            return None
+        self._accepted_ms = now
+        # A refresh only moves timestamps: flash is not worn for that.
+        if config.revision != self._stored_revision or now - self._stored_ms >= _STORE_MS:
+            self._stored_revision, self._stored_ms = config.revision, now
+            self._store(self._name, text)
+        network.configure(now, config)
+        return config
+
+    def on_error(self, now, code, details):
+        """The controller refuses. What we have stays in use (section 7)."""
+        status = _STATUS.get(code)
+        if status is not None:
+            url = b"".join([details[key] for key in _LOGIN_URLS if key in details][:1])
+            reason = url.decode() if all([32 < byte < 127 for byte in url]) else ""
+            self._network.set_status(now, status, reason)
+
+    def _read(self, text):
+        config = NetworkConfig.from_dictionary(text)
+        if config.network_id != self._network.id or config.issued_to != self._vl1.address:
+            raise ValueError("config of another network or member")
+        return config

@@ -1,0 +1,205 @@
+"""Who belongs to one network, by their credentials and ours (spec/vl2-credentials.md)."""
+
+from micropython import const
+
+from mpcore import limits
+from mpcore.vl1.peer import NEVER
+from mpcore.vl2 import addressing, credentials
+from mpcore.vl2.credentials import CAPABILITY_TYPE, COM_TYPE, REVOCATION_TYPE, TAG_TYPE
+
+_PUSH_MS = const(500000)
+_PUSH_WHEN_ASKED_MS = const(1000)
+_PUSH_BYTES = const(9000)       # of credentials in one packet
+
+
+class Member:
+    """What is known of another member, and when we last sent it what."""
+
+    def __init__(self, network_id, address):
+        self.address = address
+        self.mac = addressing.mac_of(network_id, address)
+        self.com = None
+        self.held = {}              # (type, ID) -> tag, capability or certificate of ownership
+        self.heard_ms = NEVER       # its last frame
+        self.announced_ms = NEVER   # our groups, to it
+        self.pushed_ms = NEVER      # our credentials, to it ...
+        self.pushed = None          # ... and which issue of them
+        self.judged = None          # the identity that `allowed` was worked out for
+        self.allowed = False
+        self.tags = None            # those in force, by ID; None = to be worked out
+        self.capabilities = None    # those in force, by ascending ID; None likewise
+
+    def reconsider(self):
+        """Credentials changed, theirs or ours."""
+        self.judged = self.tags = self.capabilities = None
+
+
+class Membership:
+    """The credentials of one network: ours, those of others, and what was revoked."""
+
+    def __init__(self, network_id):
+        self.network_id = network_id
+        self.config = None
+        self.members = {}           # address -> Member
+        self._wanted = ()           # credential types that are worth verifying
+        self._revoked = {}          # (address, type, ID) -> threshold
+        self._issue = 0             # counts configs
+        self._pushes = ()           # payloads that carry our credentials
+        self._last = None           # the member that the last frame went to
+
+    def configure(self, config, wanted):
+        """Take over a config. wanted: types of others' credentials that its rules can ask for."""
+        self.config = config
+        self._wanted = wanted if config.public else (COM_TYPE,) + wanted
+        self._issue += 1
+        self._pushes = _payloads(config)
+        for member in self.members.values():
+            member.reconsider()
+
+    def member(self, address):
+        """The Member with this address, made when there is none."""
+        member = self.members.get(address)
+        if member is None:
+            if len(self.members) >= limits.NETWORK_MEMBERS:
+                idle = min(self.members.values(), key=lambda m: max(m.heard_ms, m.pushed_ms))
+                del self.members[idle.address]
+                self._last = None
+            member = self.members[address] = Member(self.network_id, address)
+        return member
+
+    def towards(self, mac):
+        """The Member with this MAC; frames come in runs, so the last one is kept at hand."""
+        member = self._last
+        if member is None or member.mac != mac:
+            address = addressing.address_of(self.network_id, mac)
+            member = self._last = self.member(address)
+        return member
+
+    def gate(self, peer):
+        """The Member that a vl1 Peer is, or None when it may not talk here (section 7)."""
+        config = self.config
+        if config is None:
+            return None
+        member = self.members.get(peer.address)
+        if member is None:
+            if not config.public:
+                return None
+            member = self.member(peer.address)
+        if member.judged is not peer.identity:
+            member.judged = peer.identity
+            member.allowed = config.public or self._agrees(member, peer.identity)
+        return member if member.allowed else None
+
+    def _agrees(self, member, identity):
+        ours, theirs = self.config.com, member.com
+        return (ours is not None and theirs is not None
+                and theirs.timestamp > self._threshold(member.address, COM_TYPE, 0)
+                and ours.agrees(theirs, identity))
+
+    # --- others' credentials ---------------------------------------------------------------
+
+    def add(self, credential, controller):
+        """Store a credential under the address it was issued to, if it is good (section 6).
+
+        controller: the Identity of the network's controller. Returns True when this changes
+        something, False when it does not, None when it is not the controller's.
+        """
+        if credential.TYPE == REVOCATION_TYPE:
+            return self._revoke(credential, controller)
+        if credential.TYPE not in self._wanted:
+            return False
+        member = self.members.get(credential.issued_to)
+        key = (credential.TYPE, credential.id)
+        old = None
+        if member is not None:
+            old = member.com if credential.TYPE == COM_TYPE else member.held.get(key)
+        if old is not None and (old.raw == credential.raw or old.timestamp > credential.timestamp):
+            return False
+        if credential.timestamp <= self._threshold(credential.issued_to, *key):
+            return False
+        if not credential.verify(controller):
+            return None
+        member = self.member(credential.issued_to)
+        if credential.TYPE == COM_TYPE:
+            member.com = credential
+        else:
+            if old is None and len(member.held) >= limits.CREDENTIALS:
+                held = member.held
+                del held[min(held, key=lambda k: held[k].timestamp)]
+            member.held[key] = credential
+        member.reconsider()
+        return True
+
+    def _revoke(self, revocation, controller):
+        key = (revocation.issued_to, revocation.credential_type, revocation.credential_id)
+        if revocation.threshold <= self._threshold(*key):
+            return False
+        if not revocation.verify(controller):
+            return None
+        revoked = self._revoked
+        if key not in revoked and len(revoked) >= limits.REVOCATIONS:
+            del revoked[min(revoked, key=lambda k: revoked[k])]
+        revoked[key] = revocation.threshold
+        member = self.members.get(revocation.issued_to)
+        if member is not None:
+            member.reconsider()
+        return True
+
+    def _threshold(self, address, kind, id):
+        return self._revoked.get((address, kind, id), -1)
+
+    def tags_of(self, member):
+        """The tags of a member that are in force, as {ID: value}."""
+        if member.tags is None:
+            member.tags = {tag.id: tag.value for tag in self.in_force(member, TAG_TYPE)}
+        return member.tags
+
+    def capabilities_of(self, member):
+        """The capabilities of a member that are in force, by ascending ID."""
+        if member.capabilities is None:
+            member.capabilities = sorted(self.in_force(member, CAPABILITY_TYPE),
+                                         key=lambda capability: capability.id)
+        return member.capabilities
+
+    def in_force(self, member, kind):
+        """The credentials of one type that a member holds and our config lets count."""
+        config = self.config
+        return [c for c in member.held.values() if c.TYPE == kind
+                and abs(c.timestamp - config.timestamp) <= config.credential_max_delta
+                and c.timestamp > self._threshold(member.address, kind, c.id)]
+
+    # --- our credentials, section 8 --------------------------------------------------------
+
+    def pushes(self, now, member, asked=False):
+        """Payloads of NETWORK_CREDENTIALS that are due to a member; they count as sent.
+
+        asked: it said that it lacks them.
+        """
+        pause_ms = _PUSH_WHEN_ASKED_MS if asked else _PUSH_MS
+        if member.pushed == self._issue and now - member.pushed_ms <= pause_ms:
+            return ()
+        member.pushed = self._issue
+        member.pushed_ms = now
+        return self._pushes
+
+
+def _payloads(config):
+    """Our credentials as few NETWORK_CREDENTIALS payloads, COM and tags first."""
+    coms = (config.com,) if config.com else ()
+    sections = ([], [], [])
+    payloads = []
+    size = len(config.com.raw) if config.com else 0
+    for section, held in ((1, config.tags), (2, config.ownerships), (0, config.capabilities)):
+        for credential in held:
+            if size + len(credential.raw) > _PUSH_BYTES:
+                payloads.append(_pack(coms, sections))
+                coms, sections, size = (), ([], [], []), 0
+            sections[section].append(credential)
+            size += len(credential.raw)
+    if size:
+        payloads.append(_pack(coms, sections))
+    return tuple(payloads)
+
+
+def _pack(coms, sections):
+    return credentials.pack(coms, sections[0], sections[1], (), sections[2])

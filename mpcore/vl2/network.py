@@ -1,0 +1,467 @@
+"""One joined network: an Ethernet link whose wire is VL1 (spec/vl2-frames.md)."""
+
+import struct
+
+from micropython import const
+
+from mpcore import limits
+from mpcore.vl1 import packet
+from mpcore.vl1.gate import Gate
+from mpcore.vl1.packet import HEADER, START
+from mpcore.vl1.peer import NEVER
+from mpcore.vl2 import addressing, credentials, emulation, exchange, multicast
+from mpcore.vl2.config import ACTIVE_BRIDGE, ANCHOR, BROADCAST, DEFAULT_MTU, PLAIN_MULTICAST
+from mpcore.vl2.credentials import COM, FAST_PROPAGATE, REVOCATION_TYPE
+from mpcore.vl2.enrolment import Enrolment
+from mpcore.vl2.membership import Membership
+from mpcore.vl2.policy import NOBODY, Policy
+from mpcore.vl2.rules import ACCEPT, DROP, SUPER_ACCEPT
+
+_FRAME_HEADER = const(10)        # network ID and ethertype
+_MAX_MTU = const(9875)           # the largest frame that every verb can carry in 7 datagrams
+_ANNOUNCE_MS = const(60000)
+_CHECK_MS = const(5000)
+_ASK_PAUSE_MS = const(1000)      # between GATHERs for a group that nobody is known of ...
+_ASK_MORE_MS = const(60000)      # ... and for one that only could have more listeners
+_ASKED = const(16)               # addresses that a GATHER goes to
+_REFUSE_MS = const(1000)
+
+# EXT_FRAME flags, section 3
+_COM = const(0x01)
+_ACKNOWLEDGE = const(0x10)
+
+_BROADCAST_GROUP = addressing.BROADCAST + b"\0\0\0\0"
+_ARP = const(0x0806)
+_ARP_REQUEST = b"\x08\x00\x06\x04\x00\x01"
+
+
+class Network:
+    """A member's end of one network; made by VL2.join.
+
+    id (8 bytes), controller (address), config (NetworkConfig or None).
+    status: REQUESTING_CONFIGURATION, OK, ACCESS_DENIED, NOT_FOUND, AUTHENTICATION_REQUIRED
+    (spec/vl2-config.md 7), or RULES_UNSUPPORTED: no frames pass, as the network has a rule that
+    this node does not know. reason: text for people.
+
+    As a link for an IP stack: mac, mtu, headroom (bytes it needs before a frame), transmit.
+    on_frame(now, source_mac, destination_mac, ethertype, buf, off, n) gets what comes in;
+    on_change(now, network) tells of a new status or config. The owner sets both.
+    """
+
+    headroom = START + HEADER + _FRAME_HEADER
+
+    def __init__(self, vl1, network_id, groups, enrolment):
+        """groups: multicast.Groups; enrolment: what Enrolment takes after the network."""
+        self.id = network_id
+        self.controller = addressing.controller_of(network_id)
+        self.mac = addressing.mac_of(network_id, vl1.address)
+        self.mtu = DEFAULT_MTU
+        self.config = None
+        self.status = "REQUESTING_CONFIGURATION"
+        self.reason = ""
+        self.on_frame = self.on_change = _ignore
+        self.membership = Membership(network_id)
+        self.enrolment = Enrolment(vl1, self, *enrolment)
+        self._vl1 = vl1
+        self._groups = groups
+        self._policy = Policy(vl1, self.membership)
+        self._usable = False            # there is a config whose rules we honour
+        self._outbound = multicast.Outbound()
+        self._subscribed = set()        # groups (MAC and ADI, 10 bytes) asked for from above ...
+        self._own = set()               # ... and those that follow from the config
+        self._announced_ms = {}         # root, controller or anchor -> when it had our groups
+        self._check_ms = NEVER
+        self._bridges = ()              # active bridges, without us
+        self._behind = {}               # MAC behind a bridge -> address of the bridge
+        self._refused = Gate(_REFUSE_MS, limits.NETWORK_MEMBERS)
+        self._asked = Gate(_ASK_PAUSE_MS, limits.GROUPS)
+        self._asked_more = Gate(_ASK_MORE_MS, limits.GROUPS)
+
+    # --- standing --------------------------------------------------------------------------
+
+    def configure(self, now, config):
+        """A config from the controller (or its cache) applies from now on."""
+        old = self.config
+        self.config = config
+        self.mtu = min(config.mtu, _MAX_MTU)
+        status, reason = "OK", ""
+        try:
+            self._policy.configure(config)
+        except ValueError as error:
+            status, reason = "RULES_UNSUPPORTED", "the network's rules: %s" % error
+        self._usable = status == "OK"
+        self.membership.configure(config, self._policy.wanted)
+        self._bridges = [a for a in config.specialists_as(ACTIVE_BRIDGE) if a != self._vl1.address]
+        self._want(old, False)
+        self._want(config, True)
+        own = set([addressing.resolution_group(ip) for ip, _ in config.static_ips])
+        if config.flags & BROADCAST:
+            own.add(_BROADCAST_GROUP)
+        known, self._own = self._own | self._subscribed, own
+        self._announce_new(now, [group for group in own if group not in known])
+        self.status, self.reason = status, reason
+        self.on_change(now, self)
+
+    def set_status(self, now, status, reason=""):
+        if (status, reason) != (self.status, self.reason):
+            self.status, self.reason = status, reason
+            self.on_change(now, self)
+
+    def leave(self):
+        """Let go of what others keep for this network."""
+        self._want(self.config, False)
+
+    def poll(self, now):
+        """Do what is due; returns the ms at which to call again."""
+        if now >= self._check_ms:
+            self._check_ms = now + _CHECK_MS
+            self._announce(now)
+        return min(self._check_ms, self.enrolment.poll(now))
+
+    def _want(self, config, wanted):
+        """Keep in contact with the anchors of a config, or do not any more."""
+        for address in config.specialists_as(ANCHOR) if config is not None else ():
+            if address != self._vl1.address:
+                self._vl1.want(address, wanted)
+
+    # --- groups we listen to, section 8 ----------------------------------------------------
+
+    def subscribe(self, now, mac, adi=b"\0\0\0\0"):
+        """Listen to a multicast group: MAC (6 bytes) and ADI (4 bytes)."""
+        group = mac + adi
+        if not self.listens(group):
+            self._subscribed.add(group)
+            self._announce_new(now, [group])
+
+    def unsubscribe(self, now, mac, adi=b"\0\0\0\0"):
+        """Listen no longer; others notice when their entry expires."""
+        self._subscribed.discard(mac + adi)
+
+    def listens(self, group):
+        return group in self._own or group in self._subscribed
+
+    def _announcees(self):
+        """Who keeps lists of listeners for others: roots, the controller, anchors."""
+        addresses = set([root.address for root in self._vl1.roots])
+        addresses.add(self.controller)
+        if self.config is not None:
+            addresses.update(self.config.specialists_as(ANCHOR))
+        addresses.discard(self._vl1.address)
+        return addresses
+
+    def keeps_listeners(self, peer):
+        """Whether a Peer may name us the listeners of this network's groups."""
+        return peer.address in self._announcees() or self.membership.gate(peer) is not None
+
+    def _like(self, now, address, groups):
+        """Announce groups to one node; False when that has to wait."""
+        sent = True
+        for payload in multicast.likes(self.id, groups):
+            if self._vl1.send(now, address, packet.MULTICAST_LIKE, payload, True) is None:
+                sent = False
+        return sent
+
+    def _announce_new(self, now, groups):
+        if groups:
+            for address in self._announcees():
+                self._like(now, address, groups)
+            for member in self._listening_members():
+                self._like(now, member.address, groups)
+
+    def _announce(self, now):
+        """The full list to whom it is due."""
+        groups = list(self._own | self._subscribed)
+        for address in self._announcees() if groups else ():
+            if now - self._announced_ms.get(address, NEVER) >= _ANNOUNCE_MS:
+                if self._like(now, address, groups):
+                    self._announced_ms[address] = now
+        for member in self._listening_members():
+            self._announce_to(now, member)
+
+    def _announce_to(self, now, member):
+        if now - member.announced_ms >= _ANNOUNCE_MS:
+            member.announced_ms = now
+            self._like(now, member.address, list(self._own | self._subscribed))
+
+    def _listening_members(self):
+        """Members in good standing whose identity VL1 still has."""
+        peers, gate = self._vl1.peers, self.membership.gate
+        return [m for m in list(self.membership.members.values())
+                if m.address in peers and gate(peers[m.address]) is m]
+
+    # --- out, section 4 --------------------------------------------------------------------
+
+    def transmit(self, now, destination_mac, ethertype, buf, off, n):
+        """Send the Ethernet payload buf[off:off+n]; `headroom` bytes before it are overwritten.
+
+        No VL1 buffer has to be moved when off % 4 is headroom % 4. A neighbour solicitation that
+        needs no wire is answered through on_frame before this returns.
+        """
+        if not self._usable or n > self.mtu:
+            return self._vl1.count("frame_not_sendable")
+        if destination_mac[0] & 1:
+            return self._transmit_multicast(now, destination_mac, ethertype, buf, off, n)
+        if destination_mac == self.mac:
+            return self.on_frame(now, self.mac, self.mac, ethertype, buf, off, n)
+        if destination_mac[0] != self.mac[0]:
+            return self._transmit_bridged(now, destination_mac, ethertype, buf, off, n)
+        member = self.membership.towards(destination_mac)
+        if not (self._policy.open or self._policy.outbound(
+                now, member.address, member, destination_mac, ethertype, buf, off, n)):
+            return self._vl1.count("rules_out")
+        self._push(now, member)
+        at = off - _FRAME_HEADER
+        buf[at:at + 8] = self.id
+        buf[off - 2] = ethertype >> 8
+        buf[off - 1] = ethertype & 255
+        self._vl1.send_in_place(now, member.address, packet.FRAME, buf, at, n + _FRAME_HEADER)
+
+    def _transmit_bridged(self, now, destination_mac, ethertype, buf, off, n):
+        """To a MAC that is no member's: by the bridge that had it, or by all of them."""
+        policy, vl1 = self._policy, self._vl1
+        if not (policy.open or policy.outbound(
+                now, NOBODY, None, destination_mac, ethertype, buf, off, n)):
+            return vl1.count("rules_out")
+        bridge = self._behind.get(destination_mac)
+        bridges = (bridge,) if bridge in self._bridges else self._bridges[:limits.BRIDGES]
+        payload = (self.id + b"\0" + destination_mac + self.mac + struct.pack(">H", ethertype)
+                   + bytes(memoryview(buf)[off:off + n]))
+        for address in bridges:
+            if policy.open or policy.outbound(
+                    now, address, self.membership.members.get(address), destination_mac,
+                    ethertype, buf, off, n, False):
+                vl1.send(now, address, packet.EXT_FRAME, payload)
+
+    def _push(self, now, member, asked=False):
+        """Our credentials, ahead of what needs them."""
+        for payload in self.membership.pushes(now, member, asked):
+            self._vl1.send(now, member.address, packet.NETWORK_CREDENTIALS, payload, True)
+
+    def _transmit_multicast(self, now, destination_mac, ethertype, buf, off, n):
+        config, policy = self.config, self._policy
+        data = bytes(memoryview(buf)[off:off + n])
+        group = destination_mac + b"\0\0\0\0"
+        if group == _BROADCAST_GROUP:
+            if ethertype == _ARP and n >= 28 and data[2:8] == _ARP_REQUEST:
+                group = destination_mac + data[24:28]   # only its owner gets the question
+            elif not config.flags & BROADCAST:
+                return self._vl1.count("broadcast_off")
+        else:
+            answer = emulation.advertisement(config, ethertype, data)
+            if answer is not None:
+                return self.on_frame(now, answer[0], self.mac, ethertype, bytearray(answer[1]), 0,
+                                     len(answer[1]))
+        if not config.multicast_limit:
+            return self._vl1.count("multicast_off")
+        if not (policy.open or policy.outbound(
+                now, NOBODY, None, destination_mac, ethertype, buf, off, n)):
+            return self._vl1.count("rules_out")
+        self._replicate(now, self.id + group, ethertype, data)
+
+    def _replicate(self, now, key, ethertype, data):
+        """Send a multicast to each listener, and look for more (spec/vl2-multicast.md 9)."""
+        limit = self.config.multicast_limit
+        listeners = self._groups.members(now, key)
+        want = max(limit - len(listeners) + 1, 1)
+        asked = self._asked_more if listeners else self._asked
+        if want > 1 and asked.allow(now, key):
+            self._gather(now, key, want)
+        payload = multicast.frame(key, want, ethertype, data)
+        bridges = self._bridges
+        targets = multicast.rotated([a for a in listeners if a not in bridges],
+                                    self._vl1.entropy(1)[0])
+        targets = (list(bridges) + targets)[:limit]
+        if want > 1:
+            self._outbound.hold(now, key, payload, targets, limit)
+        for address in targets:
+            self._copy(now, address, payload)
+
+    def _gather(self, now, key, want):
+        root = self._vl1.best_root(now)
+        asked = [root.address] if root is not None else []
+        for address in [self.controller] + self.config.specialists_as(ANCHOR):
+            if address not in asked and address != self._vl1.address:
+                asked.append(address)
+        payload = multicast.gather(key, want, self.config.com)
+        for address in asked[:_ASKED]:
+            self._vl1.send(now, address, packet.MULTICAST_GATHER, payload)
+
+    def _copy(self, now, address, payload):
+        """One listener's copy of a multicast."""
+        member = self.membership.member(address)
+        if not (self._policy.open or self._policy.outbound(
+                now, address, member, payload[13:19], payload[23] << 8 | payload[24], payload,
+                multicast.DATA, len(payload) - multicast.DATA, False)):
+            return self._vl1.count("rules_out")
+        self._push(now, member)
+        self._vl1.send(now, address, packet.MULTICAST_FRAME, payload,
+                       not self.config.flags & PLAIN_MULTICAST)
+
+    def learned(self, now, key, address):
+        """A listener of a group came to be known: it gets what waits."""
+        for payload in self._outbound.due(now, key, address) if self._usable else ():
+            self._copy(now, address, payload)
+
+    # --- in, sections 5 and 9 --------------------------------------------------------------
+    # Each returns whether the sender may talk here; if not, the packet is worth keeping.
+
+    def _admit(self, now, peer, received):
+        """The Member that sent this, or None: it is then told that we lack its membership."""
+        member = self.membership.gate(peer)
+        if member is None:
+            if self._refused.allow(now, peer.address):
+                self._vl1.send_error(now, peer, received,
+                                     packet.E_NEED_MEMBERSHIP_CERTIFICATE, self.id)
+            return None
+        member.heard_ms = now
+        self._vl1.trust(now, peer, received)
+        if now - member.announced_ms >= _ANNOUNCE_MS:
+            self._announce_to(now, member)
+        return member
+
+    def receive_frame(self, now, peer, received):
+        """FRAME: its MACs are those of the sender and us."""
+        received.need(_FRAME_HEADER + 1)
+        member = self._admit(now, peer, received)
+        if member is None:
+            return False
+        buf, at = received.buf, received.at + _FRAME_HEADER
+        ethertype, n = buf[at - 2] << 8 | buf[at - 1], received.end - at
+        if not self._usable:
+            self._vl1.count("frame_refused")
+        elif self._policy.open or self._judge(now, member, member.mac, self.mac, ethertype, buf,
+                                              at, n) != DROP:
+            self.on_frame(now, member.mac, self.mac, ethertype, buf, at, n)
+        return True
+
+    def receive_ext_frame(self, now, peer, received):
+        """EXT_FRAME: it carries its MACs."""
+        received.need(9)
+        buf, at, end = received.buf, received.at + 9, received.end
+        flags = buf[at - 1]
+        if flags & _COM:
+            com, length = COM.from_bytes(buf, at, end)
+            at += length
+            self.offer(now, com)
+        member = self._admit(now, peer, received)
+        if member is None:
+            return False
+        if end - at < 15 or self._receive_ext(now, member, buf, at, end):
+            if flags & _ACKNOWLEDGE:
+                self._vl1.send_ok(now, peer, received, self.id)
+        return True
+
+    def _receive_ext(self, now, member, buf, at, end):
+        """Whether the frame may be acknowledged, though rules may have stopped it."""
+        destination_mac, source_mac = bytes(buf[at:at + 6]), bytes(buf[at + 6:at + 12])
+        if not self._usable or source_mac == bytes(6) or source_mac == self.mac:
+            self._vl1.count("frame_refused")
+            return False
+        ethertype = buf[at + 12] << 8 | buf[at + 13]
+        at += 14
+        n = end - at
+        verdict = self._judge(now, member, source_mac, destination_mac, ethertype, buf, at, n)
+        if verdict == DROP:
+            return True
+        if verdict != SUPER_ACCEPT and not (
+                self._may_bear(member, source_mac) and self._takes(destination_mac)):
+            self._vl1.count("frame_refused")
+            return False
+        self.on_frame(now, source_mac, destination_mac, ethertype, buf, at, n)
+        return True
+
+    def receive_multicast(self, now, peer, received):
+        """MULTICAST_FRAME, spec/vl2-multicast.md 6."""
+        buf, end = received.buf, received.end
+        com, limit, source_mac, group, ethertype, at = multicast.parse_frame(buf, received.at, end)
+        if com is not None:
+            self.offer(now, com)
+        member = self._admit(now, peer, received)
+        if member is None:
+            return False
+        if not self._usable or not self.config.multicast_limit:
+            self._vl1.count("multicast_off")
+            return True
+        if end > at:
+            source_mac = source_mac or member.mac
+            if (not group[0] & 1 or source_mac[0] & 1 or source_mac == self.mac
+                    or source_mac == bytes(6) or not self._may_bear(member, source_mac)):
+                self._vl1.count("frame_refused")
+                return True
+            if self._judge(now, member, source_mac, group[:6], ethertype, buf, at,
+                           end - at) != DROP:
+                self.on_frame(now, source_mac, group[:6], ethertype, buf, at, end - at)
+        if limit:
+            key = self.id + group
+            found = self._groups.gathered(now, key, peer.address, limit, self.listens(group),
+                                          self._vl1.entropy(1)[0])
+            if found is not None:
+                self._vl1.send_ok(now, peer, received, multicast.frame_answer(key, found))
+        return True
+
+    def _judge(self, now, member, source_mac, destination_mac, ethertype, buf, off, n):
+        """DROP, ACCEPT or SUPER_ACCEPT, by the rules."""
+        if self._policy.open:
+            return ACCEPT
+        verdict = self._policy.inbound(now, member, source_mac, destination_mac, ethertype, buf,
+                                       off, n)
+        if verdict == DROP:
+            self._vl1.count("rules_in")
+        return verdict
+
+    def _may_bear(self, member, mac):
+        """Whether a frame from this member may bear this source MAC: only bridges pass others'."""
+        if mac == member.mac:
+            return True
+        if member.address not in self._bridges:
+            return False
+        if mac not in self._behind and len(self._behind) >= limits.BRIDGE_ROUTES:
+            self._behind.popitem()
+        self._behind[mac] = member.address
+        return True
+
+    def _takes(self, mac):
+        """Whether frames to this MAC are for us; nobody is behind us."""
+        return mac == self.mac or bool(mac[0] & 1 and self.config.multicast_limit)
+
+    # --- credentials and configs -----------------------------------------------------------
+
+    def offer(self, now, credential, giver=None):
+        """Store a credential that `giver` (address) sent, and spread what is to be spread.
+
+        Returns as Membership.add; False also while the controller's identity is not known.
+        """
+        controller = self.enrolment.controller()
+        if controller is None:
+            return False
+        news = self.membership.add(credential, controller)
+        if news and credential.TYPE == REVOCATION_TYPE and credential.flags & FAST_PROPAGATE:
+            payload = credentials.pack((), (), (), (credential,), ())
+            self._spread(now, packet.NETWORK_CREDENTIALS, payload, (giver, credential.signer))
+        return news
+
+    def asked_for_credentials(self, now, peer):
+        """ERROR: a member to whom we sent something lacks our credentials."""
+        member = self.membership.members.get(peer.address)
+        if member is not None:
+            self._push(now, member, True)
+
+    def receive_config(self, now, peer, received, solicited):
+        """A chunk of config in OK(NETWORK_CONFIG_REQUEST) or NETWORK_CONFIG."""
+        chunk = exchange.Chunk.from_bytes(received.buf, received.at, received.end)
+        new, config = self.enrolment.on_chunk(now, peer, chunk, solicited)
+        if new and chunk.flags & exchange.FAST_PROPAGATE:
+            self._spread(now, packet.NETWORK_CONFIG, chunk.body, (peer.address, self.controller))
+        if config is not None and not solicited:
+            # It is ECHO that is acknowledged, as the reference does it.
+            self._vl1.send_ok(now, peer, received, self.id + chunk.update_id,
+                              in_re_verb=packet.ECHO)
+
+    def _spread(self, now, verb, payload, spared):
+        for address in list(self.membership.members):
+            if address not in spared and address in self._vl1.peers:
+                self._vl1.send(now, address, verb, payload, True)
+
+
+def _ignore(*args):
+    """Nobody is interested."""
