@@ -33,8 +33,8 @@ class _Pointer:
         if isinstance(target, _Pointer):
             self.number, self.offset = target.number, target.offset
         elif isinstance(target, int):
-            self.number = (target >> _ADDRESS_BITS) - 1
-            self.offset = target & (1 << _ADDRESS_BITS) - 1
+            self.number = int(target >> _ADDRESS_BITS) - 1
+            self.offset = int(target & (1 << _ADDRESS_BITS) - 1)
         else:
             _memories.append(memoryview(target).cast("B"))
             self.number, self.offset = len(_memories) - 1, 0
