@@ -18,6 +18,9 @@ from mpcore.vl2.dictionary import integer
 _REQUEST_GATE_MS = const(1001)   # a second request within 1000 ms is ignored
 _POLL_MS = const(1000)
 _TOKEN = b"token:"
+_ZERO = b"\0\0\0\0\0\0\0\0"
+_OWN_METADATA = {b"revr": b"1"}
+_VERSIONS = (("vMajor", b"majv"), ("vMinor", b"minv"), ("vRev", b"revv"), ("vProto", b"pv"))
 
 
 class Controller:
@@ -32,6 +35,7 @@ class Controller:
 
     def __init__(self, vl1, vl2, load, store, list_names, remove):
         self._vl1 = vl1
+        self._vl2 = vl2
         self._clock = Clock(vl1.wall, load, store)
         self._records = RecordsStore(load, store, remove, list_names)
         self._gate = Gate(_REQUEST_GATE_MS, limits.SESSIONS)
@@ -40,6 +44,7 @@ class Controller:
         self._pushes = []        # (network ID, address) of configs to be pushed
         vl1.on(packet.NETWORK_CONFIG_REQUEST, self._on_request)
         vl2.like_authorities.append(self._may_subscribe)
+        vl2.own_controller = self._on_own_request
 
     # --- for people ------------------------------------------------------------------------
 
@@ -154,47 +159,54 @@ class Controller:
         if not self._gate.allow(now, network_id + peer.address):
             return
         try:
-            error = self._answer(now, peer, received, network_id, said)
+            error, text = self._answer(now, network_id, peer.identity, said)
         except OSError:
             self._vl1.count("controller_storage_failed")  # no promise that a restart would break
             return
-        if error is not None:
-            self._vl1.send_error(now, peer, received, error, network_id)
+        if text is None:
+            return self._vl1.send_error(now, peer, received, error, network_id)
+        for body in self._chunks(network_id, text):
+            self._vl1.send_ok(now, peer, received, body, compress=True)
 
-    def _answer(self, now, peer, received, network_id, said):
-        """Answer a genuine request; returns None or the code of the ERROR to be sent."""
+    def _on_own_request(self, now, network):
+        """We are a member of our own network (a vl2.network.Network) and want its config."""
+        error, text = self._answer(now, network.id, self._vl1.identity, _OWN_METADATA)
+        if text is None:
+            network.enrolment.on_error(now, error, {})
+        else:
+            network.enrolment.accept(now, text)
+
+    def _answer(self, now, network_id, holder, said):
+        """Answer a member (Identity) that asks: (None, config's text) or (ERROR code, None)."""
         network = self._records.networks.get(network_id)
         if network is None:
-            return packet.E_OBJ_NOT_FOUND
+            return packet.E_OBJ_NOT_FOUND, None
         time_ms = self._clock.tick(now)
-        known = self._records.members[network_id].get(peer.address)
+        address = holder.address
+        known = self._records.members[network_id].get(address)
         if known is None:
             if not self._make_room(network_id):
                 self._vl1.count("members_full")
-                return packet.E_NETWORK_ACCESS_DENIED
-            known = records.new_member(network_id, peer.address, time_ms)
+                return packet.E_NETWORK_ACCESS_DENIED, None
+            known = records.new_member(network_id, address, time_ms)
         new = known["revision"] == 0
-        text = peer.identity.to_text()
-        if known.get("identity", text) != text:
-            return packet.E_NETWORK_ACCESS_DENIED
+        identity = holder.to_text()
+        if known.get("identity", identity) != identity:
+            return packet.E_NETWORK_ACCESS_DENIED, None
         member = dict(known)
-        member["identity"] = text
+        member["identity"] = identity
         rules_revision = integer(said.get(b"revr"))
         self._admit(network, member, said, time_ms)
         if not member["authorized"]:
             self._save_if_changed(known, member)
-            self._sessions.asked(now, (network_id, peer.address), rules_revision)
-            return packet.E_NETWORK_ACCESS_DENIED
-        for name, key in (("vMajor", b"majv"), ("vMinor", b"minv"), ("vRev", b"revv"),
-                          ("vProto", b"pv")):
+            self._sessions.asked(now, (network_id, address), rules_revision)
+            return packet.E_NETWORK_ACCESS_DENIED, None
+        for name, key in _VERSIONS:
             member[name] = integer(said.get(key)) & 0xFFFF
         member, ips = self._complete(network, member, new)
         self._save_if_changed(known, member)
-        session = self._sessions.asked(now, (network_id, peer.address), rules_revision)
-        for body in self._chunks(session, network, member, peer.identity, ips, time_ms):
-            self._vl1.send_ok(now, peer, received, body, compress=True)
-        session.served_ms = now
-        return None
+        session = self._sessions.asked(now, (network_id, address), rules_revision)
+        return None, self._issue(now, session, network, member, holder, ips, time_ms)
 
     @staticmethod
     def _admit(network, member, said, time_ms):
@@ -248,17 +260,21 @@ class Controller:
 
     # --- configs ---------------------------------------------------------------------------
 
-    def _chunks(self, session, network, member, holder, ips, time_ms):
-        network_id = bytes.fromhex(network["id"])
-        members = self._records.members[network_id]
+    def _issue(self, now, session, network, member, holder, ips, time_ms):
+        """The text of a member's config, which it is now served with."""
+        members = self._records.members[bytes.fromhex(network["id"])]
         bridges = [address for address in members
                    if members[address]["activeBridge"] and members[address]["authorized"]]
         made = issuing.make_config(self._vl1.identity, network, member, holder, ips, bridges,
                                    time_ms, session.rules_revision)
-        update_id = b"\0" * 8
-        while update_id == b"\0" * 8:
+        session.served_ms = now
+        return made.to_dictionary()
+
+    def _chunks(self, network_id, text):
+        update_id = _ZERO
+        while update_id == _ZERO:
             update_id = self._vl1.entropy(8)
-        return exchange.split(network_id, made.to_dictionary(), update_id, self._vl1.identity)
+        return exchange.split(network_id, text, update_id, self._vl1.identity)
 
     def _enqueue(self, network_id, address):
         if (network_id, address) not in self._pushes:
@@ -281,16 +297,24 @@ class Controller:
         member, ips = self._complete(network, known, False)
         self._save_if_changed(known, member)
         holder = Identity.from_text(member["identity"])
-        for body in self._chunks(session, network, member, holder, ips, time_ms):
+        text = self._issue(now, session, network, member, holder, ips, time_ms)
+        network_id = bytes.fromhex(network["id"])
+        if holder.address == self._vl1.address:
+            if network_id in self._vl2.networks:
+                self._vl2.networks[network_id].enrolment.accept(now, text, False)
+            return
+        for body in self._chunks(network_id, text):
             self._vl1.send(now, holder.address, packet.NETWORK_CONFIG, body, compress=True)
-        session.served_ms = now
 
     def _revoke(self, now, network_id, target):
         """Void the COM of a member; everybody online learns it, the member too."""
         number = int.from_bytes(self._vl1.entropy(4), "big")
         revocation = Revocation.issue(self._vl1.identity, network_id, number,
                                       credentials.COM_TYPE, 0, self._clock.tick(now), target)
+        own = self._vl2.networks.get(network_id)
+        if own is not None:
+            own.membership.add(revocation, self._vl1.identity)
         for address in self._records.members[network_id]:
-            if self._sessions.online(now, (network_id, address)):
+            if address != self._vl1.address and self._sessions.online(now, (network_id, address)):
                 self._revocations.add(address, revocation)
         self._sessions.withdraw((network_id, target))

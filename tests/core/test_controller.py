@@ -60,6 +60,27 @@ class _VL1:
 class _VL2:
     def __init__(self):
         self.like_authorities = []
+        self.networks = {}
+
+
+class _OwnNetwork:
+    """The controller's own membership; stands for network, enrolment and store of credentials."""
+
+    def __init__(self, network_id):
+        self.id = network_id
+        self.enrolment = self.membership = self
+        self.configs = []
+        self.errors = []
+        self.revoked = []
+
+    def accept(self, now, text, solicited=True):
+        self.configs.append((NetworkConfig.from_dictionary(text), solicited))
+
+    def on_error(self, now, code, details):
+        self.errors.append(code)
+
+    def add(self, credential, controller):
+        self.revoked.append(credential.issued_to)
 
 
 class _World:
@@ -396,6 +417,20 @@ def test_revocations_wait_for_their_second_and_share_a_packet():
     to_m2 = [sent for sent in world.vl1.sent if sent[1] == _address("m2")]
     assert [len(_revocations(sent)) for sent in to_m2] == [1, 2]
     assert to_m2[1][0] - to_m2[0][0] > 1000
+
+
+def test_a_controller_may_be_a_member_of_its_own_network():
+    world = _World()
+    network_id = _create(world)
+    own = world.vl2.networks[network_id] = _OwnNetwork(network_id)
+    world.vl2.own_controller(0, own)
+    assert own.errors == [packet.E_NETWORK_ACCESS_DENIED] and own.configs == []
+    world.controller.authorize(1000, network_id, _OWN.address)
+    world.vl2.own_controller(2000, own)
+    world.controller.authorize(2000, network_id, _OWN.address, False)
+    assert [solicited for _, solicited in own.configs] == [False, True]
+    assert own.configs[1][0].com.verify(_OWN) and own.revoked == [_OWN.address]
+    assert world.vl1.sent == []
 
 
 def test_a_served_member_may_subscribe_for_a_while():
