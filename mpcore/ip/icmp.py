@@ -23,7 +23,7 @@ _ERRORS_PER_S = const(10)
 class Icmp:
     def __init__(self, stack):
         self._stack = stack
-        self._echoes = {}
+        self._echoes = []       # (address, identifier and sequence, callback), oldest first
         self._second = None
         self._errors = 0
 
@@ -40,11 +40,7 @@ class Icmp:
             self._send(now, destination, source, _ECHO_REPLY, 0, buf[off + 4:off + 8],
                        buf[off + 8:off + n])
         elif kind == _ECHO_REPLY:
-            key = (source, bytes(buf[off + 4:off + 8]))
-            callback = self._echoes.pop(key, None)
-            if callback is None:
-                return self._stack.count("icmp_unexpected")
-            callback(now, source, key[1][2] << 8 | key[1][3], bytes(buf[off + 8:off + n]))
+            self._answered(now, source, buf, off + 4, bytes(buf[off + 8:off + n]))
         elif kind == _UNREACHABLE:
             self._unreachable(now, buf[off + 1], buf, off + _HEADER, n - _HEADER, size)
         else:
@@ -54,8 +50,8 @@ class Icmp:
         """Send an echo request; see Stack.echo."""
         rest = struct.pack(">HH", identifier, sequence)
         if len(self._echoes) >= ECHO_REQUESTS:
-            self._echoes.pop(next(iter(self._echoes)))
-        self._echoes[(ip, rest)] = callback
+            self._echoes.pop(0)
+        self._echoes.append((ip, rest, callback))
         return self._send(now, None, ip, _ECHO, 0, rest, data)
 
     def port_unreachable(self, now, buf, addresses, size, end):
@@ -101,7 +97,13 @@ class Icmp:
         if handler is not None and handler is not self:
             handler.unreachable(now, error, source, destination, buf, transport)
         elif protocol == PROTOCOL and buf[transport] == _ECHO:
-            key = (destination, bytes(buf[transport + 4:transport + 8]))
-            callback = self._echoes.pop(key, None)
-            if callback is not None:
-                callback(now, destination, key[1][2] << 8 | key[1][3], None)
+            self._answered(now, destination, buf, transport + 4, None)
+
+    def _answered(self, now, ip, buf, at, data):
+        """Hand the answer to the echo request whose identifier and sequence are at buf[at:]."""
+        rest = bytes(buf[at:at + 4])
+        for echo in self._echoes:
+            if echo[0] == ip and echo[1] == rest:
+                self._echoes.remove(echo)
+                return echo[2](now, ip, rest[2] << 8 | rest[3], data)
+        self._stack.count("icmp_unexpected")

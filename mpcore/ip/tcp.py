@@ -253,18 +253,18 @@ class TcpSocket:
         Raises OSError EINVAL when already bound or open, EADDRINUSE when a listener has it.
         """
         if self.state != CLOSED or self.local[1] or self.remote:
-            raise OSError(errors.EINVAL)
+            raise errors.failure(errors.EINVAL)
         if port and self._stack.tcp.bound(ip, port):
-            raise OSError(errors.EADDRINUSE)
+            raise errors.failure(errors.EADDRINUSE)
         self.local = (ip, port)
 
     def listen(self, backlog):
         """Accept connections; `backlog` of them (at most TCP_BACKLOG) may wait for accept()."""
         if self.state != CLOSED or self.remote:
-            raise OSError(errors.EINVAL)
+            raise errors.failure(errors.EINVAL)
         ip, port = self.local
         if self._stack.tcp.bound(ip, port):
-            raise OSError(errors.EADDRINUSE)
+            raise errors.failure(errors.EADDRINUSE)
         self.local = (ip, port or self._stack.tcp.free_port())
         self._backlog = min(max(backlog, 1), TCP_BACKLOG)
         self.state = LISTEN
@@ -273,7 +273,7 @@ class TcpSocket:
     def accept(self):
         """The oldest established connection that waits, or None."""
         if self.state != LISTEN:
-            raise OSError(errors.EINVAL)
+            raise errors.failure(errors.EINVAL)
         return self._ready.pop(0) if self._ready else None
 
     def connect(self, now, ip, port):
@@ -283,21 +283,21 @@ class TcpSocket:
         ENOBUFS at the limit of sockets.
         """
         if self.state == SYN_SENT:
-            raise OSError(errors.EALREADY)
+            raise errors.failure(errors.EALREADY)
         if self.state != CLOSED:
-            raise OSError(errors.EISCONN)
+            raise errors.failure(errors.EISCONN)
         if self.remote or self._closed:
-            raise OSError(errors.EINVAL)
+            raise errors.failure(errors.EINVAL)
         stack = self._stack
         route = stack.route(ip, self.local[0])
         if route is None or route.mac is not None:
-            raise OSError(errors.EHOSTUNREACH)
+            raise errors.failure(errors.EHOSTUNREACH)
         if stack.tcp.full():
-            raise OSError(errors.ENOBUFS)
+            raise errors.failure(errors.ENOBUFS)
         local = (self.local[0] or route.source, self.local[1] or stack.tcp.free_port())
         key = _key(ip, local[0], port, local[1])
         if key in stack.tcp.connections:
-            raise OSError(errors.EADDRINUSE)
+            raise errors.failure(errors.EADDRINUSE)
         wire = array("I", (0, 0, local[1], port, pseudo(local[0], ip, PROTOCOL)))
         self._open(now, key, local, (ip, port), wire)
         self.state = SYN_SENT
@@ -312,7 +312,7 @@ class TcpSocket:
             if state == SYN_SENT or state == SYN_RECEIVED:
                 self._blocked = True
                 return 0
-            raise OSError(errors.EPIPE if self.remote else errors.ENOTCONN)
+            raise errors.failure(errors.EPIPE if self.remote else errors.ENOTCONN)
         ring = self._tx
         n = min(len(data), ring.size - ring.used)
         if n < len(data):
@@ -356,7 +356,7 @@ class TcpSocket:
         elif state == CLOSE_WAIT:
             self.state = LAST_ACK
         elif state < ESTABLISHED:
-            raise OSError(errors.ENOTCONN)
+            raise errors.failure(errors.ENOTCONN)
         else:
             return
         self._fin = True
@@ -694,7 +694,7 @@ class TcpSocket:
         self._raise_error()
         if self.state == CLOSED or self.state == LISTEN:
             if self.remote is None:
-                raise OSError(errors.ENOTCONN)
+                raise errors.failure(errors.ENOTCONN)
             return 0
         return 0 if self._ended else None
 
@@ -901,7 +901,7 @@ class TcpSocket:
 
     def _raise_error(self):
         if self.error:
-            raise OSError(self.error)
+            raise errors.failure(self.error)
 
 
 def _key(remote_ip, local_ip, remote_port, local_port):

@@ -60,13 +60,13 @@ class Udp:
 
     def add(self, socket, ip, port):
         if self.sockets >= UDP_SOCKETS:
-            raise OSError(errors.ENOBUFS)
+            raise errors.failure(errors.ENOBUFS)
         if port == 0:
             port = self._stack.ephemeral(self.ports)
         sockets = self.ports.setdefault(port, [])
         for other in sockets:
             if other.local[0] == ip:
-                raise OSError(errors.EADDRINUSE)
+                raise errors.failure(errors.EADDRINUSE)
         # Those bound to an address come first: a unicast datagram goes to the first that takes it.
         sockets.insert(0 if ip else len(sockets), socket)
         self.sockets += 1
@@ -103,7 +103,7 @@ class UdpSocket:
         Raises OSError EINVAL when already bound, EADDRINUSE, ENOBUFS at the limit of sockets.
         """
         if self.local[1]:
-            raise OSError(errors.EINVAL)
+            raise errors.failure(errors.EINVAL)
         self.local = (ip, self._stack.udp.add(self, ip, port))
 
     def connect(self, ip, port):
@@ -121,15 +121,15 @@ class UdpSocket:
         """
         self._raise_pending()
         if len(data) > UDP_DATAGRAM:
-            raise OSError(errors.EMSGSIZE)
+            raise errors.failure(errors.EMSGSIZE)
         if not self.local[1]:
             self.bind(None, 0)
         routes = self._stack.routes(ip, self.local[0])
         if not routes:
-            raise OSError(errors.EHOSTUNREACH)
+            raise errors.failure(errors.EHOSTUNREACH)
         for route in routes:
             if route.broadcast and not self.broadcast:
-                raise OSError(errors.EINVAL)
+                raise errors.failure(errors.EINVAL)
             self._send(now, route, memoryview(data), ip, port)
         return len(data)
 
@@ -203,4 +203,4 @@ class UdpSocket:
     def _raise_pending(self):
         if self.error:
             error, self.error = self.error, 0
-            raise OSError(error)
+            raise errors.failure(error)
