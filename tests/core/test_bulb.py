@@ -93,7 +93,7 @@ class Datagrams:
         self.sent.append((data, address))
         self.asked.set()
 
-    async def recvfrom(self, n):
+    async def recvfrom(self):
         await self.asked.wait()
         self.asked.clear()
         if self.answer is None:

@@ -44,7 +44,7 @@ class Bulb:
 
     async def look(self):
         """One broadcast. `datagrams` has `sendto(data, (host, port))` and
-        `await recvfrom(n)` -> (data, (host, port))."""
+        `await recvfrom()` -> (data, (host, port))."""
         try:
             self._datagrams.sendto(b'{"looking_for": "game"}', ("255.255.255.255", DISCOVERY_PORT))
         except OSError as error:
@@ -52,7 +52,7 @@ class Bulb:
 
     async def _listen(self):
         while True:
-            data, (host, _) = await self._datagrams.recvfrom(512)
+            data, (host, _) = await self._datagrams.recvfrom()
             try:
                 answer = json.loads(data)
                 name, port = answer["game"], answer["port"]

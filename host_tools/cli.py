@@ -1,0 +1,426 @@
+"""`filament`: everything this project does, from the command line."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import rich_click as click
+from rich.console import Console
+
+from host_tools import home, remote, unix_port
+from mpcore.port import Port, entropy
+from mpcore.vl1 import inet
+from mpcore.vl1.identity import Identity
+from mpcore.vl1.world import PLANET, World
+
+click.rich_click.USE_RICH_MARKUP = True
+_HASHES_EXPECTED = 15       # of a generation, on average (spec/identity.md 2)
+_NODE_HEAP = "16M"
+
+console = Console(stderr=True)
+
+
+class Store(Port):
+    """A home directory without a socket: what the commands that run no node need."""
+
+    def __init__(self, directory):
+        super().__init__(str(directory), [])
+
+
+class Group(click.RichGroup):
+    """Turns what goes wrong with a user's input into one sentence and exit code 1."""
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except (ValueError, OSError) as error:
+            raise click.ClickException(_sentence(error)) from error
+
+
+def _sentence(error):
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return where + error.strerror
+    return str(error) or repr(error)
+
+
+def say(as_json, facts, text):
+    """One JSON line for scripts or a text for people, on standard output."""
+    click.echo(json.dumps(facts) if as_json else text)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Answer in one line of JSON.")
+home_option = click.option("--home", "directory", required=True, type=click.Path(file_okay=False),
+                           help="Home directory of the node, laid out as zerotier-one's.")
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="filament", message="filament %(version)s")
+def main():
+    """A ZeroTier-compatible node for MicroPython and CPython, and networks of your own."""
+
+
+# --- identity ------------------------------------------------------------------------------
+
+
+@main.group(cls=Group)
+def identity():
+    """Make, check and use identities (identity.secret, identity.public)."""
+
+
+def generate_identity():
+    """A new identity, with progress on standard error."""
+    with console.status("generating an identity, about 15 memory-hard hashes") as status:
+        return Identity.generate(entropy, lambda tries: status.update(
+            f"generating an identity: {tries} of about {_HASHES_EXPECTED} memory-hard hashes"))
+
+
+def read_identity(path):
+    """The identity in a file; - is standard input."""
+    text = sys.stdin.read() if path == "-" else Path(path).read_text()
+    try:
+        return Identity.from_text(text)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+identity_argument = click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
+
+
+@identity.command()
+@click.argument("directory", default=".", type=click.Path(file_okay=False))
+@click.option("--force", is_flag=True, help="Overwrite an identity that is there.")
+@json_option
+def generate(directory, force, as_json):
+    """Generate an identity into DIRECTORY/identity.secret and DIRECTORY/identity.public."""
+    store = Store(directory)
+    if store.load(home.SECRET) is not None and not force:
+        raise ValueError(f"{directory}/{home.SECRET} exists; --force overwrites it")
+    made = generate_identity()
+    home.save_identity(store, made)
+    say(as_json, {"address": made.address.hex(), "public": made.to_text()}, made.to_text())
+
+
+@identity.command()
+@identity_argument
+@json_option
+def validate(file, as_json):
+    """Check that the address of the identity in FILE belongs to its key."""
+    known = read_identity(file)
+    valid = known.locally_valid()
+    say(as_json, {"address": known.address.hex(), "valid": valid},
+        f"{known.address.hex()} is {'valid' if valid else 'NOT valid'}")
+    sys.exit(0 if valid else 1)
+
+
+@identity.command()
+@identity_argument
+def getpublic(file):
+    """Print the public part of the identity in FILE."""
+    click.echo(read_identity(file).to_text())
+
+
+@identity.command()
+@identity_argument
+@click.argument("message", type=click.File("rb"))
+def sign(file, message):
+    """Print the signature (hexadecimal) of the file MESSAGE by the secret identity in FILE."""
+    signer = read_identity(file)
+    if signer.private is None:
+        raise ValueError(f"{file} has no private key")
+    click.echo(signer.sign(message.read()).hex())
+
+
+@identity.command()
+@identity_argument
+@click.argument("message", type=click.File("rb"))
+@click.argument("signature")
+@json_option
+def verify(file, message, signature, as_json):
+    """Check a SIGNATURE (hexadecimal) of the file MESSAGE by the identity in FILE."""
+    valid = read_identity(file).verify(message.read(), bytes.fromhex(signature))
+    say(as_json, {"valid": valid}, "the signature is " + ("valid" if valid else "NOT valid"))
+    sys.exit(0 if valid else 1)
+
+
+# --- planet --------------------------------------------------------------------------------
+
+
+@main.group(cls=Group)
+def planet():
+    """Make and check planet files, which name a network's roots."""
+
+
+def read_planet(path):
+    try:
+        world, _ = World.from_bytes(Path(path).read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return world
+
+
+def planet_facts(world):
+    return {"type": "planet" if world.type == PLANET else "moon", "id": world.id.hex(),
+            "timestamp": world.timestamp, "update_key": world.update_key.hex(),
+            "roots": [{"identity": root.to_text(),
+                       "endpoints": [inet.text(endpoint) for endpoint in endpoints]}
+                      for root, endpoints in world.roots]}
+
+
+@planet.command()
+@click.argument("file", type=click.Path(dir_okay=False))
+@click.option("--root", "roots", nargs=2, multiple=True, required=True, metavar="IDENTITY ENDPOINTS",
+              help="A root's identity file and its endpoints, separated by commas. Repeatable.")
+@click.option("--key", required=True, type=click.Path(dir_okay=False),
+              help="File of the signing key; made when it is missing, readable by you only.")
+@click.option("--id", "world_id", default=None, metavar="HEX",
+              help="World ID of 16 digits; that of the planet that is replaced, or a random one.")
+@json_option
+def make(file, roots, key, world_id, as_json):
+    """Make and sign a planet; one that FILE holds already gets a newer successor."""
+    secrets = Store(Path(key).parent)
+    if "secret" not in Path(key).name:
+        raise ValueError("the file of a signing key must have 'secret' in its name")
+    private = secrets.load(Path(key).name)
+    if private is None:
+        private = entropy(64).hex().encode()
+        secrets.store(Path(key).name, private)
+    timestamp = int(time.time() * 1000)
+    identifier = entropy(8) if world_id is None else bytes.fromhex(world_id)
+    if Path(file).exists():
+        old = read_planet(file)
+        timestamp = max(timestamp, old.timestamp + 1)
+        identifier = old.id if world_id is None else identifier
+    listed = [(read_identity(path), [inet.parse(text) for text in endpoints.split(",")])
+              for path, endpoints in roots]
+    world = World.make(PLANET, identifier, timestamp, listed, bytes.fromhex(private.decode()))
+    Store(Path(file).parent).store(Path(file).name, world.to_bytes())
+    say(as_json, planet_facts(world), f"{file}: planet {world.id.hex()} with {len(roots)} root(s)")
+
+
+@planet.command()
+@click.argument("file", type=click.Path(dir_okay=False))
+@json_option
+def show(file, as_json):
+    """Show who the roots are and where."""
+    facts = planet_facts(read_planet(file))
+    lines = [f"{facts['type']} {facts['id']} of {facts['timestamp']}"]
+    for root in facts["roots"]:
+        lines.append(f"  root {root['identity'][:10]} at {', '.join(root['endpoints'])}")
+    say(as_json, facts, "\n".join(lines))
+
+
+@planet.command("verify")
+@click.argument("file", type=click.Path(dir_okay=False))
+@click.option("--key", default=None, metavar="HEX",
+              help="The 64-byte public key that must have signed it; the planet's own by default.")
+@json_option
+def verify_planet(file, key, as_json):
+    """Check the signature of a planet, and the identities of its roots."""
+    world = read_planet(file)
+    valid = world.verify(world.update_key if key is None else bytes.fromhex(key))
+    roots = all(root.locally_valid() for root, _ in world.roots)
+    say(as_json, {"signature": valid, "roots": roots},
+        f"signature {'valid' if valid else 'NOT valid'}, "
+        f"root identities {'valid' if roots else 'NOT valid'}")
+    sys.exit(0 if valid and roots else 1)
+
+
+# --- nodes ---------------------------------------------------------------------------------
+
+
+def run_until_stopped(coroutine):
+    """Run a node until Ctrl-C or SIGTERM, which are the ordinary ways to stop it."""
+    def stop(number, frame):
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        asyncio.run(coroutine)
+    except KeyboardInterrupt:
+        pass
+
+
+bind_option = click.option("--bind", default="0.0.0.0:9993", show_default=True, metavar="IP:PORT",
+                           help="UDP address of the node.")
+loopback_option = click.option("--loopback", is_flag=True,
+                               help="Let loopback addresses be paths, as no other node does.")
+
+
+@main.command()
+@home_option
+@bind_option
+@click.option("--join", "networks", multiple=True, metavar="NWID", help="Join a network. Repeatable.")
+@click.option("--runtime", type=click.Choice(["cpython", "micropython"]), default="cpython",
+              show_default=True, help="What runs the node.")
+@click.option("--heap", default=_NODE_HEAP, show_default=True,
+              help="MicroPython's heap, with --runtime micropython.")
+@click.option("--echo", "echo_port", type=click.IntRange(1, 65535), default=None,
+              help="TCP and UDP port of echo services on the virtual addresses.")
+@click.option("--planet", "planet_file", type=click.Path(exists=True, dir_okay=False),
+              help="Planet file to start with; copied into the home directory.")
+@loopback_option
+def node(directory, bind, networks, runtime, heap, echo_port, planet_file, loopback):
+    """Run a node in the foreground; each change of its status is one line of JSON."""
+    from host_tools import daemon
+    for nwid in networks:
+        home.network_id(nwid)
+    store = Store(directory)
+    if home.load_identity(store) is None:
+        home.save_identity(store, generate_identity())
+    if planet_file:
+        read_planet(planet_file)
+        store.store(home.PLANET_FILE, Path(planet_file).read_bytes())
+    arguments = {"directory": str(directory), "bind": bind, "join": networks,
+                 "echo_port": echo_port, "loopback": loopback}
+    if runtime == "cpython":
+        return run_until_stopped(daemon.main(aes=True, **arguments))
+    command = unix_port.command(heap, "host_tools/daemon.py", json.dumps(arguments))
+    sys.stdout.flush()
+    os.execve(command[0], command, unix_port.environment())
+
+
+@main.command()
+@home_option
+@bind_option
+@click.option("--advertise", multiple=True, metavar="IP:PORT",
+              help="Where peers reach the root, if not at --bind. Repeatable.")
+@click.option("--role", type=click.Choice(["both", "root", "controller"]), default="both",
+              show_default=True, help="What this node is; a controller alone needs a planet.")
+@click.option("--network", "nwid", default=None, metavar="NWID",
+              help="The network to serve; the only one there is, or a new one.")
+@click.option("--name", default=None, help="Name of the network.")
+@click.option("--pool", default=None, metavar="CIDR", help="IPv4 network to assign addresses from.")
+@click.option("--public/--private", default=None, help="Whether anybody may join.")
+@click.option("--authorize", multiple=True, metavar="ADDR", help="Let a member in. Repeatable.")
+@loopback_option
+@json_option
+def serve(directory, bind, advertise, role, nwid, name, pool, public, authorize, loopback, as_json):
+    """Run the root and the controller of your own network.
+
+    Makes what is missing in the home directory: identity, planet, a network (private, with
+    addresses from 10.147.17.0/24 unless --pool says otherwise). Prints the network's ID and what
+    a peer needs, then a line of JSON at every change, such as somebody asking to join.
+    """
+    from host_tools import serve as serving
+    store = Store(directory)
+    if home.load_identity(store) is None:
+        home.save_identity(store, generate_identity())
+    is_root = role != "controller"
+    serving.prepare(store, bind, advertise, entropy, root=is_root)
+    server = serving.Server(str(directory), bind, root=is_root, controller=role != "root",
+                            aes=True, loopback=loopback)
+    facts = {"address": server.node.identity.address.hex(), "role": role,
+             "planet": str(Path(directory, home.PLANET_FILE).resolve())}
+    text = f"node {facts['address']} ({role})\nplanet {facts['planet']}"
+    if server.controller is not None:
+        network = server.open_network(serving.network_fields(name, pool, public),
+                                      None if nwid is None else home.network_id(nwid))
+        for address in authorize:
+            server.controller.authorize(server.runtime.now(), bytes.fromhex(network["id"]),
+                                        home.address(address))
+        facts["network"] = network["id"]
+        facts["private"] = network["private"]
+        text += f"""
+network {network['id']} ({'private' if network['private'] else 'public'})
+
+A peer needs the planet file in its home directory before its first start; then
+  zerotier-cli join {network['id']}      or
+  filament node --home DIR --join {network['id']}"""
+        if network["private"]:
+            text += f"\nand to be let in:\n  filament authorize ADDRESS --home {directory}"
+    say(as_json, facts, text)
+    run_until_stopped(server.run())
+
+
+@main.command()
+@click.argument("address", nargs=-1, required=True)
+@home_option
+@click.option("--network", "nwid", default=None, metavar="NWID", help="If there are several.")
+@click.option("--revoke", is_flag=True, help="Throw the member out instead.")
+@json_option
+def authorize(address, directory, nwid, revoke, as_json):
+    """Let members with these addresses into the network of a running `filament serve`."""
+    control = remote.Control(directory)
+    if nwid is None:
+        known = [network["id"] for network in control.get("/controller/network")]
+        if len(known) != 1:
+            raise ValueError("name the network with --network, one of " + ", ".join(known))
+        nwid = known[0]
+    for each in address:
+        home.address(each)
+        member = control.post(f"/controller/network/{nwid}/member/{each}",
+                              {"authorized": not revoke})
+        say(as_json, member, f"{each} is {'not ' if revoke else ''}a member of {nwid}")
+
+
+@main.command()
+@home_option
+@json_option
+def status(directory, as_json):
+    """Show the status of a running node."""
+    facts = remote.Control(directory).get("/status")
+    lines = [f"{facts['address']} {'ONLINE' if facts['online'] else 'OFFLINE'} "
+             f"{facts['version']} on {facts['runtime']}"]
+    for network in facts["networks"]:
+        addresses = ", ".join(network["assignedAddresses"]) or "-"
+        lines.append(f"{network['id']} {network['name'] or '-'} {network['status']} {addresses} "
+                     f"{network['reason']}".rstrip())
+    say(as_json, facts, "\n".join(lines))
+
+
+@main.command()
+@click.argument("ip")
+@home_option
+@click.option("-c", "--count", default=4, show_default=True, type=click.IntRange(1))
+@click.option("-i", "--interval", default=1.0, show_default=True, help="Seconds between echoes.")
+@click.option("-t", "--timeout", default=2.0, show_default=True, help="Seconds to wait for each.")
+@json_option
+def ping(ip, directory, count, interval, timeout, as_json):
+    """Ping IP on the virtual network from a running node."""
+    inet.ip_parse(ip)
+    control = remote.Control(directory)
+    times = []
+    for number in range(count):
+        if number:
+            time.sleep(interval)
+        ms = control.post("/ping", {"ip": ip, "timeout_ms": int(timeout * 1000)},
+                          timeout + 5)["ms"]
+        times.append(ms)
+        if not as_json:
+            click.echo(f"no answer from {ip}" if ms is None else f"{ip} answers in {ms:.2f} ms")
+    answered = [ms for ms in times if ms is not None]
+    if as_json:
+        click.echo(json.dumps({"ip": ip, "sent": count, "received": len(answered), "ms": times}))
+    sys.exit(0 if answered else 1)
+
+
+# --- the rest ------------------------------------------------------------------------------
+
+
+@main.command()
+@click.option("--seconds", type=click.FloatRange(1), default=None,
+              help="Stop after this time; without it Ctrl-C does.")
+@click.option("--headless", is_flag=True, help="No live view: only the summary at the end.")
+@click.option("--seed", default=1, show_default=True, help="Of the players' walk.")
+@click.option("--output", default="build/demo.json", show_default=True,
+              type=click.Path(dir_okay=False), help="Where the figures go.")
+def demo(seconds, headless, seed, output):
+    """Light a bulb on MicroPython when a game's player comes near, all on this machine."""
+    from host_tools.demo import runner
+    sys.exit(runner.run(seconds, headless, seed, Path(output)))
+
+
+@main.command()
+@click.argument("directory", type=click.Path(exists=True, file_okay=False))
+@click.option("--runtime", type=click.Choice(["cpython", "micropython"]), default="cpython",
+              show_default=True, help="What computes the answers.")
+@json_option
+def vectors(directory, runtime, as_json):
+    """Run every test vector file in DIRECTORY; exit code 0 only when all of it passes."""
+    from host_tools import vectors as checks
+    sys.exit(checks.run(directory, runtime, as_json))

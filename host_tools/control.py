@@ -1,0 +1,129 @@
+"""A running node's control port: HTTP on 127.0.0.1, as zerotier-one has it.
+
+The file `zerotier-one.port` in the home directory tells the port, `authtoken.secret` (readable by
+its owner only) the token that a request carries in the header X-ZT1-Auth.
+
+| request | answer |
+|---|---|
+| `GET /status` | address, online, networks and counters |
+| `GET /network`, `GET /peer` | the lists of them |
+| `POST /ping` `{"ip", "timeout_ms"}` | `{"ms"}` of one echo over the virtual network, null without an answer |
+| `GET /controller/network` | network records of a controller |
+| `POST /controller/network/NWID` | change a network |
+| `GET /controller/network/NWID/member` | member records of a network |
+| `POST /controller/network/NWID/member/ADDR` | change a member, such as `{"authorized": true}` |
+"""
+
+import asyncio
+import json
+
+from microdot import Microdot
+
+from host_tools import home
+from mpcore import crypto, port as platform
+from mpcore.vl1 import inet
+
+TOKEN_FILE = "authtoken.secret"
+PORT_FILE = "zerotier-one.port"
+HEADER = "X-ZT1-Auth"
+_TOKEN_BYTES = 12
+_PORTS = 64                 # tried in turn, beginning with that of the node's own UDP socket
+_MAX_PING_MS = 60000
+
+
+def ensure_token(store):
+    """The control token of a home directory, made at first."""
+    token = store.load(TOKEN_FILE)
+    if not token:
+        token = platform.entropy(_TOKEN_BYTES).hex().encode()
+        store.store(TOKEN_FILE, token)
+    return token
+
+
+def make_app(daemon):
+    """The routes over one Daemon; `daemon.controller` is its Controller or None."""
+    app = Microdot()
+    token = ensure_token(daemon.port)
+
+    @app.before_request
+    async def authenticate(request):
+        said = request.headers.get(HEADER, "").encode()
+        if not crypto.constant_time_equal(token, said):
+            return {"error": "wrong or missing control token"}, 401
+
+    @app.errorhandler(ValueError)
+    async def refuse(request, error):
+        return {"error": str(error)}, 400
+
+    @app.get("/status")
+    async def status(request):
+        answer = daemon.status()
+        answer["counters"] = daemon.counters()
+        return answer
+
+    @app.get("/network")
+    async def networks(request):
+        return daemon.status()["networks"]
+
+    @app.get("/peer")
+    async def peers(request):
+        return daemon.peers()
+
+    @app.post("/ping")
+    async def ping(request):
+        asked = _object(request)
+        ip = inet.ip_parse(str(asked.get("ip")))
+        timeout_ms = min(max(int(asked.get("timeout_ms", 1000)), 1), _MAX_PING_MS)
+        return {"ms": await daemon.ping(ip, timeout_ms)}
+
+    if daemon.controller is not None:
+        _add_controller(app, daemon)
+    return app
+
+
+def _add_controller(app, daemon):
+    controller, now = daemon.controller, daemon.runtime.now
+
+    @app.get("/controller/network")
+    async def networks(request):
+        return list(controller.networks().values())
+
+    @app.post("/controller/network/<nwid>")
+    async def update_network(request, nwid):
+        daemon.runtime.kick()
+        return controller.update_network(now(), home.network_id(nwid), _object(request))
+
+    @app.get("/controller/network/<nwid>/member")
+    async def members(request, nwid):
+        return list(controller.members(home.network_id(nwid)).values())
+
+    @app.post("/controller/network/<nwid>/member/<address>")
+    async def update_member(request, nwid, address):
+        daemon.runtime.kick()
+        return controller.update_member(now(), home.network_id(nwid), home.address(address),
+                                        _object(request))
+
+
+def _object(request):
+    """The JSON object that a request carries."""
+    body = json.loads(request.body or b"{}")
+    if not isinstance(body, dict):
+        raise ValueError("a JSON object is needed")
+    return body
+
+
+async def serve(daemon):
+    """Listen until cancelled. Without a usable loopback interface it says so and returns."""
+    app = make_app(daemon)
+    first = int.from_bytes(daemon.port.local[0][-2:], "big")
+    for port in range(first, first + _PORTS):
+        try:
+            server = await asyncio.start_server(app.handle_request, "127.0.0.1", port & 0xFFFF)
+        except OSError:
+            continue
+        daemon.port.store(PORT_FILE, str(port & 0xFFFF).encode())
+        try:
+            await server.wait_closed()
+        finally:
+            server.close()
+    daemon.report(warning="no control port: nothing can be bound on 127.0.0.1")
