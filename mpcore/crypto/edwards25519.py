@@ -70,8 +70,12 @@ def _fill(elements, at, x, y):
         field.put(elements, number, value)
     one = at + _ENTRY
     field.work(elements, field.program(*_keep(one)))
+    add = _add(one)
+    code = bytearray(field.program(*add, *_keep(0)))
     for entry in range(one + _ENTRY, at + _TABLE_SIZE, _ENTRY):
-        field.work(elements, field.program(*_add(one), *_keep(entry)))
+        for i in range(_ENTRY):
+            code[4 * (len(add) + i) + 1] = entry + i
+        field.work(elements, code)
 
 
 def _sum(*terms):
@@ -94,8 +98,8 @@ def _sum(*terms):
     for nibble in range(63, -1, -1):
         for scalar, at, place in places:
             entry = at + _ENTRY * (scalar[nibble >> 1] >> 4 * (nibble & 1) & 15)
-            for i, operand in enumerate(_ENTRY_AT):
-                code[place + operand] = entry + i
+            for i in range(_ENTRY):
+                code[place + _ENTRY_AT[i]] = entry + i
         field.work(elements, code)
     field.work(elements, _ENCODE)
     x = field.get(elements, _X)

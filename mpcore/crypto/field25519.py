@@ -21,10 +21,11 @@ def new(count):
 
 def put(elements, number, value):
     """Set an element to a value below 2**256."""
-    value += _HALVES
-    for i in range(20 * number, 20 * number + 20):
-        elements[i] = (value & 0x1FFF) + 28672
-        value >>= 13
+    raw = (value + _HALVES).to_bytes(33, "little")
+    for i in range(20):
+        at = 13 * i >> 3
+        word = raw[at] | raw[at + 1] << 8 | raw[at + 2] << 16
+        elements[20 * number + i] = (word >> (13 * i & 7) & 0x1FFF) + 28672
 
 
 def get(elements, number):

@@ -132,10 +132,10 @@ def _compress(a: int, b: int, w: ptr32, v: ptr32, state: ptr32, k: ptr32, m: ptr
             i += 2
 
 
-_START_512 = (
+_START_512 = _pairs(
     "6a09e667f3bcc908bb67ae8584caa73b3c6ef372fe94f82ba54ff53a5f1d36f1510e527fade682d1"
     "9b05688c2b3e6c1f1f83d9abfb41bd6b5be0cd19137e2179")
-_START_384 = (
+_START_384 = _pairs(
     "cbbb9d5dc1059ed8629a292a367cd5079159015a3070dd17152fecd8f70e593967332667ffc00b31"
     "8eb44a8768581511db0c2e0d64f98fa747b5481dbefa4fa4")
 _W = array.array("I", bytes(128))
@@ -143,7 +143,7 @@ _V = array.array("I", bytes(64))
 
 
 def _hash(start, data):
-    state = _pairs(start)
+    state = array.array("I", start)
     n = len(data)
     whole = n >> 7
     rest = n & 127
