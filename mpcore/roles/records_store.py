@@ -5,6 +5,7 @@ import json
 from mpcore.roles import records
 
 _DIRECTORY = "controller.d/network/"
+_SUFFIX = ".json"
 
 
 class RecordsStore:
@@ -21,9 +22,11 @@ class RecordsStore:
         self.networks = {}
         self.members = {}
         for name in list_names(_DIRECTORY):
+            if not name.endswith(_SUFFIX):
+                continue
             try:
-                self._restore(name[len(_DIRECTORY):], load(name))
-            except (ValueError, TypeError) as error:
+                self._restore(name[len(_DIRECTORY):-len(_SUFFIX)], load(name))
+            except (ValueError, TypeError, IndexError) as error:
                 raise ValueError(f"{name} is damaged: {error}")
 
     def save_network(self, record):
@@ -61,8 +64,8 @@ class RecordsStore:
         return record
 
     def _restore(self, path, data):
-        """Take in one blob, at <network>.json or <network>/member/<address>.json."""
-        parts = path[:-len(".json")].split("/")
+        """Take in one blob, at <network> or <network>/member/<address>."""
+        parts = path.split("/")
         network_id = bytes.fromhex(parts[0])
         stored = json.loads(data)
         members = self.members.setdefault(network_id, {})
@@ -74,8 +77,8 @@ class RecordsStore:
 
 
 def _network_name(record):
-    return f"{_DIRECTORY}{record['id']}.json"
+    return f"{_DIRECTORY}{record['id']}{_SUFFIX}"
 
 
 def _member_name(record):
-    return f"{_DIRECTORY}{record['nwid']}/member/{record['address']}.json"
+    return f"{_DIRECTORY}{record['nwid']}/member/{record['address']}{_SUFFIX}"

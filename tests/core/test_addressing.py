@@ -1,7 +1,7 @@
 """Addresses derived from a network ID, against the real implementation's (spec/vl2-frames.md)."""
 
 from mpcore.vl2 import addressing
-from support import vectors
+from tests.core.support import vectors
 
 _VECTORS = vectors("addressing.json")
 

@@ -6,7 +6,7 @@ from mpcore.vl1 import packet
 from mpcore.vl1.identity import Identity
 from mpcore.vl2 import credentials, dictionary, exchange
 from mpcore.vl2.config import NetworkConfig
-from support import raises, vectors
+from tests.core.support import raises, vectors
 
 _WHO = {i["name"]: Identity.from_text(i["secret_text"])
         for i in vectors("netconf.json")["identities"]}
@@ -487,6 +487,8 @@ def test_nothing_is_answered_that_was_not_stored():
 def test_damaged_storage_is_named():
     error = raises(ValueError, _World, {"controller.d/network/936317aa9a000001.json": b"{"})
     assert "936317aa9a000001.json" in str(error)
+    raises(ValueError, _World, {"controller.d/network/936317aa9a000001/x.json": b"{}"})
+    assert _World({"controller.d/network/notes.txt": b"?"}).controller.networks() == {}
 
 
 def test_the_references_own_records_are_understood():

@@ -3,7 +3,7 @@
 from mpcore.vl1.identity import Identity
 from mpcore.vl2 import credentials
 from mpcore.vl2.credentials import COM, Capability, Ownership, Revocation, Tag
-from support import raises, vectors
+from tests.core.support import raises, vectors
 
 _VECTORS = vectors("netconf.json")
 _WHO = {i["address"]: Identity.from_text(i["secret_text"]) for i in _VECTORS["identities"]}

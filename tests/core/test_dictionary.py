@@ -1,7 +1,7 @@
 """The text map of configs, against the real implementation's (spec/vl2-config.md 4)."""
 
 from mpcore.vl2 import dictionary
-from support import vectors
+from tests.core.support import vectors
 
 _VECTORS = vectors("netconf.json")
 

@@ -5,7 +5,7 @@ from mpcore.vl1.identity import Identity
 from mpcore.vl2 import dictionary, exchange
 from mpcore.vl2.config import NetworkConfig
 from mpcore.vl2.exchange import Assembly, Chunk
-from support import raises, vectors
+from tests.core.support import raises, vectors
 
 _VECTORS = vectors("netconf.json")
 _WHO = {i["name"]: Identity.from_text(i["secret_text"]) for i in _VECTORS["identities"]}

@@ -2,7 +2,7 @@
 
 from mpcore.roles import records
 from mpcore.roles.rules_json import compile_rules
-from support import raises
+from tests.core.support import raises
 
 _NETWORK = bytes.fromhex("e77cecac115881ef")
 
