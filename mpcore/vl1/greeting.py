@@ -60,17 +60,12 @@ class Greeting:
             return self._collide(now, endpoint, identity, buf, off, n)
         elif not vl1.cipher(peer).dearmor(buf, off, n):
             return vl1.count("mac")
-        greeting.read_rest(buf)
-        if greeting.masked_from < off + n:
-            masked_from = greeting.masked_from - off
-            vl1.cipher(peer).mask_hello(buf, off, masked_from, n - masked_from)
         self._accept(now, peer, received, greeting)
 
     def _on_encrypted_hello(self, now, peer, received):
         greeting = hello.Hello(received.buf, received.at, received.end)
         if greeting.identity != peer.identity or greeting.version < hello.MINIMUM_VERSION:
             return False
-        greeting.read_rest(received.buf)
         self._answer(now, peer, received, greeting)
 
     def _accept(self, now, peer, received, greeting):
@@ -79,7 +74,12 @@ class Greeting:
 
     def _answer(self, now, peer, received, greeting):
         vl1 = self._vl1
-        greeting.read_moons(received.buf)  # we keep none; a malformed list voids the HELLO
+        buf, off, end = received.buf, received.off, received.end
+        greeting.read_rest(buf)
+        masked_from = greeting.masked_from
+        if masked_from < end:  # masked even where the whole HELLO is encrypted
+            vl1.cipher(peer).mask_hello(buf, off, masked_from - off, end - masked_from)
+        greeting.read_moons(buf)  # we keep none; a malformed list voids the HELLO
         if greeting.endpoint is not None and received.hops == 0:
             vl1.contact.reported(now, peer, greeting.endpoint)
         worlds = b""
