@@ -67,3 +67,6 @@ SESSIONS = const(1024)            # members a controller served lately, about 10
 DATAGRAM = const(2048)            # largest datagram taken from the underlay on MicroPython
 DRAIN_BATCH = const(8)            # datagrams handled before the application's tasks get a turn
 REMEMBERED_ENDPOINTS = const(64)  # underlay addresses kept in both forms, about 150 B each
+STREAM_CHUNK = const(1024)        # taken from a connection at once while looking for a line's end
+STREAM_LINE = const(8192)         # longest line that readline() returns
+STREAM_BACKLOG = const(8192)      # written and not yet taken by TCP before write() refuses more

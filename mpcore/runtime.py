@@ -3,6 +3,8 @@
 Under asyncio `start()` once; code that blocks calls `step()` instead. Both may be mixed.
 """
 
+from errno import ENODEV
+
 from mpcore import port as platform
 
 _RETRY_MS = 1000    # when to poll again after a poll that failed
@@ -23,7 +25,6 @@ class Runtime:
         self.now = platform.now_ms
         self._next = None       # when the node wants to be polled
         self._kicked = True     # it is to be polled as soon as the application waits
-        self._flushing = []     # streams with something left to send
         self._loop = None
 
     def start(self):
@@ -46,12 +47,6 @@ class Runtime:
             self._kicked = True
             if self._loop:
                 self._loop.alarm(0)
-
-    def flush_soon(self, stream):
-        """Call stream.flush() before the next poll: a stream may not send from its on_event."""
-        if stream not in self._flushing:
-            self._flushing.append(stream)
-        self.kick()
 
     def step(self, timeout_ms=None):
         """Wait for a datagram or a due time, at most timeout_ms (None: no limit), and handle it.
@@ -86,18 +81,13 @@ class Runtime:
         try:
             self._poll()
         finally:
-            wait = self._wait_ms()
-            if self._loop and wait is not None:
-                self._loop.alarm(wait)
+            if self._loop:
+                self._loop.alarm(self._wait_ms())
 
     def _poll(self):
         now = self.now()
         self._kicked = False
         self._next = now + _RETRY_MS
-        if self._flushing:
-            streams, self._flushing = self._flushing, []
-            for stream in streams:
-                stream.flush()
         self._next = self.node.poll(now)
 
 
@@ -107,7 +97,7 @@ def current():
     Raises OSError when there is none.
     """
     if _current is None:
-        raise OSError("no active NIC")
+        raise OSError(ENODEV, "no active NIC")
     return _current
 
 

@@ -115,12 +115,15 @@ class Loop:
         return not self._loop.is_closed()
 
     def alarm(self, delay_ms):
-        """Move the one alarm: call on_alarm in delay_ms, at the end of this turn for 0."""
+        """Move the one alarm: call on_alarm in delay_ms; 0: at the end of this turn, None: never.
+
+        It may also be called too early.
+        """
         self._timer.cancel()
-        if delay_ms:
-            self._timer = self._loop.call_later(delay_ms / 1000, self._on_alarm)
-        else:
+        if delay_ms == 0:
             self._timer = self._loop.call_soon(self._on_alarm)
+        elif delay_ms is not None:
+            self._timer = self._loop.call_later(delay_ms / 1000, self._on_alarm)
 
     def close(self):
         self._timer.cancel()

@@ -95,8 +95,13 @@ class Loop:
         return self._queue is core._task_queue
 
     def alarm(self, delay_ms):
-        """Move the one alarm: call on_alarm in delay_ms, at the end of this turn for 0."""
-        self._deadline = core.ticks_add(core.ticks(), min(delay_ms, _LONGEST_SLEEP_MS))
+        """Move the one alarm: call on_alarm in delay_ms; 0: at the end of this turn, None: never.
+
+        It may also be called too early.
+        """
+        if delay_ms is None or delay_ms > _LONGEST_SLEEP_MS:
+            delay_ms = _LONGEST_SLEEP_MS
+        self._deadline = core.ticks_add(core.ticks(), delay_ms)
         if self._asleep:
             self._queue.remove(self._clock)
             self._queue.push(self._clock, self._deadline)

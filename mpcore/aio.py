@@ -1,0 +1,351 @@
+"""Streams and datagrams on a virtual network for asyncio, on CPython and MicroPython alike.
+
+A task that waits here is woken by the very datagram that it waits for, without a poll between.
+Every function takes `runtime`; without one the runtime of the active NIC is used.
+"""
+
+import asyncio
+from errno import EBADF
+
+from mpcore import limits
+from mpcore.ip import errors
+from mpcore.ip.events import ERROR, HUP, READ, WRITE
+from mpcore.ip.tcp import TcpSocket
+from mpcore.ip.udp import UdpSocket
+from mpcore.runtime import current
+from mpcore.vl1.inet import ip_parse, ip_text
+
+
+async def open_connection(host, port, runtime=None):
+    """Connect to host, an IP address as text. Returns (reader, writer), which are one Stream.
+
+    Raises ValueError for a malformed host, OSError when there is no connection: ECONNREFUSED,
+    EHOSTUNREACH, ETIMEDOUT, ...
+    """
+    runtime = _driven(runtime)
+    stream = Stream(TcpSocket(runtime.node.stack), runtime)
+    try:
+        await stream._connect(ip_parse(host), port)
+    except BaseException:
+        stream.abort()
+        raise
+    return stream, stream
+
+
+async def start_server(callback, host, port, backlog=limits.TCP_BACKLOG, runtime=None):
+    """Accept connections to host (an IP address as text; None, "" or "0.0.0.0": any of ours).
+
+    Each runs callback(reader, writer) in a task of its own; when that raises, the connection is
+    aborted. Returns a Server. Raises OSError, such as EADDRINUSE.
+    """
+    runtime = _driven(runtime)
+    listener = TcpSocket(runtime.node.stack)
+    listener.bind(_local(host), port)
+    listener.listen(backlog)
+    return Server(listener, callback, runtime)
+
+
+class Stream:
+    """Both ends of a TCP connection: asyncio's StreamReader and StreamWriter in one."""
+
+    def __init__(self, tcp, runtime):
+        self._tcp = tcp
+        self._runtime = runtime
+        self._held = b""        # received and not yet read
+        self._backlog = []      # written, and the connection had no room for it
+        self._backlog_bytes = 0
+        self._eof = False
+        self._closing = False
+        self._readable = asyncio.Event()
+        self._writable = asyncio.Event()
+        tcp.on_event = self._on_event
+
+    # --- reading ---
+
+    async def read(self, n=-1):
+        """At most n bytes as soon as there are any, b"" at the end; n = -1: all until the end.
+
+        As every call here, raises OSError when the connection fails.
+        """
+        if n == 0:
+            return b""
+        if n > 0:
+            return self._take(await self._receive(n), n)
+        parts = []
+        while True:
+            data = await self.read(limits.STREAM_CHUNK)
+            if not data:
+                return b"".join(parts)
+            parts.append(data)
+
+    async def readinto(self, buf):
+        """Fill buf from its beginning with what there is; returns the length, 0 at the end."""
+        data = await self.read(len(buf))
+        buf[:len(data)] = data
+        return len(data)
+
+    async def readexactly(self, n):
+        """n bytes. Raises EOFError when the stream ends before."""
+        parts = []
+        while n:
+            data = await self.read(n)
+            if not data:
+                raise EOFError
+            parts.append(data)
+            n -= len(data)
+        return b"".join(parts)
+
+    async def readline(self):
+        """A line with its "\\n"; without one only at the end of the stream.
+
+        Raises ValueError when a line is longer than limits.STREAM_LINE; what was read of it is
+        lost.
+        """
+        parts = []
+        length = 0
+        while True:
+            data = await self._receive(limits.STREAM_CHUNK)
+            end = data.find(b"\n") + 1
+            part = self._take(data, end or len(data))
+            length += len(part)
+            if length > limits.STREAM_LINE:
+                raise ValueError("line too long")
+            if (end or not data) and not parts:
+                return part
+            parts.append(part)
+            if end or not data:
+                return b"".join(parts)
+
+    async def _receive(self, n):
+        # What is held, or else up to n bytes from the connection, which become what is held.
+        while not self._held:
+            data = b"" if self._closing else self._tcp.recv(self._runtime.now(), n)
+            if data is not None:
+                self._held = data
+                break
+            self._readable.clear()
+            await self._readable.wait()
+        return self._held
+
+    def _take(self, data, n):
+        self._held = data[n:]
+        return data if n >= len(data) else data[:n]
+
+    # --- writing ---
+
+    def write(self, data):
+        """Send data, or keep it until there is room. Follow it by `await drain()`.
+
+        Raises OSError ENOBUFS when limits.STREAM_BACKLOG bytes are waiting already, EPIPE after
+        close() or write_eof().
+        """
+        if self._closing or self._eof:
+            raise errors.failure(errors.EPIPE)
+        if self._backlog_bytes >= limits.STREAM_BACKLOG:
+            raise errors.failure(errors.ENOBUFS)
+        n = 0
+        if not self._backlog:
+            n = self._tcp.send(self._runtime.now(), data)
+            self._runtime.kick()
+        if n < len(data):
+            # The caller may change anything but bytes before it is sent.
+            rest = memoryview(data if isinstance(data, bytes) else bytes(data))[n:]
+            self._backlog.append(rest)
+            self._backlog_bytes += len(rest)
+
+    async def drain(self):
+        """Wait until everything written is on its way. Lets other tasks run in any case."""
+        if not self._backlog:
+            await asyncio.sleep(0)
+        while self._backlog:
+            self._writable.clear()
+            await self._writable.wait()
+        if self._tcp.error:
+            raise errors.failure(self._tcp.error)
+
+    async def awrite(self, data):
+        """write() and drain() in one."""
+        while self._backlog_bytes >= limits.STREAM_BACKLOG:
+            await self.drain()
+        self.write(data)
+        await self.drain()
+
+    def write_eof(self):
+        """Send no more once everything written is sent; reading goes on."""
+        self._eof = True
+        if not self._backlog:
+            self._flush()
+
+    # --- the connection ---
+
+    def close(self):
+        """Close the connection once everything written is sent. Does not wait for that."""
+        if not self._closing:
+            self._closing = True
+            self._held = b""
+            self._readable.set()
+            if not self._backlog:
+                self._flush()
+
+    async def wait_closed(self):
+        """close(), and wait until everything written is on its way."""
+        self.close()
+        while self._backlog:
+            self._writable.clear()
+            await self._writable.wait()
+
+    aclose = wait_closed
+
+    def abort(self):
+        """Drop the connection and what was written; the peer sees a reset."""
+        self._closing = True
+        self._held = b""
+        self._backlog = []
+        self._backlog_bytes = 0
+        self._tcp.abort(self._runtime.now())
+        self._readable.set()
+        self._writable.set()
+        self._runtime.kick()
+
+    def get_extra_info(self, name, default=None):
+        """"peername" or "sockname": (IP address as text, port)."""
+        address = {"peername": self._tcp.remote, "sockname": self._tcp.local}.get(name)
+        return (ip_text(address[0]), address[1]) if address else default
+
+    async def _connect(self, ip, port):
+        self._tcp.connect(self._runtime.now(), ip, port)
+        self._runtime.kick()
+        while not self._tcp.events():
+            self._writable.clear()
+            await self._writable.wait()
+        if self._tcp.error:
+            raise errors.failure(self._tcp.error)
+
+    def _on_event(self):
+        mask = self._tcp.events()
+        if mask & (READ | ERROR | HUP):
+            self._readable.set()
+        if mask & (WRITE | ERROR | HUP):
+            if self._backlog:
+                self._flush()
+            self._writable.set()
+
+    def _flush(self):
+        # Pass on what was kept, then what was to follow it.
+        now = self._runtime.now()
+        try:
+            while self._backlog:
+                data = self._backlog[0]
+                n = self._tcp.send(now, data)
+                self._backlog_bytes -= n
+                if n < len(data):
+                    self._backlog[0] = data[n:]
+                    return
+                self._backlog.pop(0)
+            if self._closing:
+                self._tcp.close(now)
+            elif self._eof:
+                self._tcp.shutdown_write(now)
+        except OSError:         # the connection has failed: the next call tells
+            self._backlog = []
+            self._backlog_bytes = 0
+        self._writable.set()
+        self._runtime.kick()
+
+
+class Server:
+    """What start_server() returns. Usable in `async with`, which closes it."""
+
+    def __init__(self, listener, callback, runtime):
+        self._listener = listener
+        self._callback = callback
+        self._runtime = runtime
+        self._closed = asyncio.Event()
+        self._tasks = []        # a task that nobody holds may vanish on CPython
+        listener.on_event = self._accept
+        self.port = listener.local[1]
+
+    def close(self):
+        """Accept no more; connections that were accepted go on."""
+        self._listener.close(self._runtime.now())
+        self._runtime.kick()
+        self._closed.set()
+
+    async def wait_closed(self):
+        """Wait until close() is called."""
+        await self._closed.wait()
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, kind, error, traceback):
+        self.close()
+
+    def _accept(self):
+        while True:
+            tcp = self._listener.accept()
+            if tcp is None:
+                return
+            self._tasks.append(asyncio.create_task(self._serve(Stream(tcp, self._runtime))))
+
+    async def _serve(self, stream):
+        try:
+            await self._callback(stream, stream)
+        except BaseException:
+            stream.abort()
+            raise
+        finally:
+            self._tasks.remove(asyncio.current_task())
+
+
+class Datagrams:
+    """A UDP endpoint, to be made inside a running loop."""
+
+    def __init__(self, host=None, port=0, broadcast=False, runtime=None):
+        """
+        host: local IP address as text; None, "" or "0.0.0.0": any of ours.
+        port: 0 chooses a free one.
+        broadcast: allow sending to broadcast addresses.
+
+        Raises OSError: EADDRINUSE, ENOBUFS.
+        """
+        self._runtime = _driven(runtime)
+        self._readable = asyncio.Event()
+        self._udp = UdpSocket(self._runtime.node.stack)
+        self._udp.bind(_local(host), port)
+        self._udp.broadcast = broadcast
+        self._udp.on_event = self._readable.set
+        self.port = self._udp.local[1]
+
+    async def recvfrom(self):
+        """(data, (IP address as text, port)) of the oldest datagram. Raises OSError EBADF once
+        the endpoint is closed."""
+        while True:
+            if not self._udp.local[1]:
+                raise errors.failure(EBADF)
+            received = self._udp.recvfrom()
+            if received:
+                data, ip, port = received
+                return data, (ip_text(ip), port)
+            self._readable.clear()
+            await self._readable.wait()
+
+    def sendto(self, data, address):
+        """Send one datagram to (IP address as text, port). Raises ValueError, OSError."""
+        self._udp.sendto(self._runtime.now(), data, ip_parse(address[0]), address[1])
+        self._runtime.kick()
+
+    def close(self):
+        """Give the port back; a task that waits in recvfrom() gets OSError."""
+        self._udp.close(self._runtime.now())
+        self._readable.set()
+
+
+def _driven(runtime):
+    runtime = runtime or current()
+    runtime.start()
+    return runtime
+
+
+def _local(host):
+    return None if host in (None, "", "0.0.0.0") else ip_parse(host)
