@@ -829,6 +829,7 @@ class TcpSocket:
             self._fin_acked(now)
 
     def _fin_acked(self, now):
+        self._fin = False
         if self.state == FIN_WAIT_1:
             self.state = FIN_WAIT_2
             if self._closed:
