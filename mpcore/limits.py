@@ -58,10 +58,10 @@ TCP_BACKLOG = const(8)            # connections not yet accepted by the applicat
 TCP_TIME_WAITS = const(8)         # about 900 B each, 5 s
 
 # --- roles ---------------------------------------------------------------------------------
-NETWORKS = const(64)              # networks of a controller, about 3 kB each
-MEMBERS = const(1024)             # members of one network, about 2 kB each on a board
+NETWORKS = const(64)              # networks of a controller, about 1 kB each and their rules
+MEMBERS = const(1024)             # members of one network, about 1 kB each
 STRANGERS = const(32)             # of them, those whom nobody has authorised yet; oldest goes
-SESSIONS = const(1024)            # members a controller served lately, about 100 B each
+SESSIONS = const(1024)            # members a controller served lately, about 150 B each
 
 # --- sockets -------------------------------------------------------------------------------
 DATAGRAM = const(2048)            # largest datagram taken from the underlay on MicroPython

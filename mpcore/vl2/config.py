@@ -86,33 +86,33 @@ class NetworkConfig:
         issued_to = (integer(get(b"id")) & 0xFFFFFFFFFF).to_bytes(5, "big")
         if network_id == bytes(8) or issued_to == bytes(5):
             raise ValueError("config for nobody")
-        self = NetworkConfig(network_id, issued_to)
-        self.timestamp = integer(get(b"ts"))
-        self.credential_max_delta = integer(get(b"ctmd"))
-        self.revision = integer(get(b"r"))
-        self.trace_target = (integer(get(b"tt")) & 0xFFFFFFFFFF).to_bytes(5, "big")
-        self.trace_level = integer(get(b"tl"))
-        self.flags = integer(get(b"f"))
-        self.multicast_limit = integer(get(b"ml"))
-        self.public = integer(get(b"t")) == 1
-        self.name = get(b"n", b"")[:_MAX_NAME]
-        self.mtu = min(max(integer(get(b"mtu"), DEFAULT_MTU), MIN_MTU), MAX_MTU)
+        read = NetworkConfig(network_id, issued_to)
+        read.timestamp = integer(get(b"ts"))
+        read.credential_max_delta = integer(get(b"ctmd"))
+        read.revision = integer(get(b"r"))
+        read.trace_target = (integer(get(b"tt")) & 0xFFFFFFFFFF).to_bytes(5, "big")
+        read.trace_level = integer(get(b"tl"))
+        read.flags = integer(get(b"f"))
+        read.multicast_limit = integer(get(b"ml"))
+        read.public = integer(get(b"t")) == 1
+        read.name = get(b"n", b"")[:_MAX_NAME]
+        read.mtu = min(max(integer(get(b"mtu"), DEFAULT_MTU), MIN_MTU), MAX_MTU)
         if get(b"C"):
-            self.com = COM.from_bytes(get(b"C"))[0]
-        self.capabilities = _credentials(Capability, get(b"CAP", b""), MAX_CAPABILITIES)
-        self.tags = _credentials(Tag, get(b"TAG", b""), MAX_TAGS)
-        self.ownerships = _credentials(Ownership, get(b"COO", b""), _MAX_OWNERSHIPS)
-        self.specialists = _read_specialists(get(b"S", b""))
-        self.routes = _read_routes(get(b"RT", b""))
-        self.static_ips = _read_ips(get(b"I", b""))
-        self.rules = get(b"R", b"")
+            read.com = COM.from_bytes(get(b"C"))[0]
+        read.capabilities = _credentials(Capability, get(b"CAP", b""), MAX_CAPABILITIES)
+        read.tags = _credentials(Tag, get(b"TAG", b""), MAX_TAGS)
+        read.ownerships = _credentials(Ownership, get(b"COO", b""), _MAX_OWNERSHIPS)
+        read.specialists = _read_specialists(get(b"S", b""))
+        read.routes = _read_routes(get(b"RT", b""))
+        read.static_ips = _read_ips(get(b"I", b""))
+        read.rules = get(b"R", b"")
         if get(b"DNS"):
-            self.dns_domain, self.dns_servers = _read_dns(get(b"DNS"))
-        self.sso_version = integer(get(b"ssov"))
-        self.sso_enabled = dictionary.boolean(get(b"ssoe"))
-        if self.sso_enabled and self.sso_version < len(_SSO_KEYS):
-            self.sso = {key: get(key, b"") for key in _SSO_KEYS[self.sso_version]}
-        return self
+            read.dns_domain, read.dns_servers = _read_dns(get(b"DNS"))
+        read.sso_version = integer(get(b"ssov"))
+        read.sso_enabled = dictionary.boolean(get(b"ssoe"))
+        if read.sso_enabled and read.sso_version < len(_SSO_KEYS):
+            read.sso = {key: get(key, b"") for key in _SSO_KEYS[read.sso_version]}
+        return read
 
     def to_dictionary(self):
         """The text of this config, keys in the order of the reference."""
