@@ -1,7 +1,8 @@
 import os
 
 from mpcore.vl2 import rules
-from support import raises, vectors
+
+from tests.core.support import raises, vectors
 
 NAMES = ("no_match", "drop", "accept", "super_accept", "redirect")
 ME = b"\x11\x22\x33\x44\x55"
