@@ -77,7 +77,7 @@ class NetworkConfig:
     def from_dictionary(text):
         """Read the text of a config. Raises ValueError where the field refuses it too.
 
-        Credentials of others that cannot be read are left out, as the field does it.
+        Capabilities, tags and ownerships that cannot be read are left out, as the field does it.
         """
         get = dictionary.decode(text).get
         if integer(get(b"v")) < _OLDEST_VERSION:
