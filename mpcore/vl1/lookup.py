@@ -87,6 +87,9 @@ class Lookup:
                 self._outgoing.append(item)
             else:
                 vl1.count("no_path_dropped")
+        for _, address, _, _ in self._incoming + self._outgoing:
+            if address not in vl1.peers:
+                self.whois(now, address)
 
     def poll(self, now):
         """Retry every 500 ms while something waits."""
@@ -95,10 +98,6 @@ class Lookup:
         if self.due or now >= self._retry_ms:
             self._retry_ms = now + _RETRY_MS
             self.settle(now)
-            peers = self._vl1.peers
-            for _, address, _, _ in self._incoming + self._outgoing:
-                if address not in peers:
-                    self.whois(now, address)
         return self._retry_ms
 
     def _on_whois(self, now, peer, received):
