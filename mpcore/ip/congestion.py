@@ -10,8 +10,12 @@ _MAX_WINDOW = const(0xFFFF)
 
 
 class RoundTrip:
-    """Retransmission timeout from round-trip samples. Karn: the owner gives none for a
-    retransmitted segment, and a backed-off timeout lasts until the next sample."""
+    """Retransmission timeout from round-trip samples.
+
+    Karn: the owner gives no sample for a retransmitted segment, and a backed-off timeout lasts
+    until the next sample. Only, progress without one leaves no more than one doubling: on a bad
+    link samples are rare, and the timeout would grow to a minute of silence.
+    """
 
     def __init__(self):
         self.rto_ms = _FIRST_MS
@@ -26,6 +30,10 @@ class RoundTrip:
     def back_off(self):
         if self.rto_ms << self._backoff < _MAX_MS:
             self._backoff += 1
+
+    def progress(self):
+        """New data was acknowledged."""
+        self._backoff = min(self._backoff, 1)
 
     def restore(self):
         """Leave the back-off: the peer opened its window."""

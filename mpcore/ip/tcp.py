@@ -5,7 +5,8 @@ SYN has position 0, the first byte of data 1. Only the headers on the wire hold 
 
 Sending. What the application gives leaves at once (no Nagle): a segment goes out when it is
 full, or holds everything that is queued (then it carries PSH), or at least half of the largest
-window the peer ever offered; else it waits for the window to open, or for the probe timer.
+window the peer ever offered; else it waits for the window to open, or for a timer: then what
+the window allows is sent, or one byte beyond a closed one.
 
 Acknowledging. Every second segment with data is acknowledged at once, a single one after 20 ms
 unless an answer has carried its ACK by then; a segment out of order, a filled gap, a duplicate
@@ -610,10 +611,16 @@ class TcpSocket:
             self._challenge(now)
 
     def _receive_reset(self, now, seq):
+        state = self.state
         if seq != self.rcv_nxt:
-            return self._challenge(now)
-        refused = self.state == SYN_RECEIVED
-        self.finish(errors.ECONNREFUSED if refused else errors.ECONNRESET)
+            self._challenge(now)
+        elif state == SYN_RECEIVED:
+            self.finish(errors.ECONNREFUSED)
+        elif state < CLOSING:
+            self.finish(errors.ECONNRESET)
+        elif state != TIME_WAIT:
+            # Both sides have said all. TIME_WAIT is not to be cut short by anybody (RFC 1337).
+            self.finish(0)
 
     def _take(self, now, seq, buf, start, n, fin):
         """Keep the data of a segment that overlaps the window, and its FIN."""
@@ -715,8 +722,11 @@ class TcpSocket:
 
     # --- sending ---
 
-    def _output(self, now):
-        """Send what the windows allow, by the rule in the module's description."""
+    def _output(self, now, small=False):
+        """Send what the windows allow, by the rule in the module's description.
+
+        small: a part of the queue may go even though a window opened only a little.
+        """
         used = self._tx.used
         mss = self._mss
         limit = min(self._snd_wnd, self._congestion.limit())
@@ -727,7 +737,7 @@ class TcpSocket:
             fin = self._fin and n == unsent >= 0
             if n < 0 or not (n or fin):
                 break
-            if n < unsent and n < mss and n < self._snd_wnd_max >> 1:
+            if n < unsent and n < mss and n < self._snd_wnd_max >> 1 and not small:
                 break
             seq = self.snd_nxt
             flags = _ACK
@@ -816,6 +826,7 @@ class TcpSocket:
         self.snd_nxt = max(self.snd_nxt, ack)
         self._snd_max = max(self._snd_max, ack)
         self._progress_ms = now
+        self._trip.progress()
         if n and self._congestion.acked(n, ack, self._snd_max - ack) and self._snd_max > ack:
             self._retransmit(now)
         if ack == self._snd_max:
@@ -860,6 +871,9 @@ class TcpSocket:
             self._send_syn(now, _SYN)
         elif self.state == SYN_RECEIVED:
             self._send_syn(now, _SYN | _ACK)
+        elif self._probing and self._snd_wnd:
+            self._probing = False
+            self._output(now, True)
         elif self._probing:
             # One byte beyond the window: the answer tells what the window is now.
             self._arm(now)

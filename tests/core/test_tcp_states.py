@@ -486,6 +486,13 @@ def test_a_window_too_small_to_be_worth_it_is_not_used():
     assert [len(s[4]) for s in bench.out()] == [1460, 1460]     # 80 bytes of window stay unused
     assert [len(s[4]) for s in bench.give(1, 2921, ACK, window=1000)] == []
     assert [len(s[4]) for s in bench.give(1, 2921, ACK, window=1500)] == [1080]
+    bench = Bench()
+    socket = bench.accept(window=3000)
+    socket.send(0, bytes(4000))
+    bench.out()
+    bench.give(1, 2921, ACK, window=1000, at=10)
+    assert bench.poll(209) == ([], 210)
+    assert [len(s[4]) for s in bench.poll(210)[0]] == [1000]     # but not for ever
 
 
 def test_lost_data_is_sent_again_and_given_up():
@@ -517,8 +524,9 @@ def test_the_timeout_follows_the_round_trip():
     bench.out()
     wait = bench.poll(bench.now)[1] - bench.now
     assert 400 < wait < 650
-    # Karn: the answer to a retransmission is no sample, and the back-off stays until there is one.
+    # Karn: the answer to a retransmission is no sample; one doubling stays until there is one.
     bench.poll(bench.now + wait)
+    bench.poll(bench.now + 2 * wait)
     bench.give(1, 22, ACK, at=bench.now + 5000)
     socket.send(bench.now, b"x")
     bench.out()
