@@ -52,12 +52,15 @@ def number(value):
 def integer(value, default=0):
     """The integer of a value, read up to the first byte that is no hex digit; None gives default.
 
-    What does not fit into 64 bits counts as the largest number that does.
+    What does not fit into 64 bits counts as the largest number that does; a negative number wraps.
     """
     if value is None:
         return default
     result = 0
     text = value.strip().lower()
+    negative = text[:1] == b"-"
+    if negative:
+        text = text[1:]
     for c in text[2:] if text[:2] == b"0x" else text:
         if 48 <= c <= 57:
             c -= 48
@@ -68,7 +71,7 @@ def integer(value, default=0):
         result = result << 4 | c
         if result > _MAX:
             return _MAX
-    return result
+    return -result & _MAX if negative else result
 
 
 def boolean(value):
