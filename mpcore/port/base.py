@@ -1,5 +1,7 @@
 """What the ports of all platforms share: storage, counted sending, remembered addresses."""
 
+import os
+
 from micropython import const
 
 from mpcore import limits
@@ -7,6 +9,11 @@ from mpcore.port.storage import Storage
 
 # Where a datagram begins in the receive buffer: as the kernels of vl1 want a packet aligned.
 START = const(1)
+
+
+def entropy(n):
+    """n random bytes fit for keys."""
+    return os.urandom(n)
 
 
 class BasePort(Storage):
@@ -50,6 +57,10 @@ class BasePort(Storage):
             self.counters["sent"] += 1
         except (OSError, KeyError):
             self.counters["send_failed"] += 1
+
+    def entropy(self, n):
+        """n random bytes fit for keys."""
+        return entropy(n)
 
     def close(self):
         """Close the sockets."""

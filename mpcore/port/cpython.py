@@ -6,7 +6,7 @@ import socket
 import time
 
 from mpcore import limits
-from mpcore.port.base import START, BasePort
+from mpcore.port.base import START, BasePort, entropy
 
 
 def now_ms():
@@ -17,11 +17,6 @@ def now_ms():
 def wall_ms():
     """Milliseconds since 1970."""
     return time.time_ns() // 1000000
-
-
-def entropy(n):
-    """n bytes fit for keys."""
-    return os.urandom(n)
 
 
 class Port(BasePort):

@@ -1,13 +1,12 @@
 """What all ports of MicroPython share: the clock, receiving, and callbacks from asyncio."""
 
-import os
 import select
 import time
 from asyncio import core
 
 from micropython import const
 
-from mpcore.port.base import START, BasePort
+from mpcore.port.base import START, BasePort, entropy
 
 _EPOCH_OFFSET_MS = 946684800000 if time.gmtime(0)[0] == 2000 else 0
 _LONGEST_SLEEP_MS = const(3600000)    # well within the range in which ticks can be compared
@@ -28,11 +27,6 @@ def now_ms():
 def wall_ms():
     """Milliseconds since 1970, as far as the platform's clock has been set."""
     return time.time_ns() // 1000000 + _EPOCH_OFFSET_MS
-
-
-def entropy(n):
-    """n bytes fit for keys."""
-    return os.urandom(n)
 
 
 class MicroPythonPort(BasePort):

@@ -1,0 +1,235 @@
+"""Blocking, non-blocking and polled sockets between two hosts on one virtual Ethernet.
+
+Both hosts live in one thread, in virtual time: while one blocks, the other's stack goes on.
+"""
+
+import asyncio
+import errno
+import select
+import sys
+
+from mpcore import limits, socket
+from lan import Lan, run
+from support import raises
+
+POLLIN, POLLOUT, POLLNVAL = 1, 4, 0x20
+FLUSH, POLL, CLOSE, FILENO = 1, 3, 4, 10
+MICROPYTHON = sys.implementation.name == "micropython"
+
+
+def _listen(host, port=80):
+    listener = socket.socket(runtime=host.runtime)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("", port))
+    listener.listen(2)
+    return listener
+
+
+def _pair():
+    """(client, server): the two ends of a connection."""
+    a, b = Lan(virtual_time=True).hosts
+    listener = _listen(b)
+    client = socket.socket(runtime=a.runtime)
+    client.connect(socket.getaddrinfo(b.address, 80)[0][-1])
+    server, address = listener.accept()
+    assert address[0] == a.address
+    listener.close()
+    return client, server
+
+
+def _errno(function, *args):
+    return raises(OSError, function, *args).errno
+
+
+def test_connect_send_receive():
+    client, server = _pair()
+    assert client.send(b"hello") == 5
+    assert server.recv(100) == b"hello"
+    server.sendall(b"line one\nline two\nrest")
+    assert client.readline() == b"line one\n"
+    assert client.readline(4) == b"line"
+    assert client.recv(2) == b" t"
+    assert client.read(3) == b"wo\n"
+    buf = bytearray(4)
+    assert client.readinto(buf) == 4 and buf == b"rest"
+    assert client.recvfrom(0)[0] == b""
+    server.close()
+    assert client.recv(10) == client.read() == client.readline() == b""
+    assert client.readinto(buf) == 0
+    client.close()
+    client.close()
+    assert _errno(client.send, b"x") == _errno(client.recv, 1) == errno.EBADF
+
+
+def test_reading_waits_for_all_that_is_asked_for():
+    client, server = _pair()
+    size = limits.TCP_RECEIVE_RING + limits.TCP_SEND_RING - 100
+    server.sendall(bytes(range(250)) * (size // 250))
+    server.close()
+    whole = client.read(size // 250 * 250 - 10)
+    assert whole == (bytes(range(250)) * (size // 250))[:-10]
+    assert client.makefile("rb").read() == bytes(range(240, 250))
+    client.close()
+
+
+def test_timeouts():
+    client, server = _pair()
+    client.settimeout(2.5)
+    before = client._runtime.now()
+    assert _errno(client.recv, 1) == errno.ETIMEDOUT
+    assert 2500 <= client._runtime.now() - before < 2600
+    assert client.read(1) is None
+    server.sendall(b"x")
+    assert client.recv(1) == b"x"
+    client.sendall(bytes(limits.TCP_SEND_RING + limits.TCP_RECEIVE_RING))
+    assert _errno(client.sendall, b"no room for this") == errno.ETIMEDOUT
+
+
+def test_not_waiting_at_all():
+    a, b = Lan(virtual_time=True).hosts
+    listener = _listen(b)
+    listener.setblocking(False)
+    assert _errno(listener.accept) == errno.EAGAIN
+    client = socket.socket(runtime=a.runtime)
+    client.setblocking(False)
+    assert _errno(client.connect, (b.address, 80)) == errno.EINPROGRESS
+    assert client.ioctl(POLL, POLLOUT) == 0
+    assert client.write(b"too early") is None
+    for _ in range(10):
+        a.runtime.step(0)
+        b.runtime.step(0)
+    assert client.ioctl(POLL, POLLOUT) == POLLOUT
+    server, _ = listener.accept()
+    server.setblocking(False)
+    assert _errno(server.recv, 1) == errno.EAGAIN
+    assert server.read(1) is server.readline() is server.readinto(bytearray(1)) is None
+    room = limits.TCP_SEND_RING
+    assert room <= client.write(bytes(room * 10)) < room * 10
+    b.runtime.step(0)
+    assert 0 < len(server.read(room)) <= room
+    while server.read(room):
+        a.runtime.step(0)
+    client.write(b"part of a line")
+    b.runtime.step(0)
+    assert server.readline() == b"part of a line"
+
+
+def test_refused_and_unreachable():
+    a, b = Lan(virtual_time=True).hosts
+    assert _errno(socket.socket(runtime=a.runtime).connect, (b.address, 81)) == errno.ECONNREFUSED
+    away = socket.socket(runtime=a.runtime)
+    assert _errno(away.connect, ("192.168.1.1", 80)) == errno.EHOSTUNREACH
+    nobody = socket.socket(runtime=a.runtime)
+    assert _errno(nobody.connect, ("10.0.0.77", 80)) == errno.EHOSTUNREACH
+    b.interface.set_addresses(0, [])
+    deaf = socket.socket(runtime=a.runtime)
+    deaf.settimeout(1)
+    assert _errno(deaf.connect, (b.address, 80)) == errno.ETIMEDOUT
+    assert not a.stack.tcp.connections
+    listener = _listen(a)
+    assert _errno(_listen, a) == errno.EADDRINUSE
+    listener.close()
+    _listen(a).close()
+
+
+def test_datagrams():
+    a, b = Lan(virtual_time=True).hosts
+    one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, runtime=a.runtime)
+    two = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, runtime=b.runtime)
+    two.bind(("0.0.0.0", 53))
+    assert one.sendto(b"question", (b.address, 53)) == 8
+    data, address = two.recvfrom(100)
+    assert data == b"question" and address[0] == a.address
+    two.sendto(b"long answer", address)
+    assert one.recvfrom(4) == (b"long", (b.address, 53))    # the rest of a datagram is lost
+    assert _errno(one.sendto, b"all", ("10.0.0.255", 53)) == errno.EINVAL
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    one.sendto(b"all", ("10.0.0.255", 53))
+    assert two.recv(100) == b"all"
+    one.connect((b.address, 53))
+    assert one.send(b"to my peer") == 10
+    assert two.read(100) == b"to my peer"
+    two.setblocking(False)
+    assert _errno(two.recvfrom, 1) == errno.EAGAIN
+    assert two.read(1) is None
+    two.close()
+    one.send(b"anybody?")
+    assert _errno(one.recv, 100) == errno.ECONNREFUSED
+    assert _errno(one.listen) == _errno(one.accept) == errno.EOPNOTSUPP
+    one.close()
+
+
+def test_requests_that_are_not_known():
+    client, server = _pair()
+    assert client.ioctl(FILENO, 0) == -1 and client.fileno() == -1
+    assert client.ioctl(FLUSH, 0) == 0
+    assert _errno(client.setsockopt, socket.SOL_SOCKET, 9999, 1) == errno.EOPNOTSUPP
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with server:
+        pass
+    assert server.ioctl(POLL, POLLIN) & POLLNVAL
+    assert client.ioctl(POLL, POLLIN | POLLOUT) & POLLIN
+    assert client.ioctl(CLOSE, 0) == 0
+    assert _errno(client.recv, 1) == errno.EBADF
+    assert _errno(socket.socket, socket.AF_INET, 3, 0, client._runtime) == errno.EINVAL
+
+
+def test_addresses():
+    assert socket.getaddrinfo("10.0.0.1", "80")[0] == (
+        socket.AF_INET, socket.SOCK_STREAM, 0, "", ("10.0.0.1", 80))
+    assert socket.getaddrinfo("fe80::1", 80, 0, socket.SOCK_DGRAM)[0][:2] == (
+        socket.AF_INET6, socket.SOCK_DGRAM)
+    assert _errno(socket.getaddrinfo, "localhost", 80) == -2
+    assert _errno(socket.getaddrinfo, "10.0.0.1", 80, socket.AF_INET6) == -2
+    assert socket.inet_pton(socket.AF_INET6, "::1") == bytes(15) + b"\1"
+    assert socket.inet_aton("1.2.3.4") == b"\1\2\3\4"
+    assert socket.inet_ntop(socket.AF_INET, b"\1\2\3\4") == "1.2.3.4"
+    assert _errno(socket.inet_aton, "1.2.3") == errno.EINVAL
+    assert _errno(socket.inet_ntop, socket.AF_INET6, b"\1\2\3\4") == errno.EINVAL
+
+
+if MICROPYTHON:     # CPython's select and streams know descriptors only
+    def test_select_poll():
+        client, server = _pair()
+        poller = select.poll()
+        poller.register(server, select.POLLIN)
+        assert poller.poll(0) == []
+        client.sendall(b"wake up")
+        assert poller.poll(1000) == [(server, select.POLLIN)]
+        assert server.read(7) == b"wake up"
+        poller.modify(server, select.POLLIN | select.POLLOUT)
+        assert poller.poll(0) == [(server, select.POLLOUT)]
+        client.close()
+        assert poller.poll(1000)[0][1] & select.POLLIN
+        poller.unregister(server)
+
+    def test_streams_of_asyncio():
+        async def test(a, b):
+            listener = _listen(b)
+            listener.setblocking(False)
+            client = socket.socket(runtime=a.runtime)
+            client.setblocking(False)
+            _errno(client.connect, (b.address, 80))
+            writer = asyncio.StreamWriter(client, {})
+            writer.write(b"first line\n" + bytes(20000) + b"\n")
+            draining = asyncio.create_task(writer.drain())
+            while True:
+                await asyncio.sleep(0)
+                try:
+                    server, _ = listener.accept()
+                    break
+                except OSError as e:
+                    assert e.errno == errno.EAGAIN
+            server.setblocking(False)
+            reader = asyncio.StreamReader(server)
+            assert await reader.readline() == b"first line\n"
+            assert await reader.readexactly(20001) == bytes(20000) + b"\n"
+            await draining
+            reader.write(b"answer")
+            await reader.drain()
+            reader.close()
+            await reader.wait_closed()
+            assert await writer.read() == b"answer"
+            await writer.wait_closed()
+
+        run(test)
