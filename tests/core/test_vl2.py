@@ -6,8 +6,8 @@ from mpcore.vl2 import exchange
 from mpcore.vl2.addressing import mac_of
 
 from tests.core.support import raises
-from tests.core.vl2_scene import (ANNE, BOB, CONTROLLER, ME, MY_IP, MY_MAC, NWID, ROOT, TIME, Scene,
-                                  body, com, config)
+from tests.core.vl2_scene import (ANNE, BOB, CONTROLLER, ME, MY_IP, MY_MAC, NWID, ROOT, TIME,
+                                  Scene, body, com, config)
 
 NAME = "networks.d/%s.conf" % NWID.hex()
 ARP_GROUP = b"\xff" * 6 + MY_IP
@@ -138,11 +138,12 @@ def test_a_config_needs_the_controllers_signature():
 
 def test_a_push_is_acknowledged_as_an_echo():
     scene = Scene()
-    push(scene, 10, config(), update_id=b"\x2f\x47\xf9\x7b\x4b\xb9\x89\xb6")
+    push(scene, 10, config())
     assert scene.network.status == "OK"
     ok, = scene.vl1.take(packet.OK)
     assert (ok.to, ok.answers) == (CONTROLLER.address, packet.ECHO)
-    assert ok.payload == NWID + b"\x2f\x47\xf9\x7b\x4b\xb9\x89\xb6"
+    update_id = exchange.Chunk.from_bytes(body(config()), 0, len(body(config()))).update_id
+    assert ok.payload == NWID + update_id
 
 
 def test_an_answer_is_not_acknowledged():
@@ -248,13 +249,14 @@ def test_refreshes_do_not_wear_the_flash():
 
 
 def test_a_network_whose_rules_we_do_not_know_passes_nothing():
-    for rules, reason in ((b"\xbc\x00\x01\x00", "the network's rules: rule type 60"),
-                          (b"\x07\x00\x01\x00", "the network's rules: rule type 7"),
-                          (b"\x25\x01\x08\x01\x00", "the network's rules: rule operand is too short"),
-                          (b"\x01", "the network's rules: rule is cut off")):
+    for rules, reason in ((b"\xbc\x00\x01\x00", "rule type 60"),
+                          (b"\x07\x00\x01\x00", "rule type 7"),
+                          (b"\x25\x01\x08\x01\x00", "rule operand is too short"),
+                          (b"\x01", "rule is cut off")):
         scene = Scene().configured(rules=rules, public=True)
         network = scene.network
-        assert (network.status, network.reason) == ("RULES_UNSUPPORTED", reason)
+        assert network.status == "RULES_UNSUPPORTED"
+        assert network.reason == "the network's rules: " + reason
         scene.frame(10, ANNE)
         scene.transmit(20, mac_of(NWID, ANNE.address), 0x0800, b"data")
         scene.transmit(20, b"\xff" * 6, 0x0800, b"data")

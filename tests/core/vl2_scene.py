@@ -18,7 +18,7 @@ TIME = 1700000000000            # of the controller's clock in the first config
 ROOT, CONTROLLER, ME, ANNE, BOB, CARL = [
     Identity.from_text(case["secret_text"])
     for case in vectors("identity.json")["identities"][:6]]
-NWID = CONTROLLER.address + b"\0\0\x01"
+NWID = CONTROLLER.address + b"\0\0\xef"
 MY_IP = b"\x0a\x93\x11\x5b"
 MY_MAC = mac_of(NWID, ME.address)
 ACCEPT_ALL = b"\x01\0"
@@ -105,7 +105,8 @@ class FakeVL1:
         self.sent.append(Sent(now, peer.address, packet.OK, payload, compress, verb))
 
     def send_error(self, now, peer, received, code, payload=b""):
-        self.sent.append(Sent(now, peer.address, packet.ERROR, payload, False, received.verb, code))
+        self.sent.append(Sent(now, peer.address, packet.ERROR, payload, False, received.verb,
+                              code))
 
     # what a test calls
 
@@ -179,7 +180,8 @@ class Scene:
 
     def configured(self, now=0, **fields):
         """Let the controller answer with `config(**fields)`; forgets what that made us send."""
-        self.vl1.inject_ok(now, CONTROLLER, packet.NETWORK_CONFIG_REQUEST, body(config(**fields)))
+        for part in bodies(config(**fields)):
+            self.vl1.inject_ok(now, CONTROLLER, packet.NETWORK_CONFIG_REQUEST, part)
         assert self.network.config is not None
         self.vl1.take()
         return self
@@ -241,12 +243,17 @@ def config(identity=ME, **fields):
 _bodies = {}
 
 
-def body(made, update_id=None, flags=0, signer=CONTROLLER):
-    """The only chunk of a config, signed; the update ID is its own for each config."""
+def bodies(made, flags=0, signer=CONTROLLER):
+    """The signed chunks of a config; the update ID is its own for each config."""
     text = made.to_dictionary()
-    if update_id is None:
-        update_id = hashlib.sha256(text).digest()[:8]
-    key = (text, update_id, flags, signer.address)
+    key = (text, flags, signer.address)
     if key not in _bodies:
-        _bodies[key] = exchange.split(NWID, text, update_id, signer, flags)[0]
+        update_id = hashlib.sha256(text).digest()[:8]
+        _bodies[key] = exchange.split(NWID, text, update_id, signer, flags)
     return _bodies[key]
+
+
+def body(made, flags=0, signer=CONTROLLER):
+    """The only chunk of a config."""
+    one, = bodies(made, flags, signer)
+    return one
