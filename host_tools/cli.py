@@ -11,7 +11,7 @@ from pathlib import Path
 import rich_click as click
 from rich.console import Console
 
-from host_tools import home, remote, unix_port
+from host_tools import generate as generating, home, remote, unix_port
 from mpcore.port import Port, entropy
 from mpcore.vl1 import inet
 from mpcore.vl1.identity import Identity
@@ -72,11 +72,24 @@ def identity():
     """Make, check and use identities (identity.secret, identity.public)."""
 
 
-def generate_identity():
-    """A new identity, with progress on standard error."""
-    with console.status("generating an identity, about 15 memory-hard hashes") as status:
-        return Identity.generate(entropy, lambda tries: status.update(
-            f"generating an identity: {tries} of about {_HASHES_EXPECTED} memory-hard hashes"))
+def generate_identities(count=1):
+    """New identities, with progress on standard error."""
+    what = "an identity" if count == 1 else f"{count} identities"
+    expected = f"of about {_HASHES_EXPECTED * count} memory-hard hashes"
+    if not console.is_terminal:
+        console.print(f"generating {what}")
+    with console.status(f"generating {what}") as status:
+        return generating.generate(count, lambda found, hashes: status.update(
+            f"generating {what}: {hashes} {expected}"))
+
+
+def prepare_identity(store):
+    """The identity in a home directory, made there when it is missing."""
+    known = home.load_identity(store)
+    if known is None:
+        known = generate_identities()[0]
+        home.save_identity(store, known)
+    return known
 
 
 def read_identity(path):
@@ -100,7 +113,7 @@ def generate(directory, force, as_json):
     store = Store(directory)
     if store.load(home.SECRET) is not None and not force:
         raise ValueError(f"{directory}/{home.SECRET} exists; --force overwrites it")
-    made = generate_identity()
+    made = generate_identities()[0]
     home.save_identity(store, made)
     say(as_json, {"address": made.address.hex(), "public": made.to_text()}, made.to_text())
 
@@ -239,6 +252,7 @@ def run_until_stopped(coroutine):
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)
+    sys.stdout.reconfigure(line_buffering=True)
     try:
         asyncio.run(coroutine)
     except KeyboardInterrupt:
@@ -270,8 +284,7 @@ def node(directory, bind, networks, runtime, heap, echo_port, planet_file, loopb
     for nwid in networks:
         home.network_id(nwid)
     store = Store(directory)
-    if home.load_identity(store) is None:
-        home.save_identity(store, generate_identity())
+    prepare_identity(store)
     if planet_file:
         read_planet(planet_file)
         store.store(home.PLANET_FILE, Path(planet_file).read_bytes())
@@ -308,10 +321,10 @@ def serve(directory, bind, advertise, role, nwid, name, pool, public, authorize,
     """
     from host_tools import serve as serving
     store = Store(directory)
-    if home.load_identity(store) is None:
-        home.save_identity(store, generate_identity())
+    own = prepare_identity(store)
     is_root = role != "controller"
-    serving.prepare(store, bind, advertise, entropy, root=is_root)
+    if is_root:
+        serving.ensure_planet(store, own, serving.reachable(advertise or [bind]), entropy)
     server = serving.Server(str(directory), bind, root=is_root, controller=role != "root",
                             aes=True, loopback=loopback)
     facts = {"address": server.node.identity.address.hex(), "role": role,
@@ -412,7 +425,9 @@ def ping(ip, directory, count, interval, timeout, as_json):
 def demo(seconds, headless, seed, output):
     """Light a bulb on MicroPython when a game's player comes near, all on this machine."""
     from host_tools.demo import runner
-    sys.exit(runner.run(seconds, headless, seed, Path(output)))
+    from host_tools.demo.scene import NODES
+    identities = generate_identities(len(NODES))
+    sys.exit(runner.run(identities, seconds, headless, seed, Path(output)))
 
 
 @main.command()

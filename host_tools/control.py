@@ -51,10 +51,6 @@ def make_app(daemon):
         if not crypto.constant_time_equal(token, said):
             return {"error": "wrong or missing control token"}, 401
 
-    @app.errorhandler(ValueError)
-    async def refuse(request, error):
-        return {"error": str(error)}, 400
-
     @app.get("/status")
     async def status(request):
         answer = daemon.status()
@@ -70,6 +66,7 @@ def make_app(daemon):
         return daemon.peers()
 
     @app.post("/ping")
+    @_checked
     async def ping(request):
         asked = _object(request)
         ip = inet.ip_parse(str(asked.get("ip")))
@@ -89,19 +86,32 @@ def _add_controller(app, daemon):
         return list(controller.networks().values())
 
     @app.post("/controller/network/<nwid>")
+    @_checked
     async def update_network(request, nwid):
         daemon.runtime.kick()
         return controller.update_network(now(), home.network_id(nwid), _object(request))
 
     @app.get("/controller/network/<nwid>/member")
+    @_checked
     async def members(request, nwid):
         return list(controller.members(home.network_id(nwid)).values())
 
     @app.post("/controller/network/<nwid>/member/<address>")
+    @_checked
     async def update_member(request, nwid, address):
         daemon.runtime.kick()
         return controller.update_member(now(), home.network_id(nwid), home.address(address),
                                         _object(request))
+
+
+def _checked(route):
+    """The route, with a ValueError told to whoever asked."""
+    async def checked(request, **arguments):
+        try:
+            return await route(request, **arguments)
+        except ValueError as error:
+            return {"error": str(error)}, 400
+    return checked
 
 
 def _object(request):
@@ -116,14 +126,10 @@ async def serve(daemon):
     """Listen until cancelled. Without a usable loopback interface it says so and returns."""
     app = make_app(daemon)
     first = int.from_bytes(daemon.port.local[0][-2:], "big")
-    for port in range(first, first + _PORTS):
+    for port in range(first, min(first + _PORTS, 65536)):
+        daemon.port.store(PORT_FILE, str(port).encode())
         try:
-            server = await asyncio.start_server(app.handle_request, "127.0.0.1", port & 0xFFFF)
+            await app.start_server("127.0.0.1", port)
         except OSError:
-            continue
-        daemon.port.store(PORT_FILE, str(port & 0xFFFF).encode())
-        try:
-            await server.wait_closed()
-        finally:
-            server.close()
+            pass    # taken: the next one
     daemon.report(warning="no control port: nothing can be bound on 127.0.0.1")

@@ -29,15 +29,6 @@ def load_identity(store):
     return identity
 
 
-def ensure_identity(store, entropy, progress=None):
-    """The node's identity; a new one is generated, and stored, where there is none."""
-    identity = load_identity(store)
-    if identity is None:
-        identity = Identity.generate(entropy, progress)
-        save_identity(store, identity)
-    return identity
-
-
 def save_identity(store, identity):
     """Write both files of an identity, over those that may be there."""
     store.store(SECRET, identity.to_text(secret=True).encode())

@@ -12,7 +12,7 @@ from host_tools.daemon import Daemon
 from mpcore.node import Node
 from mpcore.roles.controller import Controller
 from mpcore.roles.root import Root
-from mpcore.vl1 import identity as identities, inet
+from mpcore.vl1 import inet
 from mpcore.vl1.world import PLANET, World
 
 WORLD_SECRET = "world.secret"
@@ -40,6 +40,16 @@ def ensure_planet(store, identity, endpoints, entropy):
     planet = World.make(PLANET, world_id, timestamp, roots, bytes.fromhex(key.decode()))
     store.store(home.PLANET_FILE, planet.to_bytes())
     return planet
+
+
+def reachable(texts):
+    """The endpoints ("ip:port") under which peers find a root. Raises ValueError for others."""
+    endpoints = [inet.parse(text) for text in texts]
+    for endpoint in endpoints:
+        if not any(endpoint[:-2]) or not any(endpoint[-2:]):
+            raise ValueError("peers cannot reach " + inet.text(endpoint)
+                             + ": name the address and port with --advertise")
+    return endpoints
 
 
 def network_fields(name=None, pool=None, public=None):
@@ -112,19 +122,3 @@ class Server(Daemon):
                              for address, member in self.controller.members(nwid).items()}
                 for nwid in self.controller.networks()}
         return status
-
-
-def prepare(store, bind, advertise, entropy, root=True, progress=None):
-    """Make what a home directory of a server lacks: identity, and planet where it is a root.
-
-    advertise: "ip:port" under which peers reach it; the address of `bind` when empty.
-    """
-    identity = home.ensure_identity(store, entropy, progress)
-    if root:
-        endpoints = [inet.parse(text) for text in advertise or [bind]]
-        for endpoint in endpoints:
-            if not any(endpoint[:-2]) or not any(endpoint[-2:]):
-                raise ValueError("peers cannot reach " + inet.text(endpoint)
-                                 + ": name the address and port with --advertise")
-        ensure_planet(store, identity, endpoints, entropy)
-    return identity

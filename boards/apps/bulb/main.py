@@ -1,0 +1,54 @@
+"""The light bulb's program: joins the virtual network, then follows the games on it.
+
+`bulb.secret.json` beside the node's home directory configures it: `network` (ID), `bind` (UDP
+address), `loopback`, and what bulb.Bulb needs. Each line it prints is a JSON object with an
+`event`.
+"""
+
+import asyncio
+import gc
+import json
+import sys
+import time
+
+import board
+import bulb
+from mpcore import NIC, aio
+
+CONFIG = "bulb.secret.json"
+_TICK_S = 1
+
+
+def report(**facts):
+    print(json.dumps(facts))
+
+
+async def watch(nic):
+    """Every second: collect garbage while nobody waits for a reaction, and tell what is new."""
+    told = None
+    peak = 0
+    while True:
+        peak = max(peak, gc.mem_alloc())
+        gc.collect()
+        report(event="heap", peak=peak, live=gc.mem_alloc(), counters=nic.counters())
+        status = nic.status("network")
+        if status != told:
+            told = status
+            report(event="network", status=status, addresses=nic.ifconfig())
+        await asyncio.sleep(_TICK_S)
+
+
+async def main(config):
+    board.connect(config)
+    nic = NIC(".", bind=config["bind"], loopback=config["loopback"], validate=False)
+    nic.active(True)
+    nic.connect(config["network"])
+    asyncio.create_task(watch(nic))
+    lan = aio.Datagrams(broadcast=True)
+    await bulb.Bulb(config, board.led(), aio.open_connection, lan, report).run()
+
+
+report(event="started", at_ns=time.time_ns(),
+       runtime="%s %d.%d.%d" % ((sys.implementation.name,) + sys.implementation.version[:3]))
+with open(CONFIG) as file:
+    asyncio.run(main(json.load(file)))
