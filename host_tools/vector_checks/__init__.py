@@ -14,7 +14,8 @@ FORMAT = "zt-vectors/1"
 KINDS = ("identity", "primitives", "packets", "hello", "world", "netconf", "addressing", "rules",
          "sessions")
 
-_SHOWN = 60
+_SHOWN = 60           # characters of a value in a message
+_MAX_FAILURES = 20    # described for one file; all are counted
 
 
 class Mismatch(Exception):
@@ -61,28 +62,37 @@ def is_optional(entry):
 
 
 def check_file(path):
-    """Check one file: {"passed": n, "failures": [text, ...]}; what cannot be read has failed."""
+    """Check one file: {"passed": n, "failed": n, "failures": [text, ...]}.
+
+    A file that cannot be read, is of no known kind or has nothing to check has failed.
+    """
+    result = {"passed": 0, "failed": 0, "failures": []}
     try:
         with open(path) as file:
             data = json.load(file)
         module = _module(data)
-    except (OSError, ValueError) as error:
-        return {"passed": 0, "failures": [str(error)]}
+    except (OSError, ValueError, MemoryError) as error:
+        _failed(result, _named(error))
+        return result
     gc.collect()
-    passed = 0
-    failures = []
     try:
         for check in module.checks(data):
             error = _error_of(check)
             if error is None:
-                passed += 1
+                result["passed"] += 1
             else:
-                failures.append(check[0] + ": " + error)
+                _failed(result, check[0] + ": " + error)
     except Exception as error:
-        failures.append("not in the documented form: " + _named(error))
-    if not passed and not failures:
-        failures.append("nothing in it to check")
-    return {"passed": passed, "failures": failures}
+        _failed(result, "not in the documented form: " + _named(error))
+    if not result["passed"] + result["failed"]:
+        _failed(result, "nothing in it to check")
+    return result
+
+
+def _failed(result, text):
+    result["failed"] += 1
+    if len(result["failures"]) < _MAX_FAILURES:
+        result["failures"].append(text)
 
 
 def _module(data):
@@ -104,13 +114,14 @@ def _error_of(check):
     try:
         check[1](*check[2:])
         return None
-    except Mismatch as mismatch:
-        return str(mismatch)
     except Exception as error:
         return _named(error)
 
 
 def _named(error):
+    """What went wrong; our own messages need no name in front."""
+    if type(error) in (Mismatch, ValueError):
+        return str(error)
     return f"{type(error).__name__}: {error}"
 
 

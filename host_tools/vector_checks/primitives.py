@@ -107,7 +107,12 @@ def _gmac_siv(entry):
 
 
 def decompress(block):
-    """What a packet's compressed payload holds; ValueError when it is malformed."""
+    """What a packet's compressed payload holds; ValueError when it is malformed.
+
+    Of an empty payload VL1 only drops the flag.
+    """
+    if not block:
+        return block
     out = bytearray(_ROOM)
     n = crypto.lz4_decompress(_in_place(block), _OFFSET, len(block), out, 0, _ROOM)
     if not n:

@@ -42,33 +42,38 @@ class _Session:
             identity = Identity.from_text(node["secret_text"])
             self._identities[identity.address] = identity
         self._wire = Wire(self._identities.values())
-        self._receivers = {}
+        self._pieces = {}           # sender, receiver and packet ID -> datagrams that arrived
         self._updates = {}          # controller's and member's address -> Assembly
         self._seen = {}             # number of a datagram -> its payload
         self.kinds = {}             # verb, by what it answers -> one packet of it
+        for entry in data["datagrams"]:
+            if entry["kind"] in ("head", "fragment") and entry.get("delivered", True):
+                self._pieces.setdefault(_way(entry), []).append(entry)
 
     def datagram(self, entry):
         data = unhex(entry["hex"])
         kind = _kind(data)
         same(kind, entry["kind"], "kind")
-        if kind == "not a packet":
-            return
-        if kind == "fragment":
+        if kind == "packet":
+            self._packet(entry, data)
+        elif kind == "fragment":
             self._fragment(data, entry["fragment"])
-        whole = data
-        if kind != "packet":
-            way = entry["from_node"] + ">" + entry["to_node"]
-            if way not in self._receivers:
-                self._receivers[way] = Receiver()
-            whole = self._receivers[way].take(entry["ms"], data)
-            same(whole is not None, bool(entry.get("completes")), "completion")
-        if whole is not None:
-            self._packet(entry, whole)
+        if entry.get("completes"):
+            self._packet(entry, self._assembled(entry))
 
     def _fragment(self, data, expected):
         same(data[:8].hex(), expected["packet_id"], "packet ID of the fragment")
         same((data[14] & 15, data[14] >> 4, data[15]),
              (expected["number"], expected["total"], expected["hops"]), "number, total and hops")
+
+    def _assembled(self, entry):
+        """The packet whose last piece to arrive this was, though others were sent later."""
+        receiver = Receiver()
+        for piece in sorted(self._pieces[_way(entry)], key=_arrival_ms):
+            whole = receiver.take(_arrival_ms(piece), unhex(piece["hex"]))
+            if whole is not None:
+                return whole
+        raise Mismatch("the pieces make no packet")
 
     def _packet(self, entry, whole):
         expected = entry["packet"]
@@ -127,6 +132,14 @@ class _Session:
                 same(config.com.verify(controller), True, "signature of the COM")
                 same(config.com.agrees(config.com, self._identities[to]), True,
                      "agreement of the COM with itself")
+
+
+def _way(entry):
+    return f"{entry['from_node']} {entry['to_node']} {entry['hex'][:16]}"
+
+
+def _arrival_ms(entry):
+    return entry.get("recv_ms", entry["ms"])
 
 
 def _kind(data):

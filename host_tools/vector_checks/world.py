@@ -2,6 +2,7 @@
 
 from mpcore.vl1 import identity, inet, world
 from mpcore.vl1.identity import Identity
+from mpcore.vl1.switch import VL1
 from mpcore.vl1.world import World
 
 from host_tools.vector_checks import attempt, each, is_optional, refused, same, unhex
@@ -9,6 +10,7 @@ from host_tools.vector_checks import attempt, each, is_optional, refused, same, 
 _TYPES = {"planet": world.PLANET, "moon": world.MOON}
 _SIGNATURE = 81      # offset of the signature, spec/world.md 1
 _ROOTS = 177
+_ANYBODY = Identity(b"\1\2\3\4\5", bytes(64))
 
 
 def checks(data):
@@ -76,28 +78,35 @@ def _replacement(entry, scene):
 
 
 def _node(entry, scene):
-    """A node's worlds, by type and id; it starts with a planet and is offered others."""
-    planet = scene.worlds[entry["start_planet"]]
+    """A node is offered worlds: our own VL1 judges planets; moons, which it has none of, are
+    judged as a node that follows them would."""
+    vl1 = VL1(_ANYBODY, scene.worlds[entry["start_planet"]], None, None)
     moons = {}
     for step in entry["steps"]:
         offered = scene.worlds[step["world"]]
-        seed = step.get("orbit_requested_with_seed")
         if offered.type == world.PLANET:
-            accepted = offered.replaces(planet)
-            planet = offered if accepted else planet
+            held = vl1.upstreams.planet
+            blob = offered.to_bytes()
+            vl1.upstreams.offer(0, blob, 0, len(blob))
+            accepted = vl1.upstreams.planet is not held
         else:
-            held = moons.get(offered.id)
-            if held is None:
-                roots = [root.address.hex() for root, _ in offered.roots]
-                accepted = seed in roots and offered.replaces(None)
-            else:
-                accepted = offered.replaces(held)
-            if accepted:
-                moons[offered.id] = offered
+            accepted = _follow(moons, offered, step.get("orbit_requested_with_seed"))
         same(accepted, step["accepted"], "acceptance of " + step["world"])
-        upstreams = {root.address.hex() for one in [planet] + list(moons.values())
-                     for root, _ in one.roots}
-        same(sorted(upstreams), step["upstreams_after"], "upstreams after " + step["world"])
+        upstreams = set(vl1.upstreams.addresses)
+        for moon in moons.values():
+            upstreams.update([root.address for root, _ in moon.roots])
+        same(sorted([address.hex() for address in upstreams]), step["upstreams_after"],
+             "upstreams after " + step["world"])
+
+
+def _follow(moons, offered, seed):
+    """Take a moon that is newer than the one held, or that was asked for by one of its roots."""
+    held = moons.get(offered.id)
+    roots = [root.address.hex() for root, _ in offered.roots]
+    if held is None and seed not in roots or not offered.replaces(held):
+        return False
+    moons[offered.id] = offered
+    return True
 
 
 def _blob(entry, scene):
