@@ -33,7 +33,8 @@ class Groups:
     """The listeners of groups, as far as they told us or a root or controller named them.
 
     own: our address, which is never stored. groups, members: how many groups, and listeners of
-    each, are kept; the one longest not heard of goes first.
+    each, are kept. No listener is kept in more than limits.GROUPS_OF_ONE groups, lest one node
+    fills the table of a root.
     """
 
     def __init__(self, own, groups=limits.GROUPS, members=limits.GROUP_MEMBERS):
@@ -41,28 +42,45 @@ class Groups:
         self._most = groups
         self._most_members = members
         self._groups = {}       # key -> {address: when it was last named}
+        self._of = {}           # address -> how many groups it is in
 
     def add(self, now, key, address):
         """Note that a node listens; True when that is news."""
-        if address == self._own:
-            return False
         members = self._groups.get(key)
+        named_ms = None if members is None else members.get(address)
+        if named_ms is not None:
+            members[address] = now
+            return now - named_ms >= _EXPIRY_MS
+        if address == self._own or self._of.get(address, 0) >= limits.GROUPS_OF_ONE:
+            return False
         if members is None:
             if len(self._groups) >= self._most:
-                groups = self._groups
-                del groups[min(groups, key=lambda k: max(groups[k].values()))]
+                # Any: listeners announce themselves again within a minute.
+                self._forget(next(iter(self._groups)))
             members = self._groups[key] = {}
-        named_ms = members.get(address)
-        if named_ms is None and len(members) >= self._most_members:
-            del members[min(members, key=lambda a: members[a])]
+        elif len(members) >= self._most_members:
+            self.remove(key, min(members, key=lambda a: members[a]))
+            self._groups[key] = members
         members[address] = now
-        return named_ms is None or now - named_ms >= _EXPIRY_MS
+        self._of[address] = self._of.get(address, 0) + 1
+        return True
 
     def remove(self, key, address):
         """The node no longer listens."""
         members = self._groups.get(key)
-        if members is not None and members.pop(address, None) is not None and not members:
-            del self._groups[key]
+        if members is not None and members.pop(address, None) is not None:
+            self._count_down(address)
+            if not members:
+                del self._groups[key]
+
+    def _forget(self, key):
+        for address in self._groups.pop(key):
+            self._count_down(address)
+
+    def _count_down(self, address):
+        self._of[address] -= 1
+        if not self._of[address]:
+            del self._of[address]
 
     def members(self, now, key):
         """Addresses of the listeners."""

@@ -21,7 +21,7 @@ class VL2:
 
     load(name) -> bytes or None, store(name, data), remove(name): where configs are cached, under
     "networks.d/<network ID>.conf". system: what controllers may know of our platform, such as
-    b"linux/x86_64".
+    b"linux/x86_64". max_groups, max_listeners: as for multicast.Groups.
 
     For roles: `groups` is the table of listeners. `like_authorities` lists predicates
     (now, network_id, peer) that let a node announce to us and ask us about a network which it does
@@ -30,7 +30,8 @@ class VL2:
     or network.enrolment.on_error(now, error code, {}).
     """
 
-    def __init__(self, vl1, load, store, remove=None, system=b""):
+    def __init__(self, vl1, load, store, remove=None, system=b"", max_groups=limits.GROUPS,
+                 max_listeners=limits.GROUP_MEMBERS):
         self._vl1 = vl1
         self._load = load
         self._store = store
@@ -39,7 +40,7 @@ class VL2:
         self._held = []              # (since_ms, address, packet): see _hold
         self._retry_ms = self._expire_ms = NEVER
         self.networks = {}           # ID -> Network
-        self.groups = multicast.Groups(vl1.address)
+        self.groups = multicast.Groups(vl1.address, max_groups, max_listeners)
         self.like_authorities = []
         self.own_controller = None
         self._handlers = {packet.FRAME: self._on_frame,

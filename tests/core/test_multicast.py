@@ -71,14 +71,32 @@ def test_we_are_never_in_the_table():
     assert not groups.add(0, MDNS, ME.address) and groups.members(0, MDNS) == []
 
 
-def test_the_longest_silent_make_room():
+def test_the_listener_longest_silent_makes_room():
     groups = Groups(ME.address, 2, 2)
     for now, address in ((0, b"aaaaa"), (1, b"bbbbb"), (2, b"aaaaa"), (3, b"ccccc")):
         groups.add(now, MDNS, address)
     assert sorted(groups.members(3, MDNS)) == [b"aaaaa", b"ccccc"]
-    groups.add(4, HER_GROUP, b"aaaaa")
-    groups.add(5, BROADCAST, b"aaaaa")
-    assert groups.members(5, MDNS) == [] and groups.members(5, HER_GROUP) == [b"aaaaa"]
+    only = Groups(ME.address, 2, 1)
+    only.add(0, MDNS, b"aaaaa")
+    only.add(1, MDNS, b"bbbbb")
+    assert only.members(1, MDNS) == [b"bbbbb"] and only._of == {b"bbbbb": 1}
+
+
+def test_groups_are_bounded():
+    groups = Groups(ME.address, 2, 2)
+    for key in (MDNS, HER_GROUP, BROADCAST):
+        groups.add(4, key, b"aaaaa")
+    assert groups.members(4, BROADCAST) == [b"aaaaa"]
+    assert len(groups._groups) == 2 and groups._of == {b"aaaaa": 2}
+
+
+def test_one_listener_does_not_fill_the_table():
+    groups = Groups(ME.address, 1000)
+    added = [groups.add(0, NWID + i.to_bytes(10, "big"), b"aaaaa") for i in range(1000)]
+    assert sum(added) == limits.GROUPS_OF_ONE == len(groups._groups)
+    assert groups.add(0, NWID + bytes(10), b"bbbbb")
+    groups.expire(600000)
+    assert groups._groups == {} and groups._of == {}
 
 
 def test_who_left_is_gone():
