@@ -101,6 +101,11 @@ def current():
     return _current
 
 
+def has_current(runtime=None):
+    """Whether there is a default runtime; given one, whether that is it."""
+    return _current is not None and runtime in (None, _current)
+
+
 def set_current(runtime):
     """Make runtime (or None) the one that current() gives."""
     global _current

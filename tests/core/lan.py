@@ -6,7 +6,7 @@ from mpcore.ip.stack import Stack
 from mpcore.port import entropy
 from mpcore.runtime import Runtime
 
-_TIMEOUT_S = 60
+TIMEOUT_S = 60
 
 
 class Host:
@@ -78,7 +78,7 @@ def run(test, hosts=2):
         for host in lan.hosts:
             host.runtime.start()
         try:
-            await asyncio.wait_for(test(*lan.hosts), _TIMEOUT_S)
+            await asyncio.wait_for(test(*lan.hosts), TIMEOUT_S)
         finally:
             for host in lan.hosts:
                 host.runtime.stop()

@@ -5,27 +5,8 @@ import os
 from mpcore import port
 from mpcore.port import base, storage
 from mpcore.vl1 import packet
+from scratch import Scratch
 from support import raises
-
-
-class scratch:
-    """A directory that is removed afterwards."""
-
-    def __enter__(self):
-        self.path = "/tmp/filament-test-" + port.entropy(8).hex()
-        return self.path
-
-    def __exit__(self, kind, error, traceback):
-        _remove(self.path)
-
-
-def _remove(path):
-    if not os.stat(path)[0] & 0x4000:
-        os.remove(path)
-        return
-    for name in os.listdir(path):
-        _remove(path + "/" + name)
-    os.rmdir(path)
 
 
 class _Failing(storage.Storage):
@@ -44,7 +25,7 @@ class _Failing(storage.Storage):
 
 
 def test_store_load_remove():
-    with scratch() as home:
+    with Scratch() as home:
         blobs = port.Port(home + "/deep/home", "127.0.0.1:0")
         assert blobs.load("identity.secret") is None
         assert blobs.names() == []
@@ -74,7 +55,7 @@ def test_names_stay_inside_home():
 
 
 def test_failed_store_keeps_the_old_content():
-    with scratch() as home:
+    with Scratch() as home:
         blobs = _Failing(home)
         blobs.store("planet", b"old")
         for step in ("settle", "replace"):
@@ -87,7 +68,7 @@ def test_failed_store_keeps_the_old_content():
 
 
 def test_leftover_of_a_crash_is_no_blob():
-    with scratch() as home:
+    with Scratch() as home:
         blobs = storage.Storage(home)
         blobs.store("planet", b"old")
         with open(home + "/planet.tmp", "wb") as file:
