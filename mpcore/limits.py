@@ -22,14 +22,11 @@ PROBED_ENDPOINTS = const(32)      # addresses we look for peers at, about 80 B e
 INTRODUCTIONS = const(256)        # pairs a root remembers having introduced
 
 # --- VL2 -----------------------------------------------------------------------------------
-NETWORK_MEMBERS = const(64)       # of a network, about 600 B each with a COM
+# As many as PEERS are also kept of a network's members (600 B each with a COM), of multicast
+# groups (120 B each), and half as many of the listeners of each group.
 CREDENTIALS = const(16)           # tags, capabilities and ownerships kept of a member, 300 B each
 REVOCATIONS = const(64)           # of a network, about 60 B each
-GROUPS = const(64)                # multicast groups with listeners, about 120 B each ...
-GROUP_MEMBERS = const(32)         # ... and listeners of each, about 30 B each
-HOST_GROUPS = const(4096)         # the same where memory is no concern: hosts, roots, controllers
-HOST_GROUP_MEMBERS = const(1024)
-GROUPS_OF_ONE = const(32)         # groups that one listener may be in
+GROUPS_OF_ONE = const(32)         # multicast groups that one listener may be in, 30 B each
 PENDING_MULTICASTS = const(8)     # of a network, waiting for listeners, up to its MTU each, 5 s
 HELD_FRAMES = const(8)            # waiting for credentials, up to WAITING_BYTES each, 5 s
 BRIDGES = const(32)               # that a frame to an unknown MAC goes to

@@ -26,7 +26,7 @@ class Node:
         self.vl1 = VL1(identity, planet, port.send, port.entropy, epoch_ms=epoch_ms, aes=aes,
                        loopback=loopback, validate=validate, max_peers=max_peers,
                        adopt=self._adopt)
-        self.vl2 = VL2(self.vl1, port.load, port.store, port.remove)
+        self.vl2 = VL2(self.vl1, port.load, port.store, port.remove, max_peers=max_peers)
         self.stack = Stack(port.entropy)
         self.interfaces = {}  # network ID -> ip.stack.Interface
 

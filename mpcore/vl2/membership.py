@@ -37,8 +37,9 @@ class Member:
 class Membership:
     """The credentials of one network: ours, those of others, and what was revoked."""
 
-    def __init__(self, network_id):
+    def __init__(self, network_id, max_members=limits.PEERS):
         self.network_id = network_id
+        self._max_members = max_members
         self.config = None
         self.members = {}           # address -> Member
         self._wanted = ()           # credential types that are worth verifying
@@ -60,7 +61,7 @@ class Membership:
         """The Member with this address, made when there is none."""
         member = self.members.get(address)
         if member is None:
-            if len(self.members) >= limits.NETWORK_MEMBERS:
+            if len(self.members) >= self._max_members:
                 idle = min(self.members.values(), key=lambda m: max(m.heard_ms, m.pushed_ms))
                 del self.members[idle.address]
                 self._last = None

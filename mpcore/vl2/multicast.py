@@ -32,15 +32,14 @@ DATA = const(25)           # where the Ethernet payload begins in what `frame` b
 class Groups:
     """The listeners of groups, as far as they told us or a root or controller named them.
 
-    own: our address, which is never stored. groups, members: how many groups, and listeners of
-    each, are kept. No listener is kept in more than limits.GROUPS_OF_ONE groups, lest one node
+    own: our address, which is never stored. most: how many groups are kept, and half as many
+    listeners of each. No listener is kept in more than limits.GROUPS_OF_ONE groups, lest one node
     fills the table of a root.
     """
 
-    def __init__(self, own, groups=limits.GROUPS, members=limits.GROUP_MEMBERS):
+    def __init__(self, own, most=limits.PEERS):
         self._own = own
-        self._most = groups
-        self._most_members = members
+        self._most = most
         self._groups = {}       # key -> {address: when it was last named}
         self._of = {}           # address -> how many groups it is in
 
@@ -58,7 +57,7 @@ class Groups:
                 # Any: listeners announce themselves again within a minute.
                 self._forget(next(iter(self._groups)))
             members = self._groups[key] = {}
-        elif len(members) >= self._most_members:
+        elif len(members) >= self._most // 2:
             self.remove(key, min(members, key=lambda a: members[a]))
             self._groups[key] = members
         members[address] = now

@@ -50,8 +50,10 @@ class Network:
 
     headroom = START + HEADER + _FRAME_HEADER
 
-    def __init__(self, vl1, network_id, groups, enrolment):
-        """groups: multicast.Groups; enrolment: what Enrolment takes after the network."""
+    def __init__(self, vl1, network_id, groups, max_members, enrolment):
+        """groups: multicast.Groups; max_members: how many are kept; enrolment: what Enrolment
+        takes after the network.
+        """
         self.id = network_id
         self.controller = addressing.controller_of(network_id)
         self.mac = addressing.mac_of(network_id, vl1.address)
@@ -60,7 +62,7 @@ class Network:
         self.status = "REQUESTING_CONFIGURATION"
         self.reason = ""
         self.on_frame = self.on_change = _ignore
-        self.membership = Membership(network_id)
+        self.membership = Membership(network_id, max_members)
         self.enrolment = Enrolment(vl1, self, *enrolment)
         self._vl1 = vl1
         self._groups = groups
@@ -73,9 +75,9 @@ class Network:
         self._check_ms = NEVER
         self._bridges = ()              # active bridges, without us
         self._behind = {}               # MAC behind a bridge -> address of the bridge
-        self._refused = Gate(_REFUSE_MS, limits.NETWORK_MEMBERS)
-        self._asked = Gate(_ASK_PAUSE_MS, limits.GROUPS)
-        self._asked_more = Gate(_ASK_MORE_MS, limits.GROUPS)
+        self._refused = Gate(_REFUSE_MS, max_members)
+        self._asked = Gate(_ASK_PAUSE_MS, max_members)
+        self._asked_more = Gate(_ASK_MORE_MS, max_members)
 
     # --- standing --------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ class VL2:
 
     load(name) -> bytes or None, store(name, data), remove(name): where configs are cached, under
     "networks.d/<network ID>.conf". system: what controllers may know of our platform, such as
-    b"linux/x86_64". max_groups, max_listeners: as for multicast.Groups.
+    b"linux/x86_64". max_peers: as for VL1; it bounds what is kept of others here too.
 
     For roles: `groups` is the table of listeners. `like_authorities` lists predicates
     (now, network_id, peer) that let a node announce to us and ask us about a network which it does
@@ -30,17 +30,17 @@ class VL2:
     or network.enrolment.on_error(now, error code, {}).
     """
 
-    def __init__(self, vl1, load, store, remove=None, system=b"", max_groups=limits.GROUPS,
-                 max_listeners=limits.GROUP_MEMBERS):
+    def __init__(self, vl1, load, store, remove=None, system=b"", max_peers=limits.PEERS):
         self._vl1 = vl1
         self._load = load
         self._store = store
         self._remove = remove
         self._system = system
+        self._max_peers = max_peers
         self._held = []              # (since_ms, address, packet): see _hold
         self._retry_ms = self._expire_ms = NEVER
         self.networks = {}           # ID -> Network
-        self.groups = multicast.Groups(vl1.address, max_groups, max_listeners)
+        self.groups = multicast.Groups(vl1.address, max_peers)
         self.like_authorities = []
         self.own_controller = None
         self._handlers = {packet.FRAME: self._on_frame,
@@ -72,7 +72,7 @@ class VL2:
         network = self.networks.get(network_id)
         if network is None:
             metadata = exchange.metadata(VERSION, self._system, join_credential)
-            network = Network(self._vl1, network_id, self.groups,
+            network = Network(self._vl1, network_id, self.groups, self._max_peers,
                               (metadata, self._load, self._store, self._ask_ourselves))
             self.networks[network_id] = network
             if network.controller != self._vl1.address:

@@ -72,18 +72,18 @@ def test_we_are_never_in_the_table():
 
 
 def test_the_listener_longest_silent_makes_room():
-    groups = Groups(ME.address, 2, 2)
+    groups = Groups(ME.address, 4)
     for now, address in ((0, b"aaaaa"), (1, b"bbbbb"), (2, b"aaaaa"), (3, b"ccccc")):
         groups.add(now, MDNS, address)
     assert sorted(groups.members(3, MDNS)) == [b"aaaaa", b"ccccc"]
-    only = Groups(ME.address, 2, 1)
+    only = Groups(ME.address, 2)
     only.add(0, MDNS, b"aaaaa")
     only.add(1, MDNS, b"bbbbb")
     assert only.members(1, MDNS) == [b"bbbbb"] and only._of == {b"bbbbb": 1}
 
 
 def test_groups_are_bounded():
-    groups = Groups(ME.address, 2, 2)
+    groups = Groups(ME.address, 2)
     for key in (MDNS, HER_GROUP, BROADCAST):
         groups.add(4, key, b"aaaaa")
     assert groups.members(4, BROADCAST) == [b"aaaaa"]

@@ -280,9 +280,9 @@ def test_credentials_wait_for_the_controllers_identity():
 
 def test_the_members_table_is_bounded():
     scene = Scene().configured(public=True)
-    for i in range(limits.NETWORK_MEMBERS + 9):
+    for i in range(limits.PEERS + 9):
         scene.transmit(10 + i, mac_of(NWID, bytes(4) + bytes((i,))), IPV4, DATA)
-    assert len(scene.network.membership.members) == limits.NETWORK_MEMBERS
+    assert len(scene.network.membership.members) == limits.PEERS
 
 
 # --- revocation ------------------------------------------------------------------------------
