@@ -8,7 +8,7 @@ from mpcore.vl1.switch import VL1
 from mpcore.vl1.world import World
 
 from host_tools.vector_checks import each, refused, same, unhex, verbs
-from host_tools.vector_checks.wire import Refused, Wire
+from host_tools.vector_checks.wire import Refused, Wire, known_identity
 
 _PAUSE_MS = 3000      # between the HELLOs of a case that was made by hand
 
@@ -16,17 +16,27 @@ _PAUSE_MS = 3000      # between the HELLOs of a case that was made by hand
 def checks(data):
     for label, case in each(data, "cases"):
         scene = _Case(case)
+        yield label + " worlds", _worlds, case
         for number, datagram in enumerate(case["datagrams"]):
             yield f"{label} datagrams[{number}]", scene.datagram, datagram
         if "answers" in case:
             yield label + " answers", scene.answers
 
 
+def _worlds(case):
+    blobs = [case["planet"]] + case.get("leaf_moons", []) + case.get("root_moons", [])
+    if "leaf_planet" in case:
+        blobs.append(case["leaf_planet"])
+    for blob in blobs:
+        read, length = World.from_bytes(unhex(blob))
+        same(length, len(blob) // 2, "length of a world")
+        same(read.to_bytes().hex(), blob, "world written back")
+
+
 class _Case:
     def __init__(self, case):
         self._case = case
-        self._identities = {v["name"]: Identity.from_text(v["secret_text"])
-                            for v in case["identities"]}
+        self._identities = {v["name"]: known_identity(v) for v in case["identities"]}
         self._wire = Wire(self._identities.values())
         self._first_wire = self._wire
         if "first_identity" in case:

@@ -3,7 +3,6 @@ spec/vl2-credentials.md, spec/vl2-rules.md)."""
 
 from mpcore import limits
 from mpcore.vl1 import inet, packet
-from mpcore.vl1.identity import Identity
 from mpcore.vl1.packet import HEADER, START, Packet
 from mpcore.vl2 import dictionary, exchange, rules
 from mpcore.vl2.config import NetworkConfig
@@ -13,6 +12,7 @@ from mpcore.vl2.enrolment import Enrolment
 from host_tools.vector_checks import (
     Mismatch, attempt, each, is_optional, mac_bytes, refused, same, unhex, verbs)
 from host_tools.vector_checks.rule_fields import entry_of, wire_of
+from host_tools.vector_checks.wire import known_identity
 
 _THING_SIZES = {1: 6, 2: 4, 3: 16}
 _PLAIN_QUALIFIERS = 7        # of a COM as controllers issue it: timestamp, network, member, hash
@@ -41,7 +41,7 @@ class _Scene:
     """What the entries of a file refer to by name or address."""
 
     def __init__(self, data):
-        self.named = {v["name"]: Identity.from_text(v["secret_text"]) for v in data["identities"]}
+        self.named = {v["name"]: known_identity(v) for v in data["identities"]}
         self.known = {one.address: one for one in self.named.values()}
         self.network_id = unhex(data["network"]["network_id"])
         self.controller = self.known[unhex(data["network"]["controller"])]
@@ -104,9 +104,7 @@ def _rule_parsing(entry):
 # --- credentials ---------------------------------------------------------------------------
 
 def _identity(entry, scene):
-    one = scene.named[entry["name"]]
-    same(one.address.hex(), entry["address"], "address")
-    same(one.fingerprint().hex(), entry["public_key_hash"], "fingerprint")
+    same(scene.named[entry["name"]].fingerprint().hex(), entry["public_key_hash"], "fingerprint")
 
 
 def _whole(kind, entry):
@@ -126,9 +124,14 @@ def _verify(credential, entry, scene):
         same(1, entry["verify"], "verdict without the controller's identity")
     else:
         same(credential.verify(controller), entry["verify"] >= 0, "verdict")
-    signer = scene.known.get(unhex(entry["signed_by"])) if "signed_by" in entry else controller
-    if entry["verify"] == 0 and signer is not None:
-        same(signer.sign(unhex(entry["signed_bytes"])) in credential.raw, True,
+    if "signed_by" in entry:
+        same(credential.signer.hex(), entry["signed_by"], "signer")
+    _signed_bytes(credential, entry, controller)
+
+
+def _signed_bytes(credential, entry, controller):
+    if entry["verify"] == 0 and controller is not None:
+        same(controller.sign(unhex(entry["signed_bytes"])) in credential.raw, True,
              "signature of the signed bytes")
 
 
@@ -155,7 +158,6 @@ def _com(entry, scene):
     same(com.timestamp, qualifiers[0][0], "timestamp")
     same(com.network_id.hex(), "%016x" % qualifiers[1][0], "network")
     same(com.issued_to.hex(), "%010x" % qualifiers[2][0], "holder")
-    same(com.signer.hex(), entry["signed_by"], "signer")
     _verify(com, entry, scene)
     member = scene.known.get(com.issued_to)
     if member is not None and sorted(qualifiers) == list(range(_PLAIN_QUALIFIERS)):
@@ -202,6 +204,7 @@ def _capability(entry, scene):
     controller = scene.known.get(capability.network_id[:5])
     if controller is not None:
         same(capability.verify(controller, scene.known.get), entry["verify"] == 0, "verdict")
+    _signed_bytes(capability, entry, controller)
     if len(chain) == 1 and capability.max_custody == 1:
         _reissued(entry, scene, capability, Capability, capability.timestamp, capability.id,
                   capability.rules, len(parsed), capability.issued_to)
@@ -224,6 +227,7 @@ def _revocation(entry, scene):
     revocation = _whole(Revocation, entry)
     _fields(revocation, entry)
     same(revocation.threshold, int(entry["threshold"]), "threshold")
+    same(revocation.credential_type, entry["type"], "type of the credential")
     same(revocation.credential_id, entry["credential_id"], "id of the credential")
     same(revocation.flags, int(entry["flags"], 16), "flags")
     same(revocation.issued_to.hex(), entry["target"], "target")
@@ -372,6 +376,8 @@ def _assembly(entry, scene):
             same(text, None, f"config after step {number}")
         else:
             same(update_id in done, True, f"completion after step {number}")
+            if chunk.signature is not None:     # the old form carries no id
+                same(update_id.hex(), step["completed_update_id"], f"update of step {number}")
         if step["has_config_after"]:
             same(have_config, True, f"presence of a config after step {number}")
 

@@ -1,12 +1,11 @@
 """packets.json: armor, compression, HELLO's mask and fragments (spec/packet.md, spec/crypto.md)."""
 
-from mpcore import crypto
+from mpcore import crypto, limits
 from mpcore.vl1 import fragment, packet
-from mpcore.vl1.identity import Identity
 from mpcore.vl1.packet import HEADER, START
 
 from host_tools.vector_checks import each, refused, same, unhex
-from host_tools.vector_checks.wire import Receiver, Refused, Wire, inflate
+from host_tools.vector_checks.wire import Receiver, Refused, Wire, inflate, known_identity
 
 _LABELS = (("aes_k0", 0x30), ("aes_k1", 0x31))
 
@@ -35,8 +34,7 @@ class _Scene:
     """What the entries of a file refer to by name or number."""
 
     def __init__(self, data):
-        self.identities = {v["name"]: Identity.from_text(v["secret_text"])
-                           for v in data["identities"]}
+        self.identities = {v["name"]: known_identity(v) for v in data["identities"]}
         self.ciphers = {v["pair"]: crypto.PacketCipher(unhex(v["key"])) for v in data["pairs"]}
         self.packets = {v["name"]: v for v in data["packets"]}
         self.wire = Wire(self.identities.values())
@@ -99,6 +97,7 @@ def _variant(entry, scene):
 
 
 def _refused(entry, scene):
+    same(unhex(entry["wire"])[packet.FLAGS] >> 3 & 7, entry["cipher"], "cipher")
     opened = _dearmor(scene.ciphers[entry["pair"]], entry["wire"])
     same(opened is not None, entry["ok"], "authenticity")
 
@@ -108,6 +107,7 @@ def _compressed(entry, scene):
     plaintext = entry.get("plaintext_compressed") or entry["plaintext"]
     same(_armor(cipher, plaintext, entry["cipher"]), entry["wire"], "wire")
     opened = _dearmor(cipher, entry["wire"])
+    same(opened is not None, entry.get("mac_ok", True), "authenticity")
     _same_content(opened, plaintext)
     if entry.get("decompresses") is False:
         refused("payload", inflate, _buffer(opened), len(opened))
@@ -134,6 +134,7 @@ def _mask(entry, scene):
 def _fragmented(label, entry, scene):
     datagrams = [unhex(datagram) for datagram in entry["datagrams"]]
     same(len(datagrams), entry["fragment_count"], "number of datagrams")
+    same(len(datagrams) <= limits.MAX_FRAGMENTS, entry["deliverable"], "deliverability")
     if "assembled" in entry:
         yield label + " split", _split, entry, datagrams
     elif len(datagrams) == 1:

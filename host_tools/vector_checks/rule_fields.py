@@ -4,7 +4,7 @@ import struct
 
 from mpcore.vl2 import rules
 
-from host_tools.vector_checks import unhex
+from host_tools.vector_checks import same, unhex
 
 # Type: (struct format, names of the fields in the operand's order); text fields are hex.
 _OPERANDS = {
@@ -21,6 +21,7 @@ def entry_of(rule):
     """The (type byte, operand) of a described rule, as mpcore.vl2.rules has it."""
     kind = rule["type"]
     t = kind | (rules.NOT if rule["not"] else 0) | (rules.OR if rule["or"] else 0)
+    same(t, rule["t"], "type byte")
     return t, _operand(kind, rule)
 
 

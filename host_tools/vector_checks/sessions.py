@@ -1,20 +1,17 @@
 """sessions/*.json: every datagram of a recorded session, opened and read."""
 
 from mpcore.vl1 import fragment, packet
-from mpcore.vl1.identity import Identity
 from mpcore.vl1.world import World
 from mpcore.vl2 import exchange, rules
 from mpcore.vl2.config import NetworkConfig
 
 from host_tools.vector_checks import Mismatch, same, unhex, verbs
-from host_tools.vector_checks.wire import Receiver, Refused, Wire
+from host_tools.vector_checks.wire import Receiver, Wire, known_identity
 
 
 def checks(data):
     session = _Session(data)
     yield "planet", _planet, data
-    for number, node in enumerate(data["nodes"]):
-        yield f"nodes[{number}]", _node, node
     for datagram in data["datagrams"]:
         yield f"datagrams[{datagram['n']}]", session.datagram, datagram
     for name in sorted(session.kinds):
@@ -28,18 +25,13 @@ def _planet(data):
     same(planet.to_bytes(), blob, "planet written back")
 
 
-def _node(node):
-    identity = Identity.from_text(node["secret_text"])
-    same(identity.address.hex(), node["address"], "address")
-
-
 class _Session:
     """What has to be remembered from one datagram to the next."""
 
     def __init__(self, data):
         self._identities = {}
         for node in data["nodes"]:
-            identity = Identity.from_text(node["secret_text"])
+            identity = known_identity(node)
             self._identities[identity.address] = identity
         self._wire = Wire(self._identities.values())
         self._pieces = {}           # sender, receiver and packet ID -> datagrams that arrived
@@ -94,6 +86,9 @@ class _Session:
         same(received.hops, expected["hops"], "hops")
         same(opened.compressed, expected["compressed"], "compression")
         same(received.verb, expected["verb_id"], "verb")
+        _named(received.verb, expected["verb"])
+        _named(received.in_re_verb, expected.get("in_re_verb"))
+        _named(received.error, expected.get("error"), "E_")
         same(payload.hex(), expected["payload"], "payload")
         name = f"{received.verb} {received.in_re_verb} {received.error}"
         if name not in self.kinds or received.end < self.kinds[name].end:
@@ -132,6 +127,12 @@ class _Session:
                 same(config.com.verify(controller), True, "signature of the COM")
                 same(config.com.agrees(config.com, self._identities[to]), True,
                      "agreement of the COM with itself")
+
+
+def _named(number, name, prefix=""):
+    """Compare a number with its name, as far as the product has that name."""
+    if name is not None:
+        same(getattr(packet, prefix + name, number), number, name)
 
 
 def _way(entry):

@@ -1,10 +1,21 @@
 """Opening recorded datagrams as the product opens them: fragments, armor, LZ4, HELLO's mask."""
 
 from mpcore import crypto, limits
-from mpcore.vl1 import fragment, hello, packet
+from mpcore.vl1 import fragment, hello, identity, packet
+from mpcore.vl1.identity import Identity
 from mpcore.vl1.packet import HEADER, START, Packet
 
+from host_tools.vector_checks import same
+
 HERE = b"\x0a\0\0\1\x27\x09"      # an endpoint that datagrams come from
+
+
+def known_identity(entry):
+    """The identity of an entry with `secret_text`, whose parts must belong together."""
+    one = Identity.from_text(entry["secret_text"])
+    same(one.address.hex(), entry["address"], "address")
+    same(identity.public_of(one.private), one.public, "public key of the private key")
+    return one
 
 
 class Refused(Exception):

@@ -6,6 +6,7 @@ from mpcore.vl1.switch import VL1
 from mpcore.vl1.world import World
 
 from host_tools.vector_checks import attempt, each, is_optional, refused, same, unhex
+from host_tools.vector_checks.wire import known_identity
 
 _TYPES = {"planet": world.PLANET, "moon": world.MOON}
 _SIGNATURE = 81      # offset of the signature, spec/world.md 1
@@ -31,8 +32,7 @@ class _Scene:
     """What the entries of a file refer to by name."""
 
     def __init__(self, data):
-        self.identities = {v["name"]: Identity.from_text(v["secret_text"])
-                           for v in data["identities"]}
+        self.identities = {v["name"]: known_identity(v) for v in data["identities"]}
         self.public = {v["name"]: unhex(v["public"]) for v in data["signing_keys"]}
         self.private = {v["name"]: unhex(v["private"]) for v in data["signing_keys"]}
         self.worlds = {v["name"]: World.from_bytes(unhex(v["blob"]))[0] for v in data["worlds"]}
