@@ -41,7 +41,6 @@ class Daemon:
     def __init__(self, directory, bind, report=print_line, make_node=Node, **options):
         self.report = report
         self.port = platform.Port(directory, bind)
-        self.port.entropy = platform.entropy
         identity = home.load_identity(self.port)
         planet = home.load_planet(self.port)
         if identity is None:

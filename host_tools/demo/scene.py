@@ -18,7 +18,7 @@ GAMES = {"meadow": ["ann", "ben", "cleo", "dan"], "harbour": ["eve", "finn", "gu
 NODES = ["root", "controller", "bulb", *GAMES]
 BULB_PLACE = [500, 500]
 BULB_RADIUS = 150
-BULB_HEAP = "2M"
+BULB_HEAP = "768K"
 TOKEN_LIFETIME_S = 20
 POOL = "10.73.0.0/24"
 _LAST_WORDS = 8             # lines of the log that the view shows
@@ -158,7 +158,8 @@ class Scene:
         elif event == "problem":
             self.note(f"bulb, {facts.get('game', 'network')}: {facts['problem']}")
         elif event == "network":
-            self.note(f"bulb, network: {facts['status']}")
+            online = "a root answers" if facts["online"] else "no root answers"
+            self.note(f"bulb, network: {facts['status']} {facts['address']}, {online}")
 
     async def watch(self):
         """Ask the nodes for their counters, and notice who has ended, every now and then."""

@@ -10,7 +10,7 @@ sys.path.append(ROOT + "/boards/apps/bulb")
 import bulb as app
 import sse
 
-app.LOOK_EVERY_S, app.SILENCE_S, app.PAUSE_S = 0.05, 0.15, 0
+app.LOOK_EVERY_S, app.EAGER_S, app.SILENCE_S, app.PAUSE_S = 0.05, 0.05, 0.15, 0
 
 STREAM = b"HTTP/1.0 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
 REFUSED = b"HTTP/1.0 401 N/A\r\nContent-Length: 2\r\n\r\nno"
@@ -283,3 +283,20 @@ def play_silence(datagram):
 
     asyncio.run(main())
     return reports, server
+
+
+def test_a_lost_network_is_said_once_each_time():
+    datagrams, reports = Datagrams(None), []
+    bulb = app.Bulb({}, Led(), None, datagrams, lambda **facts: reports.append(facts))
+
+    def refuse(data, address):
+        raise OSError(113)
+
+    working, datagrams.sendto = datagrams.sendto, refuse
+    bulb.look()
+    bulb.look()
+    datagrams.sendto = working
+    bulb.look()
+    datagrams.sendto = refuse
+    bulb.look()
+    assert problems(reports) == 2 * ["no network to look for games on"]

@@ -14,6 +14,7 @@ import sse
 
 DISCOVERY_PORT = 7300
 LOOK_EVERY_S = 1
+EAGER_S = 0.2           # the same while no game is known
 SILENCE_S = 3           # a game sends something every second; after this long it counts as dead
 PAUSE_S = 0.1           # before a stream that has ended is opened again
 
@@ -31,24 +32,29 @@ class Bulb:
         self._led = led
         self._datagrams = datagrams
         self._games = {}
+        self._lost = False
         led.value(0)
 
     async def run(self):
         """Looks for games and answers what it hears, forever."""
         asyncio.create_task(self._listen())
         while True:
-            await self.look()
-            await asyncio.sleep(LOOK_EVERY_S)
+            self.look()
+            pause_s = LOOK_EVERY_S if self._games else EAGER_S
+            await asyncio.sleep(pause_s)
             for game in list(self._games.values()):
-                game.watch(LOOK_EVERY_S)
+                game.watch(pause_s)
 
-    async def look(self):
+    def look(self):
         """One broadcast. `datagrams` has `sendto(data, (host, port))` and
         `await recvfrom()` -> (data, (host, port))."""
         try:
             self._datagrams.sendto(b'{"looking_for": "game"}', ("255.255.255.255", DISCOVERY_PORT))
-        except OSError as error:
-            self.report(event="problem", problem="cannot look for games: %s" % error)
+            self._lost = False
+        except OSError:
+            if not self._lost:
+                self._lost = True
+                self.report(event="problem", problem="no network to look for games on")
 
     async def _listen(self):
         while True:
@@ -102,7 +108,6 @@ class Game:
         try:
             while True:
                 await self._follow()
-                await asyncio.sleep(PAUSE_S)
         except asyncio.CancelledError:
             self._problem("the game does not answer")
         except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
@@ -130,6 +135,7 @@ class Game:
             await self._stream(response)
         except EOFError:
             self._problem("the stream has ended")
+            await asyncio.sleep(PAUSE_S)
         finally:
             await response.close()
 

@@ -30,11 +30,13 @@ async def watch(nic):
     while True:
         peak = max(peak, gc.mem_alloc())
         gc.collect()
-        report(event="heap", peak=peak, live=gc.mem_alloc(), counters=nic.counters())
-        status = nic.status("network")
-        if status != told:
-            told = status
-            report(event="network", status=status, addresses=nic.ifconfig())
+        report(event="heap", peak=peak, live=gc.mem_alloc(),
+               counters={"port": nic.runtime.port.counters, "vl1": nic.node.vl1.counters})
+        state = nic.status("name"), nic.status("reason"), nic.status("online"), nic.ifconfig()[0]
+        if state != told:
+            told = state
+            report(event="network", status=state[0], reason=state[1], online=state[2],
+                   address=state[3])
         await asyncio.sleep(_TICK_S)
 
 
