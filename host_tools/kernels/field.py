@@ -30,7 +30,7 @@ ADD = const(3)          # to = x + y, limb by limb
 SUB = const(4)          # to = x - y, limb by limb
 CARRY = const(5)        # to = x with limbs as small as a product's
 SMALL = const(6)        # to = x * {SMALL}
-SWAP = const(7)         # elements to, to + 1 with x, x + 1 if the scalar's bit differs from the last
+SWAP = const(7)         # elements to, to + 1 with x, x + 1 where the scalar's bit changes
 AGAIN = const(8)        # from the start, until all bits are taken
 
 
@@ -39,8 +39,8 @@ def run(a: int, d: int, elements: ptr16, program: ptr8, scalar: ptr8, bit: int):
     """Run a program of four-byte instructions: operation, number of `to`, of x, and of y.
 
     a, d: anything; as the first arguments they live in registers. elements: 20 limbs each, plus
-    {BIAS}, so that they read the same on any word size. scalar, bit: the bits that SWAP takes, from
-    number `bit` of the little-endian scalar down to 0. Nothing branches on a limb or on a bit.
+    {BIAS}, so that they read the same on any word size. scalar, bit: the bits that SWAP takes,
+    from number `bit` of the little-endian scalar down to 0. Nothing branches on a limb or a bit.
     """
     base = int(elements)
     pc = int(program)

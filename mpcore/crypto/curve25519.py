@@ -4,7 +4,7 @@ from mpcore.crypto import field25519 as field
 from mpcore.crypto.field_kernel import ADD, AGAIN, MUL, SMALL, SUB, SWAP, run
 
 # Elements: x2, z2, x3, z3, four temporaries, x1. Names as in RFC 7748 5.
-LADDER = field.program(
+_LADDER = field.program(
     (SWAP, 0, 2, 0),
     (ADD, 4, 0, 1), (SUB, 5, 0, 1),                     # A, B
     (ADD, 6, 2, 3), (SUB, 7, 2, 3),                     # C, D
@@ -16,7 +16,7 @@ LADDER = field.program(
     (SMALL, 4, 5, 0), (ADD, 4, 4, 6), (MUL, 1, 5, 4),   # z2
     (AGAIN, 0, 0, 0),
 )
-_QUOTIENT = field.program(*field.DIVIDE)
+_QUOTIENT = field.program(*field.INVERT, (MUL, 0, 0, 4))     # x2 / z2
 
 
 def x25519(private, public):
@@ -29,6 +29,6 @@ def x25519(private, public):
         field.put(elements, number, value)
     field.put(elements, 8, u)
     # The lowest bit of a clamped scalar is 0, so nothing is left to swap at the end.
-    run(0, 0, elements, LADDER, scalar, 254)
+    run(0, 0, elements, _LADDER, scalar, 254)
     field.work(elements, _QUOTIENT)
     return field.get(elements, 0).to_bytes(32, "little")

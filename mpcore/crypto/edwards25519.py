@@ -29,8 +29,9 @@ _TABLE = const(11)
 _ENTRY = const(4)
 _TABLE_SIZE = const(64)
 
-# RFC 8032 5.1.4, its names in the comments. F needs a carry: a sum of four products' limbs times
-# the three of E would not fit in a word. T is not needed before another doubling.
+# RFC 8032 5.1.4, its names in the comments. F needs a carry: it sums four products and E three,
+# whose limbs are up to 4099 each, and 20 * (4 * 4099) * (3 * 4099) is above 2**31. T is not needed
+# before another doubling.
 _DOUBLE = (
     (MUL, 4, _X, _X), (MUL, 5, _Y, _Y), (MUL, 6, _Z, _Z), (ADD, 6, 6, 6),
     (ADD, 7, 4, 5), (ADD, 8, _X, _Y), (MUL, 8, 8, 8), (SUB, 8, 7, 8),       # H, E
@@ -59,7 +60,7 @@ def _keep(entry):
 
 
 
-_ENCODE = field.program(*field.DIVIDE)
+_AFFINE = field.program(*field.INVERT, (MUL, _X, _X, 4), (MUL, _Y, _Y, 4))
 
 
 def _fill(elements, at, x, y):
@@ -101,11 +102,9 @@ def _sum(*terms):
             for i in range(_ENTRY):
                 code[place + _ENTRY_AT[i]] = entry + i
         field.work(elements, code)
-    field.work(elements, _ENCODE)
-    x = field.get(elements, _X)
-    field.put(elements, _X, field.get(elements, _Y))
-    field.work(elements, _ENCODE)
-    return (field.get(elements, _X) | (x & 1) << 255).to_bytes(32, "little")
+    field.work(elements, _AFFINE)
+    sign = field.get(elements, _X) & 1
+    return (field.get(elements, _Y) | sign << 255).to_bytes(32, "little")
 
 
 def _decode(encoded):

@@ -54,7 +54,7 @@ _POWERS = (
     (SQUARE, 6, 6, 10), (MUL, 5, 6, 5), (SQUARE, 6, 5, 50), (MUL, 6, 6, 5),
     (SQUARE, 7, 6, 100), (MUL, 6, 7, 6), (SQUARE, 6, 6, 50), (MUL, 5, 6, 5),
 )
-# Element 0 = x / z: z**(P - 2) is the inverse.
-DIVIDE = _POWERS + ((SQUARE, 5, 5, 5), (MUL, 4, 5, 4), (MUL, 0, 0, 4))
+# Element 4 = z**(P - 2), the inverse.
+INVERT = _POWERS + ((SQUARE, 5, 5, 5), (MUL, 4, 5, 4))
 # Element 4 = z**((P - 5) // 8), of which square roots are made.
 ROOT = program(*_POWERS, (SQUARE, 5, 5, 2), (MUL, 4, 5, 1))

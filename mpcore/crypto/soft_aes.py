@@ -19,8 +19,8 @@ def _tables():
             inverse ^= inverse << shift & 0xFF
         if inverse & 0x80:
             inverse ^= 0x09
-        turned = inverse * 0x101
-        sbox[power] = 0x63 ^ (turned ^ turned >> 4 ^ turned >> 5 ^ turned >> 6 ^ turned >> 7) & 0xFF
+        twice = inverse * 0x101             # a shift right is a rotation of the low byte
+        sbox[power] = 0x63 ^ (twice ^ twice >> 4 ^ twice >> 5 ^ twice >> 6 ^ twice >> 7) & 0xFF
     back = bytearray(256)
     for i in range(256):
         back[sbox[i]] = i

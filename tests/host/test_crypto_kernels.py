@@ -61,7 +61,7 @@ def test_no_program_of_ed25519_overflows(monkeypatch):
     scalar = bytes(0x11 * i for i in range(16)) * 2     # every entry of the tables
     edwards25519._sum((scalar, (1, 1)), (scalar[::-1], (1, 1)))
     edwards25519._decode(bytes((2,)) + bytes(31))
-    assert prover.programs == 2 * 15 + 64 + 2 + 1
+    assert prover.programs == 2 * 15 + 64 + 1 + 1
 
 
 def test_what_is_stored_is_balanced():

@@ -185,7 +185,7 @@ def test_lz4_takes_any_bytes(block, room):
     both(lambda twin: decoded(twin, block, room))
 
 
-@settings(max_examples=6)
+@settings(max_examples=3)
 @given(keys, keys, st.binary(max_size=40))
 def test_curves(private, point, message):
     both(lambda twin: twin.x25519(private, point))
