@@ -229,9 +229,9 @@ class Network:
         payload = (self.id + b"\0" + destination_mac + self.mac + struct.pack(">H", ethertype)
                    + bytes(memoryview(buf)[off:off + n]))
         for address in bridges:
+            member = self.membership.member(address)
             if policy.open or policy.outbound(
-                    now, address, self.membership.members.get(address), destination_mac,
-                    ethertype, buf, off, n, False):
+                    now, address, member, destination_mac, ethertype, buf, off, n, False):
                 vl1.send(now, address, packet.EXT_FRAME, payload)
 
     def _push(self, now, member, asked=False):

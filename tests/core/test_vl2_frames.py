@@ -144,6 +144,16 @@ def test_who_lacks_our_credentials_gets_them_once_a_second():
         assert len(scene.vl1.take(packet.NETWORK_CREDENTIALS, ANNE)) == pushes, now
 
 
+def test_bridges_and_targets_of_copies_get_them_when_they_ask():
+    scene = Scene().configured(specialists=[(ANNE.address, 2)],
+                               rules=target(2, CARL) + ACCEPT_ALL)
+    scene.transmit(10, FOREIGN_MAC, IPV4, DATA)
+    assert [s.verb for s in scene.vl1.take()] == [packet.EXT_FRAME] * 2
+    for identity, pushes in ((ANNE, 1), (CARL, 1), (BOB, 0)):
+        scene.vl1.inject_error(20, identity, packet.EXT_FRAME, 6, NWID)
+        assert len(scene.vl1.take(packet.NETWORK_CREDENTIALS, identity)) == pushes
+
+
 # --- the gate --------------------------------------------------------------------------------
 
 def test_a_frame_waits_for_its_senders_com():
