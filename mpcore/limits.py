@@ -50,12 +50,12 @@ UDP_SOCKETS = const(16)           # about 200 B each, and their queues
 UDP_QUEUE = const(16)             # datagrams received and not yet read by the application
 UDP_QUEUE_BYTES = const(8192)     # the same in bytes, per socket
 UDP_DATAGRAM = const(32000)       # largest that is sent; costs no RAM
-TCP_SOCKETS = const(32)           # about 900 B each, and their rings
+TCP_SOCKETS = const(32)           # about 1200 B each, and their rings
 TCP_SEND_RING = const(4096)       # per connection, settable before it is opened
 TCP_RECEIVE_RING = const(8192)    # per connection, settable before it is opened
 TCP_GAPS = const(4)               # ranges received out of order, in the receive ring: 30 B each
 TCP_BACKLOG = const(8)            # connections not yet accepted by the application, per listener
-TCP_TIME_WAITS = const(8)         # about 900 B each, 5 s
+TCP_TIME_WAITS = const(8)         # about 1200 B each, 5 s
 
 # --- roles ---------------------------------------------------------------------------------
 NETWORKS = const(64)              # networks of a controller, about 1 kB each and their rules

@@ -18,31 +18,25 @@ class RoundTrip:
     """
 
     def __init__(self):
-        self.rto_ms = _FIRST_MS
-        self._backoff = 0
+        self.timeout_ms = self._rto_ms = _FIRST_MS  # in force, and without back-off
         self._srtt8 = None      # 8 * SRTT
         self._var4 = 0          # 4 * RTTVAR
 
-    def timeout(self):
-        """The timeout now in force, ms."""
-        return min(self.rto_ms << self._backoff, _MAX_MS)
-
     def back_off(self):
-        if self.rto_ms << self._backoff < _MAX_MS:
-            self._backoff += 1
+        self.timeout_ms = min(self.timeout_ms << 1, _MAX_MS)
 
     def progress(self):
         """New data was acknowledged."""
-        self._backoff = min(self._backoff, 1)
+        if self.timeout_ms > self._rto_ms:
+            self.timeout_ms = min(self._rto_ms << 1, _MAX_MS)
 
     def restore(self):
         """Leave the back-off: the peer opened its window."""
-        self._backoff = 0
+        self.timeout_ms = self._rto_ms
 
     def syn_was_lost(self):
         """The connection is there, but its SYN was retransmitted (RFC 6298 5.7)."""
-        self.rto_ms = _AFTER_SYN_LOSS_MS
-        self._backoff = 0
+        self.timeout_ms = self._rto_ms = _AFTER_SYN_LOSS_MS
 
     def sample(self, ms):
         if self._srtt8 is None:
@@ -52,8 +46,8 @@ class RoundTrip:
             error = ms - (self._srtt8 >> 3)
             self._srtt8 += error
             self._var4 += abs(error) - (self._var4 >> 2)
-        self.rto_ms = min(max((self._srtt8 >> 3) + max(1, self._var4), _MIN_MS), _MAX_MS)
-        self._backoff = 0
+        rto = (self._srtt8 >> 3) + max(1, self._var4)
+        self.timeout_ms = self._rto_ms = min(max(rto, _MIN_MS), _MAX_MS)
 
 
 class Congestion:

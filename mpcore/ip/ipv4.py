@@ -80,7 +80,7 @@ class Ipv4:
             return stack.loop_back(now, interface, total)
         mac = route.mac or interface.arp.resolve(now, route.next_hop, start, total)
         if mac is not None:
-            interface.transmit(now, mac, ethernet.IPV4, total)
+            interface.link.transmit(now, mac, ethernet.IPV4, stack.buffer, start, total)
 
     def send_datagram(self, now, route, source, destination, protocol, header, data):
         """Send header and data (memoryviews), in fragments where they exceed the link's MTU.

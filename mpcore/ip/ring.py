@@ -1,4 +1,6 @@
-"""A ring of bytes: what a TCP connection has not yet been able to pass on."""
+"""Rings of bytes: what a TCP connection has not yet been able to pass on."""
+
+from mpcore.limits import TCP_GAPS
 
 
 class Ring:
@@ -42,3 +44,42 @@ class Ring:
         """Drop the first n bytes of the content."""
         self.used -= n
         self.head = (self.head + n) % self.size
+
+
+class ReceiveRing(Ring):
+    """A ring whose content may arrive out of order.
+
+    gaps: the ranges [start, end) of positions that lie beyond the content, sorted; at most
+    TCP_GAPS of them.
+    """
+
+    def __init__(self, size):
+        super().__init__(size)
+        self.gaps = []
+
+    def store(self, expected, position, source, off, n):
+        """Put n bytes from a memoryview at their place; `expected` is the position that follows
+        the content. Returns the position that follows it now, or None when there were too many
+        gaps to remember this one."""
+        end = position + n
+        if position == expected and not self.gaps:
+            self.write(self.used, source, off, n)
+            self.used += n
+            return end
+        gaps = []
+        start = position
+        for low, high in self.gaps:
+            if start <= high and low <= end:
+                start, end = min(start, low), max(end, high)
+            else:
+                gaps.append((low, high))
+        if start > expected:
+            if len(gaps) >= TCP_GAPS:
+                return None
+            gaps.append((start, end))
+            gaps.sort()
+            end = expected
+        self.write(self.used + position - expected, source, off, n)
+        self.used += end - expected
+        self.gaps = gaps
+        return end

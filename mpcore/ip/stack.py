@@ -51,8 +51,7 @@ class Interface:
         if n > len(buf) - off:
             return self.stack.count("frame_malformed")
         if ethertype == ethernet.IPV4:
-            self.stack.ipv4.receive(now, self, ethernet.is_group(destination_mac),
-                                    memoryview(buf), off, n)
+            self.stack.ipv4.receive(now, self, destination_mac[0] & 1, memoryview(buf), off, n)
         elif ethertype == ethernet.ARP:
             self.arp.receive(now, memoryview(buf), off, n)
         else:
@@ -157,15 +156,17 @@ class Stack:
             return self._next_ms
         self._next_ms = None
         self._polling = True
-        looped, self._looped = self._looped, []
-        for interface, packet in looped:
-            interface.receive(now, interface.link.mac, interface.link.mac, ethernet.IPV4, packet, 0,
-                              len(packet))
-        for interface in self.interfaces:
-            interface.arp.poll(now)
-        self.ipv4.poll(now)
-        self.tcp.poll(now)
-        self._polling = False
+        try:
+            looped, self._looped = self._looped, []
+            for interface, packet in looped:
+                interface.receive(now, interface.link.mac, interface.link.mac, ethernet.IPV4,
+                                  packet, 0, len(packet))
+            for interface in self.interfaces:
+                interface.arp.poll(now)
+            self.ipv4.poll(now)
+            self.tcp.poll(now)
+        finally:
+            self._polling = False
         return self._next_ms
 
     def echo(self, now, ip, identifier, sequence, data, callback):

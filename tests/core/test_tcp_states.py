@@ -190,6 +190,17 @@ def test_simultaneous_open():
     assert socket.state == T.ESTABLISHED and socket.events() == WRITE
 
 
+def test_closing_before_the_connection_is_there():
+    for flags, reset in ((0, []), (SYN, [(1, 1, RST | ACK, 0, b"")])):
+        bench = Bench()
+        socket = bench.begin()
+        if flags:
+            bench.give(0, 0, SYN)
+        socket.close(0)
+        assert bench.out() == reset and bench.poll(9000) == ([], None)
+        assert bench.stack.tcp.connections == {}
+
+
 def test_connection_refused():
     bench = Bench()
     socket = bench.begin()
@@ -234,7 +245,8 @@ def test_a_syn_for_a_closed_port_is_reset():
     give(bench.interface, 0, tcp(PEER_PORT, PORT, 1000, 0, SYN, destination=b"\xff" * 4),
          mac=BROADCAST_MAC)
     assert bench.link.take() == []
-    assert bench.stack.counters == {"tcp_closed_port": 2, "tcp_broadcast": 1}
+    assert bench.stack.counters == {"tcp_closed_port": 1, "tcp_no_connection": 1,
+                                    "tcp_broadcast": 1}
 
 
 def test_a_listener_knows_what_is_not_for_it():
