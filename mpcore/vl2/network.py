@@ -83,7 +83,6 @@ class Network:
 
     def configure(self, now, config):
         """A config from the controller (or its cache) applies from now on."""
-        old = self.config
         self.config = config
         self.mtu = min(config.mtu, _MAX_MTU)
         status, reason = "OK", ""
@@ -94,8 +93,6 @@ class Network:
         self._usable = status == "OK"
         self.membership.configure(config, self._policy.wanted)
         self._bridges = [a for a in config.specialists_as(ACTIVE_BRIDGE) if a != self._vl1.address]
-        self._want(old, False)
-        self._want(config, True)
         own = set([addressing.resolution_group(ip) for ip, _ in config.static_ips])
         if config.flags & BROADCAST:
             own.add(_BROADCAST_GROUP)
@@ -109,22 +106,12 @@ class Network:
             self.status, self.reason = status, reason
             self.on_change(now, self)
 
-    def leave(self):
-        """Let go of what others keep for this network."""
-        self._want(self.config, False)
-
     def poll(self, now):
         """Do what is due; returns the ms at which to call again."""
         if now >= self._check_ms:
             self._check_ms = now + _CHECK_MS
             self._announce(now)
         return min(self._check_ms, self.enrolment.poll(now))
-
-    def _want(self, config, wanted):
-        """Keep in contact with the anchors of a config, or do not any more."""
-        for address in config.specialists_as(ANCHOR) if config is not None else ():
-            if address != self._vl1.address:
-                self._vl1.want(address, wanted)
 
     # --- groups we listen to, section 8 ----------------------------------------------------
 
@@ -142,14 +129,17 @@ class Network:
     def listens(self, group):
         return group in self._own or group in self._subscribed
 
-    def _announcees(self):
-        """Who keeps lists of listeners for others: roots, the controller, anchors."""
-        addresses = set([root.address for root in self._vl1.roots])
-        addresses.add(self.controller)
+    def contacts(self):
+        """Addresses worth staying in contact with: the controller and the anchors."""
+        addresses = set((self.controller,))
         if self.config is not None:
             addresses.update(self.config.specialists_as(ANCHOR))
         addresses.discard(self._vl1.address)
         return addresses
+
+    def _announcees(self):
+        """Who keeps lists of listeners for others."""
+        return self.contacts() | set([root.address for root in self._vl1.roots])
 
     def keeps_listeners(self, peer):
         """Whether a Peer may name us the listeners of this network's groups."""
@@ -281,9 +271,7 @@ class Network:
     def _gather(self, now, key, want):
         root = self._vl1.best_root(now)
         asked = [root.address] if root is not None else []
-        for address in [self.controller] + self.config.specialists_as(ANCHOR):
-            if address not in asked and address != self._vl1.address:
-                asked.append(address)
+        asked.extend([address for address in self.contacts() if address not in asked])
         payload = multicast.gather(key, want, self.config.com)
         for address in asked[:_ASKED]:
             self._vl1.send(now, address, packet.MULTICAST_GATHER, payload)

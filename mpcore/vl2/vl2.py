@@ -39,6 +39,7 @@ class VL2:
         self._max_peers = max_peers
         self._held = []              # (since_ms, address, packet): see _hold
         self._retry_ms = self._expire_ms = NEVER
+        self._contacts = set()       # addresses that VL1 was told to keep in contact with
         self.networks = {}           # ID -> Network
         self.groups = multicast.Groups(vl1.address, max_peers)
         self.like_authorities = []
@@ -75,19 +76,15 @@ class VL2:
             network = Network(self._vl1, network_id, self.groups, self._max_peers,
                               (metadata, self._load, self._store, self._ask_ourselves))
             self.networks[network_id] = network
-            if network.controller != self._vl1.address:
-                self._vl1.want(network.controller, True)
+            self._update_contacts()
             network.enrolment.start(now)
         return network
 
     def leave(self, now, network_id):
         """Leave a network and forget its cached config."""
-        network = self.networks.pop(network_id, None)
-        if network is None:
+        if self.networks.pop(network_id, None) is None:
             return
-        network.leave()
-        if not any([n.controller == network.controller for n in self.networks.values()]):
-            self._vl1.want(network.controller, False)
+        self._update_contacts()
         if self._remove is not None:
             self._remove("networks.d/%s.conf" % network_id.hex())
 
@@ -96,6 +93,7 @@ class VL2:
         if now - self._expire_ms >= _EXPIRE_MS:
             self._expire_ms = now
             self.groups.expire(now)
+            self._update_contacts()
         next_ms = self._expire_ms + _EXPIRE_MS
         for network in list(self.networks.values()):
             next_ms = min(next_ms, network.poll(now))
@@ -108,6 +106,17 @@ class VL2:
     def _ask_ourselves(self, now, network):
         if self.own_controller is not None:
             self.own_controller(now, network)
+
+    def _update_contacts(self):
+        """VL1 keeps in contact with those whom any of our networks needs."""
+        contacts = set()
+        for network in self.networks.values():
+            contacts |= network.contacts()
+        for address in self._contacts - contacts:
+            self._vl1.want(address, False)
+        for address in contacts - self._contacts:
+            self._vl1.want(address, True)
+        self._contacts = contacts
 
     def _network(self, received):
         """The network that a packet's content begins with the ID of, or None."""

@@ -8,7 +8,7 @@ from mpcore.vl2.multicast import Groups, Outbound
 
 from tests.core.support import raises
 from tests.core.vl2_scene import (ANNE, BOB, CARL, CONTROLLER, ME, MY_IP, MY_MAC, NWID, ROOT,
-                                  Scene, com, config)
+                                  Scene, com)
 
 ALL = b"\xff" * 6
 HER_IP = b"\x0a\x93\x11\x01"
@@ -320,8 +320,9 @@ def test_bridges_get_every_multicast_first():
 def test_anchors_are_asked_too():
     scene = Scene().configured(specialists=[(BOB.address, 4), (ME.address, 4)])
     scene.transmit(10, ALL, IPV4, b"data")
-    assert [s.to for s in scene.vl1.take(packet.MULTICAST_GATHER)] == [
-        ROOT.address, CONTROLLER.address, BOB.address]
+    asked = [s.to for s in scene.vl1.take(packet.MULTICAST_GATHER)]
+    assert asked[0] == ROOT.address
+    assert sorted(asked[1:]) == sorted([CONTROLLER.address, BOB.address])
 
 
 def test_without_a_root_the_controller_is_asked():

@@ -321,9 +321,12 @@ def test_a_network_of_our_own_asks_the_controller_in_this_node():
 
 
 def test_anchors_are_kept_in_contact():
-    scene = Scene().configured(specialists=[(ANNE.address, 4), (ME.address, 4)])
+    anchors = [(ANNE.address, 4), (ME.address, 4), (CONTROLLER.address, 4)]
+    scene = Scene().configured(specialists=anchors)
+    scene.run(0, 30000)
     assert scene.vl1.wanted == {CONTROLLER.address, ANNE.address}
-    answer(scene, 10, config(specialists=[(BOB.address, 4)]))
+    answer(scene, 30000, config(specialists=[(BOB.address, 4)]))
+    scene.run(30000, 60000)
     assert scene.vl1.wanted == {CONTROLLER.address, BOB.address}
 
 
