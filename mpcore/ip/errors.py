@@ -1,8 +1,8 @@
 """Errors of the socket calls; MicroPython's errno module does not name all of them."""
 
 import errno
-from errno import (EADDRINUSE, EALREADY, ECONNREFUSED, ECONNRESET, EHOSTUNREACH, EINVAL, ENOBUFS,
-                   ENOTCONN, ETIMEDOUT)
+from errno import (EACCES, EADDRINUSE, EALREADY, ECONNREFUSED, ECONNRESET, EHOSTUNREACH, EINVAL,
+                   ENOBUFS, ENOTCONN, ETIMEDOUT)
 
 EPIPE = getattr(errno, "EPIPE", 32)
 EMSGSIZE = getattr(errno, "EMSGSIZE", 90)

@@ -117,7 +117,7 @@ class UdpSocket:
 
         A limited broadcast (255.255.255.255) goes out on every interface, or on that of the bound
         address. Raises OSError: EHOSTUNREACH without a route, EMSGSIZE above UDP_DATAGRAM bytes,
-        EINVAL for a broadcast unless `broadcast` is set, or a pending error.
+        EACCES for a broadcast unless `broadcast` is set, or a pending error.
         """
         self._raise_pending()
         if len(data) > UDP_DATAGRAM:
@@ -129,7 +129,7 @@ class UdpSocket:
             raise errors.failure(errors.EHOSTUNREACH)
         for route in routes:
             if route.broadcast and not self.broadcast:
-                raise errors.failure(errors.EINVAL)
+                raise errors.failure(errors.EACCES)
             self._send(now, route, memoryview(data), ip, port)
         return len(data)
 
