@@ -7,6 +7,7 @@ from support import vectors
 _VECTORS = vectors("identity.json")
 _IDENTITIES = {i["name"]: i for i in _VECTORS["identities"]}
 _SAME = crypto.x25519 is portable.x25519
+_ORDER = (1 << 252) + 27742317777372353535851937790883648493
 _h = bytes.fromhex
 
 
@@ -65,8 +66,7 @@ def test_what_is_no_signature():
     case = _VECTORS["signatures"][0]
     key, good = _ed25519_key(case["signer"]), _h(case["signature"])[:64]
     digest = crypto.sha512(_h(case["message"]))[:32]
-    order = (1 << 252) + 27742317777372353535851937790883648493
-    malleated = int.from_bytes(good[32:], "little") + order
+    malleated = int.from_bytes(good[32:], "little") + _ORDER
     not_on_the_curve = b"\x02" + bytes(31)
     for twin in (crypto, portable):
         for public, signature in (
@@ -76,12 +76,32 @@ def test_what_is_no_signature():
             assert not twin.ed25519_verify(public, digest, signature)
 
 
-def test_points_of_small_order_sign_nothing():
-    # With such a key or R and S = 0, the bare equation holds for one message in eight or more.
+def _secret_scalar(seed):
+    scalar = bytearray(crypto.sha512(seed)[:32])
+    scalar[0] &= 0xF8
+    scalar[31] = scalar[31] & 0x7F | 0x40
+    return int.from_bytes(scalar, "little")
+
+
+def test_keys_of_small_order_sign_nothing():
+    # Under the neutral point as key, any S with R = S * B satisfies the bare equation; under its
+    # second encoding too, and under the points of order 2, 4 and 8 for some messages.
+    seed = bytes(range(32))
+    s = _secret_scalar(seed) % _ORDER
+    signature = crypto.ed25519_public(seed) + s.to_bytes(32, "little")
     eight = "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"
-    for point in ("01" + "00" * 31, "00" * 32, "ec" + "ff" * 30 + "7f", eight,
-                  "01" + "00" * 30 + "80", "ee" + "ff" * 30 + "7f", "ed" + "ff" * 30 + "7f"):
+    for key in ("01" + "00" * 31, "ee" + "ff" * 30 + "7f", "ec" + "ff" * 30 + "7f", "00" * 32,
+                "ed" + "ff" * 30 + "7f", eight):
         for twin in (crypto, portable):
-            for message in range(16):
-                signature = b"\x01" + bytes(63)
-                assert not twin.ed25519_verify(_h(point), bytes((message,)), signature)
+            for message in range(24 if twin is crypto else 1):
+                assert not twin.ed25519_verify(_h(key), bytes((message,)), signature)
+
+
+def test_nonces_of_small_order_sign_nothing():
+    # R the neutral point and S = challenge * key satisfies the bare equation.
+    seed, message = bytes(range(32)), b"message"
+    r, key = b"\x01" + bytes(31), crypto.ed25519_public(seed)
+    challenge = int.from_bytes(crypto.sha512(r + key + message), "little")
+    s = challenge * _secret_scalar(seed) % _ORDER
+    for twin in (crypto, portable):
+        assert not twin.ed25519_verify(key, message, r + s.to_bytes(32, "little"))
