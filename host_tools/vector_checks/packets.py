@@ -1,4 +1,4 @@
-"""packets.json: armor, compression, HELLO's mask and fragments (spec/packet.md, spec/crypto.md)."""
+"""packets.json: armor, compression, HELLO's mask, fragments (spec/packet.md, spec/crypto.md)."""
 
 from mpcore import crypto, limits
 from mpcore.vl1 import fragment, packet

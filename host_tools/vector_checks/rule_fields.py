@@ -32,7 +32,8 @@ def wire_of(described):
 
 def _operand(kind, rule):
     if 2 <= kind <= 4:
-        return bytes(3) + unhex(rule["address"]) + struct.pack(">IH", rule["flags"], rule["length"])
+        target = bytes(3) + unhex(rule["address"])
+        return target + struct.pack(">IH", rule["flags"], rule["length"])
     if 31 <= kind <= 34:
         return unhex(rule["ip"]) + bytes((rule["bits"],))
     if 44 <= kind <= 50:

@@ -47,8 +47,10 @@ class World:
         """A world signed with a 64-byte private key.
 
         update_key: the key for the next revision, the signing key's own public half when None.
-        Raises ValueError for more roots or endpoints than the format holds.
+        Raises ValueError for an ID of zero, and for more roots or endpoints than the format holds.
         """
+        if id == _NO_ID:
+            raise ValueError("a world needs an ID")
         if update_key is None:
             update_key = identity.public_of(private)
         head = bytes([type]) + id + timestamp.to_bytes(8, "big") + update_key

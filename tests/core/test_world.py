@@ -99,6 +99,10 @@ def test_a_root_without_a_usable_endpoint_keeps_its_signature():
     assert read.to_bytes() == made.to_bytes() and read.verify(_public("k0"))
 
 
+def test_no_world_without_an_id_is_made():
+    raises(ValueError, World.make, world.PLANET, bytes(8), 1, [], _private("k0"))
+
+
 def test_no_world_larger_than_the_format_is_made():
     private, root = _private("k0"), _IDENTITIES["r0"]
     endpoints = [inet.parse("10.0.0.1/%d" % port) for port in range(33)]
