@@ -107,6 +107,13 @@ def test_datagrams():
         two.close()
 
 
+def test_addresses_of_both_families():
+    one = port.Port("unused", "127.0.0.1:0")
+    for endpoint in (b"\x0a\1\2\3\x27\x09", bytes(range(16)) + b"\x27\x09"):
+        assert one._endpoint(one._sockaddr(endpoint)) == endpoint
+    one.close()
+
+
 def test_sending_never_raises():
     one = port.Port("unused", "127.0.0.1:0")
     try:

@@ -1,0 +1,152 @@
+"""How the runtime shares time between a node, its port and the application."""
+
+import asyncio
+import errno
+
+from mpcore import runtime as runtimes
+from mpcore.port import Port
+from mpcore.runtime import Runtime
+from lan import TIMEOUT_S
+from support import raises
+
+
+class Recorder:
+    """A node and a port at once, which note what the runtime asks of them."""
+
+    sockets = ()
+
+    def __init__(self, delays):
+        self.now = 1000
+        self.delays = delays        # what poll() answers, one after the other
+        self.polls = []
+        self.waits = []
+        self.pending = []
+        self.received = []
+        self.runtime = Runtime(self, self)
+        self.runtime.now = lambda: self.now
+
+    def poll(self, now):
+        self.polls.append(now)
+        delay = self.delays.pop(0)
+        if isinstance(delay, Exception):
+            raise delay
+        return None if delay is None else now + delay
+
+    def receive(self, now, endpoint, buf, off, n):
+        self.received.append((now, endpoint, bytes(buf[off:off + n])))
+
+    def wait(self, timeout_ms):
+        self.waits.append(timeout_ms)
+        self.now += timeout_ms or 0
+
+    def drain(self, callback):
+        pending, self.pending = self.pending, []
+        for data in pending:
+            callback(b"endpoint", b"." + data, 1, len(data))
+
+
+def test_a_step_sleeps_until_something_is_due():
+    recorder = Recorder([500, 40, 0, None, None])
+    step = recorder.runtime.step
+    step(10)                                # a new node is polled at once
+    assert (recorder.polls, recorder.waits) == ([1000], [])
+    step(10)
+    assert (recorder.polls, recorder.waits) == ([1000], [10])
+    step()
+    assert (recorder.polls, recorder.waits) == ([1000, 1500], [10, 490])
+    step(1000)
+    assert (recorder.polls, recorder.waits) == ([1000, 1500, 1540], [10, 490, 40])
+    step(1000)                              # due already
+    step(1000)
+    step()
+    assert recorder.polls == [1000, 1500, 1540, 1540]
+    assert recorder.waits == [10, 490, 40, 1000, None]
+    recorder.runtime.kick()
+    step()
+    assert recorder.polls[4:] == [2540] and recorder.waits[5:] == []
+
+
+def test_a_step_hands_on_datagrams():
+    recorder = Recorder([500])
+    recorder.pending = [b"one", b"two"]
+    recorder.runtime.step(0)
+    assert recorder.received == [(1000, b"endpoint", b"one"), (1000, b"endpoint", b"two")]
+
+
+def test_a_failing_poll_is_told_and_tried_again():
+    recorder = Recorder([ValueError(), 500])
+    raises(ValueError, recorder.runtime.step, 0)
+    recorder.runtime.step()
+    assert recorder.waits == [1000] and recorder.polls == [1000, 2000]
+
+
+def test_a_kick_moves_the_alarm():
+    recorder = Recorder([3600000, None, 0, 1, None])
+
+    async def main():
+        runtime = recorder.runtime
+        runtime.start()
+        runtime.start()
+        while len(recorder.polls) < 1:
+            await asyncio.sleep(0)
+        assert len(recorder.polls) == 1     # the next is an hour away ...
+        runtime.kick()
+        runtime.kick()
+        while len(recorder.polls) < 2:      # ... but not after this
+            await asyncio.sleep(0)
+        runtime.kick()
+        recorder.now += 10
+        while len(recorder.polls) < 5:      # due at once, then in a moment, then never
+            await asyncio.sleep(0)
+            recorder.now += 1
+        runtime.stop()
+        runtime.kick()
+        await asyncio.sleep(0)
+        assert len(recorder.polls) == 5
+
+    asyncio.run(asyncio.wait_for(main(), TIMEOUT_S))
+    asyncio.new_event_loop()
+
+
+def test_a_datagram_wakes_its_task_before_the_poll():
+    order = []
+    awaited = asyncio.Event()
+    port, sender = Port("unused", "127.0.0.1:0"), Port("unused", "127.0.0.1:0")
+
+    class Node:
+        def receive(self, now, endpoint, buf, off, n):
+            order.append("receive")
+            awaited.set()
+
+        def poll(self, now):
+            order.append("poll")
+
+    async def main():
+        runtime = Runtime(Node(), port)
+        runtime.start()
+        while not order:
+            await asyncio.sleep(0)
+        sender.send(port.local[0], bytearray(b"x"), 0, 1)
+        await awaited.wait()
+        order.append("task")
+        while order[-1] != "poll":
+            await asyncio.sleep(0)
+        runtime.stop()
+
+    try:
+        asyncio.run(asyncio.wait_for(main(), TIMEOUT_S))
+    finally:
+        port.close()
+        sender.close()
+        asyncio.new_event_loop()
+    assert order == ["poll", "receive", "task", "poll"]
+
+
+def test_the_current_runtime():
+    one, two = Recorder([]).runtime, Recorder([]).runtime
+    assert raises(OSError, runtimes.current).errno == errno.ENODEV
+    runtimes.set_current(one)
+    assert runtimes.current() is one
+    assert runtimes.has_current() and runtimes.has_current(one) and not runtimes.has_current(two)
+    runtimes.set_current(None)
+    assert not runtimes.has_current()
