@@ -92,7 +92,7 @@ class Server(Daemon):
         if root:
             if not node.vl1.upstreams.are_we:
                 raise ValueError(f"the planet in {directory} does not name this node as a root")
-            Root(node.vl1)
+            Root(node.vl1, node.vl2)
         if controller:
             self.controller = node.controller = Controller(
                 node.vl1, node.vl2, store.load, store.store, store.names, store.remove)

@@ -115,8 +115,7 @@ class Lan:
 
     def start_root(self):
         self.root = make_node(self.wire, identity(0), ROOT_AT, self.planet, **self.options)
-        Root(self.root.vl1)
-        self.root.vl2.like_authorities.append(lambda now, nwid, peer: True)
+        Root(self.root.vl1, self.root.vl2)
 
     def start_controller(self):
         port = self.wire.port(self.CONTROLLER_AT, self.controller_storage)

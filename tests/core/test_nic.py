@@ -35,8 +35,7 @@ class Authority:
         self.planet = world.World.make(world.PLANET, bytes(7) + b"\1", 1,
                                        [(who, [self.port.local[0]])], bytes(range(64)))
         self.node = Node(self.port, who, self.planet, epoch_ms=wall_ms() - now_ms(), loopback=True)
-        Root(self.node.vl1)
-        self.node.vl2.like_authorities.append(lambda now, nwid, peer: True)
+        Root(self.node.vl1, self.node.vl2)
         self.controller = Controller(self.node.vl1, self.node.vl2, self.port.load, self.port.store,
                                      self.port.names, self.port.remove)
         self.nwid = who.address + b"\0\0\1"
