@@ -1,4 +1,4 @@
-"""Checksums and the TCP/IPv4 headers: viper kernels on MicroPython, struct where it compiles them."""
+"""Checksums and TCP/IPv4 headers: by viper kernels, or by compiled struct formats on CPython."""
 
 try:
     from mpcore.ip.headers_struct import add, ipv4_read, ipv4_write, tcp_read, tcp_write

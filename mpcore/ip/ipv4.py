@@ -42,7 +42,7 @@ class Ipv4:
         if not unicast:
             destination = bytes(buf[off + 16:off + 20])
             unicast = destination in interface.addresses
-            if not unicast and destination != BROADCAST and destination not in interface.broadcasts:
+            if not (unicast or destination == BROADCAST or destination in interface.broadcasts):
                 return self._stack.count("ip_not_ours")
         if buf[off + 12] >= 224 or (unicast and group):
             return self._stack.count("ip_bad_address")

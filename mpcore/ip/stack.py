@@ -15,7 +15,8 @@ _EPHEMERAL = 49152
 class Route:
     """How a destination is reached. mac: fixed for a group, else None: next_hop is resolved."""
 
-    def __init__(self, interface, family, source, next_hop, mac=None, broadcast=False, local=False):
+    def __init__(self, interface, family, source, next_hop, mac=None, broadcast=False,
+                 local=False):
         self.interface = interface
         self.family = family
         self.source = source

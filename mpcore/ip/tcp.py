@@ -1,6 +1,7 @@
 """TCP sockets (RFC 9293): the application's calls, listening, and who a segment is for.
 
-What a connection does with segments and time is in connection.py.
+What a connection does with segments and time is in connection.py; its states have their names
+here too.
 """
 
 from array import array

@@ -403,7 +403,8 @@ def test_what_an_application_may_not_do():
     socket = udp_socket(stack, 5)
     assert raises(OSError, socket.bind, None, 6).errno == errno.EINVAL
     assert raises(OSError, udp_socket, stack, 5).errno == errno.EADDRINUSE
-    assert raises(OSError, socket.sendto, 0, b"", bytes((8, 8, 8, 8)), 1).errno == errno.EHOSTUNREACH
+    far = bytes((8, 8, 8, 8))
+    assert raises(OSError, socket.sendto, 0, b"", far, 1).errno == errno.EHOSTUNREACH
     assert raises(OSError, socket.sendto, 0, bytes(32001), PEER, 1).errno in (90, 40)
     for port in range(6, 6 + limits.UDP_SOCKETS - 1):
         udp_socket(stack, port)

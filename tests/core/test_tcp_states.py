@@ -3,8 +3,8 @@
 import errno
 import struct
 
-from ip_link import (ACK, ARP, BROADCAST_MAC, FIN, OUR_MAC, PEER, PEER_MAC, PSH, RST, SYN, US, Link,
-                     arp, give, icmp, ipv4, make, read_ipv4, read_tcp, tcp)
+from ip_link import (ACK, ARP, BROADCAST_MAC, FIN, OUR_MAC, PEER, PEER_MAC, PSH, RST, SYN, US,
+                     Link, arp, give, icmp, ipv4, make, read_ipv4, read_tcp, tcp)
 from mpcore import limits
 from mpcore.ip import stack as ip_stack, tcp as T
 from mpcore.ip.events import ERROR, HUP, READ, WRITE
@@ -33,8 +33,8 @@ class Bench:
         if at is not None:
             self.now = at
         ack = ISS + ack if flags & ACK else 0
-        give(self.interface, self.now, tcp(self.peer_port, self.port, IRS + seq, ack, flags, window,
-                                           data, options))
+        segment = tcp(self.peer_port, self.port, IRS + seq, ack, flags, window, data, options)
+        give(self.interface, self.now, segment)
         return self.out()
 
     def out(self):
@@ -68,7 +68,8 @@ class Bench:
     def accept(self, window=65535, options=MSS):
         """An established connection that the peer opened."""
         self.listen()
-        assert self.give(0, 0, SYN, window=window, options=options) == [(0, 1, SYN | ACK, WINDOW, b"")]
+        assert self.give(0, 0, SYN, window=window, options=options) == [
+            (0, 1, SYN | ACK, WINDOW, b"")]
         assert self.give(1, 1, ACK, window=window) == []
         self.socket = self.listener.accept()
         return self.socket
