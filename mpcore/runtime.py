@@ -60,7 +60,7 @@ class Runtime:
             self.port.wait(wait)
         self.port.drain(self._receive)
         if self._wait_ms() == 0:
-            self._poll()
+            self._due()
 
     def _wait_ms(self):
         if self._kicked:
@@ -78,17 +78,14 @@ class Runtime:
             self.kick()
 
     def _due(self):
-        try:
-            self._poll()
-        finally:
-            if self._loop:
-                self._loop.alarm(self._wait_ms())
-
-    def _poll(self):
         now = self.now()
         self._kicked = False
         self._next = now + _RETRY_MS
-        self._next = self.node.poll(now)
+        try:
+            self._next = self.node.poll(now)
+        finally:
+            if self._loop:
+                self._loop.alarm(self._wait_ms())
 
 
 def current():

@@ -108,6 +108,24 @@ def test_a_kick_moves_the_alarm():
     asyncio.new_event_loop()
 
 
+def test_a_step_within_asyncio_moves_the_alarm_too():
+    recorder = Recorder([3600000, 1, None])
+
+    async def main():
+        recorder.runtime.start()
+        while len(recorder.polls) < 1:
+            await asyncio.sleep(0)
+        recorder.now += 3600000             # the loop's own alarm is still an hour away
+        recorder.runtime.step(0)
+        recorder.now += 1
+        while len(recorder.polls) < 3:
+            await asyncio.sleep(0)
+        recorder.runtime.stop()
+
+    asyncio.run(asyncio.wait_for(main(), TIMEOUT_S))
+    asyncio.new_event_loop()
+
+
 def test_a_datagram_wakes_its_task_before_the_poll():
     order = []
     awaited = asyncio.Event()

@@ -66,8 +66,8 @@ async def main(a, b):
 
     terms = json.dumps({"terms": list(range(1000))})
     status, body = await request(
-        a, b, "POST /sum HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
-        % (len(terms), terms))
+        a, b, "POST /sum HTTP/1.0\r\nContent-Type: application/json\r\n"
+        "Content-Length: %d\r\n\r\n%s" % (len(terms), terms))
     assert status == b"HTTP/1.0 200 OK\r\n" and json.loads(body) == {"sum": 499500}, body
 
     status, body = await request(a, b, "GET /large HTTP/1.0\r\n\r\n")
