@@ -1,5 +1,7 @@
 """rules.json: verdicts of the rules engine (spec/vl2-rules.md)."""
 
+import os
+
 from mpcore.vl2 import rules
 
 from host_tools.vector_checks import each, same, unhex
@@ -18,7 +20,7 @@ def _evaluation(entry):
         entry["inbound"], unhex(entry["source"]), unhex(entry["destination"]),
         unhex(entry["self"]), unhex(entry["mac_source"]), unhex(entry["mac_destination"]),
         entry["ethertype"], memoryview(unhex(entry["frame"])), _tags(entry["local_tags"]),
-        _tags(entry["remote_tags"]), entry["network_flags"])
+        _tags(entry["remote_tags"]), entry["network_flags"], None, os.urandom)
     data = unhex(entry["rules"])
     parsed = rules.parse(data)
     same(rules.emit(parsed), data, "rules written back")
