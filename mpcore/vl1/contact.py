@@ -85,7 +85,8 @@ class Contact:
                 if received.verb == packet.OK:
                     # The only thing that teaches a path: a direct answer to what we sent there.
                     self.learn(now, peer, received.endpoint)
-                elif not peer.has_live_sibling(now, received.endpoint):
+                elif (received.verb == packet.HELLO
+                      or not peer.has_live_sibling(now, received.endpoint)):
                     self.confirm(now, peer, received.endpoint)
         if peer.trusted(now):
             self._push(now, peer, received)

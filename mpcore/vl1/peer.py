@@ -14,6 +14,7 @@ _ACTIVE_MS = const(500000)
 _TRUST_MS = const(600000)
 _SILENT_MS = const(6000)       # unanswered for so long: prefer the relay until it answers again
 _PROBE_MS = const(2000)        # unanswered for so long: ask whether it still works
+_SIBLING_MS = const(5000)      # a port that was heard so lately keeps others of its host away
 
 
 class Path:
@@ -95,11 +96,11 @@ class Peer:
         return None
 
     def best_path(self, now):
-        """The usable path of best quality or None; silent ones only where there is no other."""
+        """The usable path of best quality or None; those that do not answer come last."""
         best = best_key = None
         for path in self.paths:
             if not path.expired(now):
-                key = (path.silent(now), path.quality(now))
+                key = (path.silent(now), path.wants_probe(now), path.quality(now))
                 if best is None or key <= best_key:
                     best, best_key = path, key
         return best
@@ -110,12 +111,12 @@ class Peer:
         return path is not None and not path.silent(now)
 
     def learn(self, now, endpoint):
-        """Add a confirmed path; a path of the same host that died, or the longest silent, yields."""
+        """Add a confirmed path; a silent one of the same host, or else the longest silent, yields."""
         path = Path(endpoint)
         path.heard(now)
         paths = self.paths
         for i, old in enumerate(paths):
-            if old.endpoint[:-2] == endpoint[:-2] and (old.expired(now) or not old.alive(now)):
+            if old.endpoint[:-2] == endpoint[:-2] and now - old.last_receive_ms >= _SIBLING_MS:
                 paths[i] = path
                 return path
         if len(paths) >= limits.PATHS_PER_PEER:
@@ -124,9 +125,14 @@ class Peer:
         return path
 
     def has_live_sibling(self, now, endpoint):
-        """Whether another port of the same host is alive (two ports must not displace each other)."""
+        """Whether another port of the same host is in use.
+
+        A node with several sockets sends from each; one path to it is enough. One that restarted
+        with another port is silent on the old one, and soon found on the new one.
+        """
         for path in self.paths:
-            if path.endpoint[:-2] == endpoint[:-2] and path.alive(now):
+            if (path.endpoint[:-2] == endpoint[:-2]
+                    and now - path.last_receive_ms < _SIBLING_MS):
                 return True
         return False
 

@@ -159,6 +159,30 @@ def test_a_cut_direct_path_falls_back_to_the_relay_and_comes_back():
     assert segment.run(10000, lambda: direct(segment, a, b))
 
 
+def test_a_peer_that_restarts_on_another_port_is_found_within_seconds():
+    segment = Segment()
+    a, b = segment.leaves
+    online(segment)
+    exchange(segment, a, b)
+    assert segment.run(1000, lambda: direct(segment, a, b) and direct(segment, b, a))
+    segment.wire.detach(b)
+    b = Bare(segment.wire, identity(2), "10.0.1.2/40000", segment.planet)
+    restarted_ms = segment.wire.now
+
+    def talk_until(done, limit_ms):
+        while not done():
+            a.say(segment.wire.now, b, b"there")
+            b.say(segment.wire.now, a, b"back")
+            segment.wire.touch(a)
+            segment.wire.touch(b)
+            segment.run(250)
+            assert segment.wire.now - restarted_ms < limit_ms
+
+    talk_until(lambda: a.messages and b.messages, 8000)
+    # The root introduces a pair every 30 s; until then it relays.
+    talk_until(lambda: a.vl1.peers[b.address].path_to(b.port.endpoint) is not None, 40000)
+
+
 def test_a_restarted_root_is_found_again():
     segment = Segment()
     a, b = segment.leaves
