@@ -21,7 +21,6 @@ BULB_RADIUS = 150
 BULB_HEAP = "768K"
 TOKEN_LIFETIME_S = 20
 POOL = "10.73.0.0/24"
-_LAST_WORDS = 8             # lines of the log that the view shows
 _WATCH_S = 1
 
 
@@ -29,7 +28,8 @@ class Scene:
     """Everything that runs, and what is known of it.
 
     directory: where the nodes' home directories are made anew. identities: one for each of NODES.
-    `positions` (game -> its state), `led`, `log` and `figures` are for the view.
+    `positions` (game -> its state), `led`, `log` and `figures` are for the view; `addresses` of
+    the nodes by name and the `network` ID are text.
     """
 
     def __init__(self, directory, identities, seed):
@@ -43,13 +43,13 @@ class Scene:
         self._seed = seed
         self._secret = secrets.token_urlsafe(16)
         self._counters = {}
-        self._network = None
+        self.network = None
         self._lay_out(dict(zip(NODES, identities)))
 
     def _lay_out(self, identities):
         """The home directories, the planet, and the bulb's config."""
         shutil.rmtree(self.directory, ignore_errors=True)
-        self._addresses = {name: each.address.hex() for name, each in identities.items()}
+        self.addresses = {name: each.address.hex() for name, each in identities.items()}
         self._binds = {name: f"127.0.0.1:{port}" for name, port in zip(NODES, _free_ports())}
         for name, identity in identities.items():
             home.save_identity(self._store(name), identity)
@@ -77,9 +77,9 @@ class Scene:
 
     async def start_controller(self):
         """The controller of a private network whose members are the games and the bulb."""
-        members = [f"--authorize={self._addresses[name]}" for name in ("bulb", *GAMES)]
+        members = [f"--authorize={self.addresses[name]}" for name in ("bulb", *GAMES)]
         facts = await self._serve("controller", "--name=demo", f"--pool={POOL}", *members)
-        self._network = facts["network"]
+        self.network = facts["network"]
 
     async def _serve(self, role, *options):
         """Run `filament serve` in one role; returns what it says first."""
@@ -103,7 +103,7 @@ class Scene:
         config = self.directory / f"{name}.secret.json"
         _write(config, {
             "home": str(self.directory / name), "bind": self._binds[name],
-            "network": self._network, "game": name, "players": GAMES[name], "seed": self._seed,
+            "network": self.network, "game": name, "players": GAMES[name], "seed": self._seed,
             "clients": {"bulb": self._secret}, "token_lifetime_s": TOKEN_LIFETIME_S})
 
         def on_line(facts):
@@ -117,7 +117,7 @@ class Scene:
         """The bulb, with a token that no game has given it: it will have to ask for one."""
         directory = self.directory / "bulb"
         _write(directory / "bulb.secret.json", {
-            "network": self._network, "bind": self._binds["bulb"], "loopback": True,
+            "network": self.network, "bind": self._binds["bulb"], "loopback": True,
             "place": BULB_PLACE, "radius": BULB_RADIUS, "client": "bulb", "secret": self._secret,
             "token": secrets.token_urlsafe(24)})
         self.started_ns = time.time_ns()
@@ -138,7 +138,7 @@ class Scene:
 
     def note(self, text):
         """A line for the log of the view."""
-        self.log = [*self.log, text][-_LAST_WORDS:]
+        self.log.append(text)
 
     def _on_bulb(self, facts):
         figures, event = self.figures, facts.get("event")

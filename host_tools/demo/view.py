@@ -11,6 +11,7 @@ from host_tools.demo.world import SIZE
 _WIDTH, _HEIGHT = 56, 22
 _COLOURS = ("cyan", "magenta", "green", "blue")
 _BARS = "▁▂▃▄▅▆▇█"
+_LAST_WORDS = 12
 _SHOWN_MS = 20          # a bar of full height
 
 
@@ -76,4 +77,4 @@ def _ms(value):
 
 def _log(scene):
     return Panel(Text("\n").join(Text(line, overflow="ellipsis", no_wrap=True)
-                                 for line in scene.log), title="what happened")
+                                 for line in scene.log[-_LAST_WORDS:]), title="what happened")
