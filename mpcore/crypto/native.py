@@ -39,17 +39,13 @@ _stream20_xor = ctypes.CDLL(nacl._sodium.__file__).crypto_stream_salsa20_xor_ic
 _stream20_xor.argtypes = (_BYTES, _BYTES, _SIZE, _BYTES, _SIZE, _BYTES)
 
 
-def _keystream(key, iv, counter, n, rounds):
-    """At least n bytes of Salsa20 keystream from block `counter`."""
-    if rounds == 20:
-        out = ctypes.create_string_buffer(n)
-        _stream20_xor(out, bytes(n), n, iv, counter, key)
-        return out.raw
+def _keystream(key, iv, counter, n):
+    """At least n bytes of Salsa20/12 keystream from block `counter`."""
     if _stream12 and not counter:
         out = ctypes.create_string_buffer(n)
         _stream12(out, n, iv, key)
         return out.raw
-    return salsa_lanes.keystream(key, iv, counter, n + 63 >> 6, rounds)
+    return salsa_lanes.keystream(key, iv, counter, n + 63 >> 6, 12)
 
 
 def _xor(buf, off, n, stream):
@@ -58,7 +54,11 @@ def _xor(buf, off, n, stream):
 
 
 def salsa20_xor(key, iv, counter, buf, off, n, rounds):
-    _xor(buf, off, n, _keystream(bytes(key), bytes(iv), counter, n, rounds))
+    if rounds == 20:
+        place = (ctypes.c_char * n).from_buffer(buf, off)
+        _stream20_xor(place, place, n, bytes(iv), counter, bytes(key))
+    else:
+        _xor(buf, off, n, _keystream(bytes(key), bytes(iv), counter, n))
 
 
 def poly1305(key, buf, off, n):
@@ -166,7 +166,7 @@ class PacketCipher(CipherSuite):
         head = int.from_bytes(buf[off:off + 18], "little")
         mangling = head | (buf[off + 18] & 0xF8) << 144 | n << 152
         key = (self._key ^ mangling).to_bytes(32, "little")
-        return _keystream(key, bytes(buf[off:off + 8]), 0, 64 + n - 27 if encrypted else 32, 12)
+        return _keystream(key, bytes(buf[off:off + 8]), 0, 64 + n - 27 if encrypted else 32)
 
     def _salsa_armor(self, buf, off, n, encrypt):
         stream = self._packet_keystream(buf, off, n, encrypt)

@@ -16,7 +16,7 @@ _MEMORY_BLOCKS = 32768
 _BLOCKS = _MEMORY_BLOCKS + 131072
 _SLICE = 1024                     # blocks of keystream made at once: 64 KiB
 _WORD = (1 << 64) - 1
-_SHIFTS = [448 - 64 * word for word in range(8)]
+_SHIFTS = [448 - 64 * (byte & 7) for byte in range(256)]
 
 
 def digest(public):
@@ -28,16 +28,24 @@ def digest(public):
         memory.frombytes(block.to_bytes(64, "big"))
     if sys.byteorder == "little":
         memory.byteswap()
+    first, second = _step_views(memory)
     last = len(memory) - 1
     out = int.from_bytes(start, "big")
-    words = iter(memory)          # sees what earlier steps have swapped
-    for a, b, block in zip(words, words, keystream):
-        shift = _SHIFTS[a & 7]
+    for a, b, block in zip(first, second, keystream):
+        shift = _SHIFTS[a]
         b &= last
         old = memory[b]
-        memory[b] = new = out >> shift & _WORD
-        out ^= (old ^ new) << shift ^ block
+        new = out >> shift & _WORD
+        memory[b] = new
+        out ^= block ^ (old ^ new) << shift
     return out.to_bytes(64, "big")
+
+
+def _step_views(memory):
+    """The low byte of every even word and the low half of every odd one, as they change."""
+    low_first = sys.byteorder == "little"
+    octets = memoryview(memory).cast("B")
+    return octets[0 if low_first else 7::16], octets.cast("I")[2 if low_first else 3::4]
 
 
 def _keystream(key, iv):
