@@ -30,8 +30,8 @@ def published_identities():
 
 
 def processes_of(directory):
-    """Command lines of the processes that work in this directory or name it."""
-    found = []
+    """Command lines of the processes that work below this directory or name what is there."""
+    inside, found = f"{directory}/", []
     for process in Path("/proc").iterdir():
         if process.name.isdigit() and int(process.name) != os.getpid():
             try:
@@ -39,7 +39,7 @@ def processes_of(directory):
                 cwd = os.readlink(process / "cwd")
             except OSError:
                 continue        # it has just ended
-            if str(directory) in line or cwd.startswith(str(directory)):
+            if inside in line or cwd.startswith(inside):
                 found.append(line)
     return found
 
