@@ -8,9 +8,10 @@ full, or holds everything that is queued (then it carries PSH), or at least half
 window the peer ever offered; else it waits for the window to open, or for a timer: then what
 the window allows is sent, or one byte beyond a closed one.
 
-Acknowledging. Every second segment with data is acknowledged at once, a single one after 20 ms
-unless an answer has carried its ACK by then; a segment out of order, a filled gap, a duplicate
-or a FIN at once. Data is given to the application before any of this.
+Acknowledging. A single segment with data is acknowledged after 20 ms, every second one, a FIN
+and the SYN that answers ours at the next poll, unless an answer has carried the ACK by then:
+those whom the data woke run before that poll. What tells the peer of a loss is acknowledged at
+once: a segment out of order, a filled gap, a duplicate.
 
 Giving up. Without any progress a connection fails with ETIMEDOUT after `give_up_ms` (100 s), an
 attempt to connect after `connect_ms` (30 s), at the next timeout. A peer with a closed window
@@ -57,6 +58,8 @@ _DEFAULT_MSS = const(536)
 _MIN_MSS = const(64)
 _MAX_WINDOW = const(0xFFFF)
 _DELAYED_ACK_MS = const(20)
+_SOON = const(2)                   # owed so much, an ACK is due at the next poll ...
+_AT_ONCE = const(1000)             # ... and here it is not to be delayed
 _TIME_WAIT_MS = const(5000)
 _ORPHAN_MS = const(20000)
 _GIVE_UP_MS = const(100000)
@@ -109,7 +112,7 @@ class Connection:
         self._timed = None              # position whose ACK gives a round-trip sample
         self._timed_ms = self._sent_ms = self._progress_ms = now
         self._probing = False
-        self._owed = 0                  # segments with data not yet acknowledged
+        self._owed = 0                  # segments with data not yet acknowledged, or more
         self._ack_ms = self._rtx_ms = self._end_ms = None
 
     def open_active(self, now):
@@ -258,7 +261,7 @@ class Connection:
             if acked:
                 self._establish()
                 self._acked(now, ack)
-                self._owed = 2
+                self._owed = _SOON
                 self._settle(now)
             else:
                 self.state = SYN_RECEIVED
@@ -316,7 +319,7 @@ class Connection:
             n = self._rcv_edge - seq
             fin = 0
         if self._ended:
-            self._owed = 2
+            self._owed = _AT_ONCE
             return
         if fin and self._fin_at is None:
             self._fin_at = seq + n
@@ -324,26 +327,28 @@ class Connection:
             if self._closed:
                 # Nobody will read it: say so rather than acknowledge it.
                 return self.reset(now)
-            self._owed += 2 if seq > nxt or self._rx.gaps else 1
+            self._owed += _AT_ONCE if seq > nxt or self._rx.gaps else 1
             end = self._rx.store(nxt, seq, buf, start, n)
             if end is None:
                 self._stack.count("tcp_gaps_full")
             elif end > nxt:
                 self.rcv_nxt = end
                 self._news = True
-        else:
-            self._owed = 2
+        elif seq > nxt or not fin:
+            self._owed = _AT_ONCE
         if self._fin_at == self.rcv_nxt:
             self.rcv_nxt += 1
             self._ended = self._news = True
-            self._owed = 2
             self._peer_closed(now)
 
     def _peer_closed(self, now):
         """The peer's FIN was reached."""
         if self.state == ESTABLISHED:
             self.state = CLOSE_WAIT
-        elif self.state == FIN_WAIT_1:
+            self._owed = max(self._owed, _SOON)
+            return
+        self._owed = _AT_ONCE           # no answer will carry it
+        if self.state == FIN_WAIT_1:
             self.state = CLOSING
         elif self.state == FIN_WAIT_2:
             self._time_wait(now)
@@ -362,11 +367,13 @@ class Connection:
             self._output(now)
         if self.state == CLOSED:
             return
-        if self._owed >= 2:
+        if self._owed >= _AT_ONCE:
             self._ack(now)
-        elif self._owed and self._ack_ms is None:
-            self._ack_ms = now + _DELAYED_ACK_MS
-            self._stack.schedule(self._ack_ms)
+        elif self._owed:
+            due_ms = now if self._owed >= _SOON else now + _DELAYED_ACK_MS
+            if self._ack_ms is None or due_ms < self._ack_ms:
+                self._ack_ms = due_ms
+                self._stack.schedule(due_ms)
 
     def _edge(self):
         """The right edge to offer: moves when that is worth a segment (RFC 9293 3.8.6.2.2)."""

@@ -152,7 +152,7 @@ def test_without_loss_nothing_is_sent_twice():
 
 def test_loss():
     for percent in (1, 3, 10, 20, 30):
-        transfer(percent, percent / 100)
+        transfer(40 + percent, percent / 100)
 
 
 def test_reordering_alone():

@@ -59,6 +59,10 @@ class Bench:
         next_ms = self.stack.poll(at)
         return self.out(), next_ms
 
+    def poll_now(self):
+        """Segments of the poll that follows what came in."""
+        return self.poll(self.now)[0]
+
     def listen(self, backlog=4):
         self.listener = TcpSocket(self.stack)
         self.listener.bind(None, PORT)
@@ -85,8 +89,8 @@ class Bench:
     def connect(self, window=65535, options=MSS):
         """An established connection that we opened."""
         socket = self.begin()
-        assert self.give(0, 1, SYN | ACK, window=window, options=options) == [
-            (1, 1, ACK, WINDOW, b"")]
+        assert self.give(0, 1, SYN | ACK, window=window, options=options) == []
+        assert self.poll_now() == [(1, 1, ACK, WINDOW, b"")]
         return socket
 
 
@@ -99,8 +103,9 @@ def test_active_open():
     socket.on_event = lambda: woken.append(socket.events())
     assert socket.state == T.SYN_SENT and socket.events() == 0
     assert socket.send(0, b"x") == 0 and socket.recv(0, 9) is None
-    assert bench.give(0, 1, SYN | ACK, options=MSS, at=20) == [(1, 1, ACK, WINDOW, b"")]
+    assert bench.give(0, 1, SYN | ACK, options=MSS, at=20) == []
     assert socket.state == T.ESTABLISHED and woken == [WRITE]
+    assert bench.poll_now() == [(1, 1, ACK, WINDOW, b"")]
     assert socket.local == (US, PORT) and socket.remote == (PEER, PEER_PORT)
     assert raises(OSError, socket.connect, 0, PEER, 1).errno in (106, 56)
 
@@ -375,13 +380,33 @@ def test_acks_are_delayed_by_20_ms_or_one_segment():
     assert bench.poll(119) == ([], 120)
     assert bench.poll(120)[0] == [(1, 2, ACK, WINDOW - 1, b"")]
     assert bench.give(2, 1, ACK, b"b") == []
-    assert bench.give(3, 1, ACK, b"c") == [(1, 4, ACK, WINDOW - 3, b"")]
+    assert bench.give(3, 1, ACK, b"c") == []
+    assert bench.poll_now() == [(1, 4, ACK, WINDOW - 3, b"")]
     assert bench.give(4, 1, ACK, b"d", at=200) == []
     socket.send(210, b"answer")
     bench.now = 210
     assert bench.out() == [(1, 5, ACK | PSH, WINDOW - 4, b"answer")]
     bench.give(5, 7, ACK)
     assert bench.poll(300) == ([], None)
+
+
+def test_what_is_sent_before_the_poll_carries_the_ack():
+    bench = Bench()
+    due = []
+    bench.stack.on_schedule = due.append
+    socket = bench.begin()
+    bench.give(0, 1, SYN | ACK, options=MSS, at=5)
+    socket.send(5, b"first")
+    assert bench.out() == [(1, 1, ACK | PSH, WINDOW, b"first")] and bench.poll_now() == []
+    bench.give(1, 6, ACK, b"a", at=10)
+    assert due[-1] == 30
+    assert bench.give(2, 6, ACK, b"b") == [] and due[-1] == 10
+    assert bench.give(3, 6, ACK, b"c") == []
+    socket.send(10, b"answer")
+    assert bench.out() == [(6, 4, ACK | PSH, WINDOW - 3, b"answer")] and bench.poll_now() == []
+    assert bench.give(4, 12, ACK | FIN, b"d") == []
+    socket.close(10)
+    assert bench.out() == [(12, 6, RST | ACK, 0, b"")]      # as it was not read
 
 
 def test_an_answer_given_at_once_carries_the_ack():
@@ -437,8 +462,8 @@ def test_a_full_window_reopens_when_that_is_worth_a_segment():
     bench = Bench()
     socket = bench.accept()
     bench.give(1, 1, ACK, bytes(WINDOW // 2))
-    assert bench.give(1 + WINDOW // 2, 1, ACK, bytes(WINDOW // 2)) == [
-        (1, 1 + WINDOW, ACK, 0, b"")]
+    assert bench.give(1 + WINDOW // 2, 1, ACK, bytes(WINDOW // 2)) == []
+    assert bench.poll_now() == [(1, 1 + WINDOW, ACK, 0, b"")]
     assert bench.give(1 + WINDOW, 1, ACK, b"p") == [(1, 1 + WINDOW, ACK, 0, b"")]   # a probe
     assert len(socket.recv(0, 1459)) == 1459 and bench.out() == []
     assert len(socket.recv(0, 1)) == 1
@@ -623,7 +648,8 @@ def test_the_peer_closes_first():
     socket = bench.accept()
     woken = []
     socket.on_event = lambda: woken.append(socket.events())
-    assert bench.give(1, 1, ACK | FIN | PSH, b"last") == [(1, 6, ACK, WINDOW - 5, b"")]
+    assert bench.give(1, 1, ACK | FIN | PSH, b"last") == []
+    assert bench.poll_now() == [(1, 6, ACK, WINDOW - 5, b"")]
     assert socket.state == T.CLOSE_WAIT and woken == [READ | WRITE]
     assert socket.recv(0, 99) == b"last" and socket.recv(0, 99) == b""
     assert socket.recv_into(0, bytearray(4)) == 0
