@@ -22,7 +22,8 @@ _MAX_MTU = const(9875)           # the largest frame that every verb can carry i
 _ANNOUNCE_MS = const(60000)
 _CHECK_MS = const(5000)
 _ASK_PAUSE_MS = const(1000)      # between GATHERs for a group that nobody is known of ...
-_ASK_MORE_MS = const(60000)      # ... and for one that only could have more listeners
+_ASK_MORE_MS = const(5000)       # ... and for one that may have new ones: who asks "is anybody
+                                 # there?" wants to hear of a newcomer before a minute has passed
 _ASKED = const(16)               # addresses that a GATHER goes to
 _REFUSE_MS = const(1000)
 

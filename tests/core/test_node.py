@@ -251,3 +251,26 @@ def test_two_networks_at_once():
     lan.nwid = second
     assert lan.ip(other)[:3] == bytes((10, 99, 0))
     assert lan.ping(lan.members[0], other) is not None
+
+
+def test_a_newcomer_hears_broadcasts_within_seconds():
+    lan = Lan()
+    assert lan.joined()
+    a = lan.members[0]
+    sender = UdpSocket(a.stack)
+    sender.broadcast = True
+
+    def look(now):
+        sender.sendto(now, b"anybody new?", b"\xff\xff\xff\xff", 4000)
+        lan.wire.touch(a)
+        return now + 1000
+
+    lan.wire.every(look)
+    lan.run(10000)
+    newcomer = lan.start_member(4)
+    assert lan.joined()
+    joined_ms = lan.wire.now
+    sock = UdpSocket(newcomer.stack)
+    sock.bind(None, 4000)
+    assert lan.run(10000, lambda: bool(sock.events() & 1))
+    assert lan.wire.now - joined_ms < 7000
