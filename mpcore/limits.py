@@ -18,6 +18,7 @@ WAITING_OUT = const(16)           # packets to peers being looked up, up to WAIT
 WAITING_BYTES = const(3072)
 EXPECTED_REPLIES = const(256)     # 16 B each, 10 s
 HELLO_GATE_SOURCES = const(32)    # source networks remembered by the HELLO rate gate
+MOONS = const(8)                  # about 900 B each with one root
 PROBED_ENDPOINTS = const(32)      # addresses we look for peers at, about 80 B each
 INTRODUCTIONS = const(256)        # pairs a root remembers having introduced
 

@@ -7,7 +7,10 @@ datagram and `poll` when the time has come that the last call named.
 from mpcore import limits
 from mpcore.ip.stack import Stack
 from mpcore.vl1.switch import VL1
+from mpcore.vl1.world import PLANET, World
 from mpcore.vl2.vl2 import VL2
+
+_MOONS = "moons.d/"
 
 
 class Node:
@@ -25,7 +28,7 @@ class Node:
         self.on_change = on_change
         self.vl1 = VL1(identity, planet, port.send, port.entropy, epoch_ms=epoch_ms, aes=aes,
                        loopback=loopback, validate=validate, max_peers=max_peers,
-                       adopt=self._adopt)
+                       moons=self._stored_moons(), adopt=self._adopt)
         self.vl2 = VL2(self.vl1, port.load, port.store, port.remove, max_peers=max_peers)
         self.stack = Stack(port.entropy)
         self.interfaces = {}  # network ID -> ip.stack.Interface
@@ -58,6 +61,29 @@ class Node:
             self.stack.remove_interface(interface)
             self.vl2.leave(now, nwid)
 
+    def orbit(self, now, moon_id, seed):
+        """Follow a moon (ID of 8 bytes); its root `seed` (address) is asked for it.
+
+        Raises ValueError, as Upstreams.orbit does.
+        """
+        self.vl1.upstreams.orbit(moon_id, seed)
+
+    def deorbit(self, now, moon_id):
+        """Forget a moon. Returns whether it was followed."""
+        self.port.remove(_moon_file(moon_id))
+        return self.vl1.upstreams.deorbit(now, moon_id)
+
+    def _stored_moons(self):
+        moons = []
+        for name in self.port.names(_MOONS):
+            try:
+                moon, _ = World.from_bytes(self.port.load(name))
+            except ValueError:
+                continue
+            if name == _moon_file(moon.id):
+                moons.append(moon)
+        return moons[:limits.MOONS]
+
     def receive(self, now, endpoint, buf, off, n):
         """One datagram came: buf[off:off+n], which is decrypted in place."""
         self.vl1.receive(now, endpoint, buf, off, n)
@@ -81,5 +107,10 @@ class Node:
         if self.on_change is not None:
             self.on_change(now, network)
 
-    def _adopt(self, planet):
-        self.port.store("planet", planet.to_bytes())
+    def _adopt(self, world):
+        self.port.store("planet" if world.type == PLANET else _moon_file(world.id),
+                        world.to_bytes())
+
+
+def _moon_file(moon_id):
+    return _MOONS + moon_id.hex() + ".moon"

@@ -78,35 +78,29 @@ def _replacement(entry, scene):
 
 
 def _node(entry, scene):
-    """A node is offered worlds: our own VL1 judges planets; moons, which it has none of, are
-    judged as a node that follows them would."""
-    vl1 = VL1(_ANYBODY, scene.worlds[entry["start_planet"]], None, None)
-    moons = {}
+    """A node is offered worlds by a root of its own, or by the seed of a moon that it wants."""
+    upstreams = VL1(_ANYBODY, scene.worlds[entry["start_planet"]], None, None).upstreams
     for step in entry["steps"]:
         offered = scene.worlds[step["world"]]
-        if offered.type == world.PLANET:
-            held = vl1.upstreams.planet
-            blob = offered.to_bytes()
-            vl1.upstreams.offer(0, blob, 0, len(blob))
-            accepted = vl1.upstreams.planet is not held
-        else:
-            accepted = _follow(moons, offered, step.get("orbit_requested_with_seed"))
-        same(accepted, step["accepted"], "acceptance of " + step["world"])
-        upstreams = set(vl1.upstreams.addresses)
-        for moon in moons.values():
-            upstreams.update([root.address for root, _ in moon.roots])
-        same(sorted([address.hex() for address in upstreams]), step["upstreams_after"],
+        sender = min(upstreams.addresses)
+        seed = step.get("orbit_requested_with_seed")
+        if seed is not None:
+            sender = unhex(seed)
+            upstreams.orbit(offered.id, sender)
+        before = _held(upstreams, offered)
+        blob = offered.to_bytes()
+        upstreams.offer(0, sender, blob, 0, len(blob))
+        same(_held(upstreams, offered) is not before, step["accepted"],
+             "acceptance of " + step["world"])
+        same(sorted([address.hex() for address in upstreams.addresses]), step["upstreams_after"],
              "upstreams after " + step["world"])
 
 
-def _follow(moons, offered, seed):
-    """Take a moon that is newer than the one held, or that was asked for by one of its roots."""
-    held = moons.get(offered.id)
-    roots = [root.address.hex() for root, _ in offered.roots]
-    if held is None and seed not in roots or not offered.replaces(held):
-        return False
-    moons[offered.id] = offered
-    return True
+def _held(upstreams, world_like):
+    """The World of the same kind that the node holds now, or None."""
+    if world_like.type == world.MOON:
+        return upstreams.moons.get(world_like.id)
+    return upstreams.planet
 
 
 def _blob(entry, scene):

@@ -30,7 +30,8 @@ class Greeting:
         vl1 = self._vl1
         planet = vl1.upstreams.planet
         payload, masked_from = hello.build(vl1.version, VERSION, vl1.wall(now), vl1.identity,
-                                           endpoint, planet.id, planet.timestamp)
+                                           endpoint, planet.id, planet.timestamp,
+                                           vl1.upstreams.moons_known())
         length = HEADER + len(payload)
         buf = bytearray(START + length)
         buf[START + HEADER:] = payload
@@ -79,12 +80,10 @@ class Greeting:
         masked_from = greeting.masked_from
         if masked_from < end:  # masked even where the whole HELLO is encrypted
             vl1.cipher(peer).mask_hello(buf, off, masked_from - off, end - masked_from)
-        greeting.read_moons(buf)  # we keep none; a malformed list voids the HELLO
+        moons = greeting.read_moons(buf)  # a malformed list voids the whole HELLO
         if greeting.endpoint is not None and received.hops == 0:
             vl1.contact.reported(now, peer, greeting.endpoint)
-        worlds = b""
-        if greeting.world_id is not None:
-            worlds = vl1.upstreams.newer_than(greeting.world_id, greeting.world_timestamp)
+        worlds = vl1.upstreams.newer_than(greeting.world_id, greeting.world_timestamp, moons)
         # Answered before the version is noted: a first OK goes out with the older cipher.
         vl1.send_ok(now, peer, received,
                     hello.build_ok(greeting.timestamp, vl1.version, VERSION, received.endpoint,
@@ -158,5 +157,4 @@ class Greeting:
                 path.measured(latency_ms)
             if answer.endpoint is not None:
                 vl1.contact.reported(now, peer, answer.endpoint)
-        if vl1.is_upstream(peer.address):
-            vl1.upstreams.offer(now, received.buf, *answer.worlds)
+        vl1.upstreams.offer(now, peer.address, received.buf, *answer.worlds)

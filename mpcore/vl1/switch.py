@@ -59,12 +59,13 @@ class VL1:
     aes: announce protocol 12 and prefer AES-GMAC-SIV (hosts); else peers keep to Salsa20/12.
     loopback: loopback addresses count as paths, as no other implementation lets them.
     validate: check unknown identities by the 2 MiB hash; without it they are taken only from a
-    root (spec/security.md 8). adopt(planet): called with each newer planet that was accepted.
+    root (spec/security.md 8). moons: Worlds that we orbit. adopt(world): called with each planet
+    or moon that was taken over from a root, to be stored.
     max_peers: identities kept in memory; roots need many.
     """
 
     def __init__(self, identity, planet, send, entropy, epoch_ms=0, aes=False, loopback=False,
-                 validate=True, adopt=None, max_peers=limits.PEERS):
+                 validate=True, moons=(), adopt=None, max_peers=limits.PEERS):
         self.identity = identity
         self.address = identity.address
         self.entropy = entropy
@@ -78,7 +79,6 @@ class VL1:
         self._max_peers = max_peers
         self._epoch_ms = epoch_ms
         self._send_datagram = send
-        self._adopt = adopt
         self._replies = Replies()
         self._reassembler = fragment.Reassembler()
         self._packet = Packet()
@@ -86,9 +86,9 @@ class VL1:
         self._verbs = {}
         self._ok = {}
         self._error = {}
-        self.upstreams = Upstreams(self, planet)
-        self.lookup = Lookup(self)
         self.contact = Contact(self)
+        self.upstreams = Upstreams(self, planet, moons, adopt)
+        self.lookup = Lookup(self)
         self.greeting = Greeting(self)
         self.on(packet.OK, self._on_ok)
         self.on(packet.ERROR, self._on_error)
@@ -366,7 +366,7 @@ class VL1:
         self.count("datagrams_out")
         self._send_datagram(endpoint, buf, off, n)
 
-    # --- peers and worlds ------------------------------------------------------------------
+    # --- peers -----------------------------------------------------------------------------
 
     def add_peer(self, now, identity):
         """Make an identity known; the caller has checked it. Returns the Peer."""
@@ -387,8 +387,3 @@ class VL1:
         if idle:
             del self.peers[min(idle, key=lambda p: max(p.last_receive_ms, p.since_ms)).address]
             self.count("peers_evicted")
-
-    def adopt(self, planet):
-        """A newer planet was accepted from a root."""
-        if self._adopt is not None:
-            self._adopt(planet)

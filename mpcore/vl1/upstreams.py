@@ -1,20 +1,29 @@
-"""The roots that the planet names (spec/world.md, spec/peers-and-paths.md 5)."""
+"""The roots that the planet and our moons name (spec/world.md, spec/peers-and-paths.md 5)."""
 
 from micropython import const
 
+from mpcore import limits
 from mpcore.vl1.peer import UNKNOWN_LATENCY_MS
-from mpcore.vl1.world import World
+from mpcore.vl1.world import MOON, PLANET, World
 
 _SILENCE_STEP_MS = const(61000)
 _ONLINE_MS = const(30000)
+_NO_ID = bytes(8)
 
 
 class Upstreams:
-    """Holds the planet and its roots as peers; we may be one of them ourselves."""
+    """Holds the planet and the moons, and their roots as peers; we may be one of them ourselves.
 
-    def __init__(self, vl1, planet):
+    planet: a World. moons: Worlds that we orbit already. adopt(world): called with each world that
+    was taken over from a root, or None.
+    """
+
+    def __init__(self, vl1, planet, moons, adopt):
         self._vl1 = vl1
+        self._adopt = adopt
         self.planet = planet
+        self.moons = {moon.id: moon for moon in moons}
+        self.seeds = {}             # moons we want -> a root of theirs that we ask
         self.peers = []
         self.addresses = set()
         self.are_we = False
@@ -22,37 +31,105 @@ class Upstreams:
 
     def _set_roots(self, now):
         vl1 = self._vl1
+        for peer in self.peers:
+            peer.stable = ()
         self.peers = []
         self.addresses = set()
         self.are_we = False
-        for identity, endpoints in self.planet.roots:
-            if identity.address == vl1.address:
-                self.are_we = True
-                continue
-            peer = vl1.add_peer(now, identity)
-            peer.stable = tuple(endpoints)
-            self.peers.append(peer)
-            self.addresses.add(identity.address)
+        for world in [self.planet] + list(self.moons.values()):
+            for identity, endpoints in world.roots:
+                if identity.address == vl1.address:
+                    self.are_we = True
+                    continue
+                peer = vl1.add_peer(now, identity)
+                if peer in self.peers:
+                    peer.stable += tuple(endpoints)
+                else:
+                    peer.stable = tuple(endpoints)
+                    self.peers.append(peer)
+                    self.addresses.add(identity.address)
 
-    def offer(self, now, buf, at, end):
-        """Worlds that a root attached to its OK(HELLO): adopt a newer planet.
+    # --- moons -----------------------------------------------------------------------------
 
-        Raises ValueError when they are malformed.
+    def orbit(self, moon_id, seed):
+        """Follow a moon (ID of 8 bytes), which its root `seed` (address) will be asked for.
+
+        Raises ValueError for an ID of zero or at the limit of moons.
         """
+        if moon_id == _NO_ID or len(moon_id) != 8 or len(seed) != 5:
+            raise ValueError("a moon's ID has 8 bytes, not all zero, and its seed is an address")
+        if len(self.moons) + len(self.seeds) >= limits.MOONS:
+            raise ValueError("more than %d moons" % limits.MOONS)
+        if moon_id not in self.moons:
+            self.seeds[moon_id] = seed
+            self._vl1.want(seed, True)
+
+    def deorbit(self, now, moon_id):
+        """Forget a moon; its roots are no longer ours. Returns whether it was followed."""
+        seed = self.seeds.pop(moon_id, None)
+        if seed is not None:
+            self._vl1.want(seed, False)
+        moon = self.moons.pop(moon_id, None)
+        if moon is not None:
+            self._set_roots(now)
+        return moon is not None or seed is not None
+
+    def moons_known(self):
+        """What a HELLO says of moons: [(ID, timestamp; 0 for one we have not got yet)]."""
+        return ([(moon.id, moon.timestamp) for moon in self.moons.values()]
+                + [(moon_id, 0) for moon_id in self.seeds])
+
+    # --- worlds from and for others --------------------------------------------------------
+
+    def offer(self, now, sender, buf, at, end):
+        """Worlds that `sender` (address) attached to its OK(HELLO): take over what is newer.
+
+        Only roots are heard, and the seed of a moon we want. Raises ValueError when the worlds
+        are malformed.
+        """
+        if sender not in self.addresses and sender not in self.seeds.values():
+            return
         while at < end:
             world, length = World.from_bytes(buf, at, end)
             at += length
-            if world.type == self.planet.type and world.replaces(self.planet):
-                self.planet = world
+            if self._take(sender, world):
                 self._set_roots(now)
-                self._vl1.adopt(world)
+                if self._adopt is not None:
+                    self._adopt(world)
 
-    def newer_than(self, world_id, timestamp):
-        """Our planet's bytes if the asker holds an older one of the same ID, else nothing."""
-        planet = self.planet
-        if world_id == planet.id and planet.timestamp > timestamp and any(world_id):
-            return planet.to_bytes()
-        return b""
+    def _take(self, sender, world):
+        if world.type == PLANET and sender in self.addresses and world.replaces(self.planet):
+            self.planet = world
+            return True
+        if world.type != MOON:
+            return False
+        held = self.moons.get(world.id)
+        if held is None:
+            seed = self.seeds.get(world.id)
+            if seed is None or seed not in [root.address for root, _ in world.roots]:
+                return False
+            del self.seeds[world.id]
+            self._vl1.want(seed, False)
+        elif not world.replaces(held):
+            return False
+        self.moons[world.id] = world
+        return True
+
+    def newer_than(self, planet_id, timestamp, moons):
+        """Bytes of the worlds of which the asker holds an older revision.
+
+        planet_id (or None), timestamp: of its planet; moons: [(ID, timestamp)].
+        """
+        planet, worlds = self.planet, b""
+        if planet_id == planet.id and planet.timestamp > timestamp and planet_id != _NO_ID:
+            worlds = planet.to_bytes()
+        for moon_id, timestamp in moons:
+            moon = self.moons.get(moon_id)
+            if moon is not None and moon.timestamp > timestamp:
+                worlds += moon.to_bytes()
+        return worlds
+
+    # --- the root to relay through ---------------------------------------------------------
 
     def best(self, now):
         """The root of least latency that is not silent, or None."""

@@ -2,9 +2,10 @@
 
 from mpcore.ip.tcp import TcpSocket
 from mpcore.ip.udp import UdpSocket
+from mpcore.vl1.world import MOON, World
 from mpcore.vl2.addressing import mac_of
 
-from tests.core.scenes import Lan, identity
+from tests.core.scenes import SIGNER, Lan, identity
 
 
 class Transfer:
@@ -274,3 +275,24 @@ def test_a_newcomer_hears_broadcasts_within_seconds():
     sock.bind(None, 4000)
     assert lan.run(10000, lambda: bool(sock.events() & 1))
     assert lan.wire.now - joined_ms < 7000
+
+
+def test_moons_are_stored_and_found_at_the_next_start():
+    lan = Lan()
+    a, b = lan.members
+    assert lan.joined()
+    moon_id = b"\0\0\0" + b.identity.address
+    made = World.make(MOON, moon_id, 5, [(b.identity, [])], SIGNER)
+    b.vl1.upstreams.moons[moon_id] = made
+    a.orbit(lan.wire.now, moon_id, b.identity.address)
+    assert lan.run(40000, lambda: moon_id in a.vl1.upstreams.moons)
+    name = "moons.d/%s.moon" % moon_id.hex()
+    assert a.port.storage[name] == made.to_bytes()
+    lan.wire.detach(a)
+    lan.members.remove(a)
+    a.port.storage["moons.d/%s.moon" % bytes(8).hex()] = made.to_bytes()  # not its name
+    a.port.storage["moons.d/x.moon"] = b"?"
+    again = lan.start_member(2, a.port.storage)
+    assert list(again.vl1.upstreams.moons) == [moon_id]
+    assert again.deorbit(lan.wire.now, moon_id)
+    assert name not in again.port.storage

@@ -4,6 +4,7 @@ from mpcore.roles.root import Root
 from mpcore.vl1 import contact, hello, inet, packet, switch
 from mpcore.vl1.packet import HEADER, START
 from mpcore.vl1.peer import Path, Peer
+from mpcore.vl1.world import MOON, World
 
 from tests.core.scenes import ROOT_AT, SIGNER, Bare, Segment, identity, planet
 from tests.core.support import raises
@@ -410,3 +411,71 @@ def test_hello_parses_what_it_builds():
 
 def test_versions_announced():
     assert (switch.VERSION_SALSA, switch.VERSION_AES) == (11, 12)
+
+
+MOON_ID = b"\0\0\0" + b"\x07moon"
+
+
+def moon(roots, timestamp=1, signer=SIGNER):
+    return World.make(MOON, MOON_ID, timestamp,
+                      [(who, [inet.parse(e) for e in at]) for who, at in roots], signer)
+
+
+def orbiting(segment, leaf, seed):
+    """The seed holds a moon that names it; the leaf asks for it."""
+    seed.vl1.upstreams.moons[MOON_ID] = moon([(seed.vl1.identity, ["10.0.1.2/9993"])])
+    leaf.vl1.upstreams.orbit(MOON_ID, seed.address)
+    assert segment.run(40000, lambda: MOON_ID in leaf.vl1.upstreams.moons)
+
+
+def test_a_moon_is_taken_from_its_seed_and_its_root_becomes_ours():
+    adopted = []
+    segment = Segment(options={"adopt": adopted.append})
+    a, b = segment.leaves
+    online(segment)
+    orbiting(segment, a, b)
+    assert a.vl1.is_upstream(b.address) and adopted[-1].id == MOON_ID
+    assert not a.vl1.upstreams.seeds
+    assert segment.run(6000, lambda: direct(segment, a, b))
+    # With the planet's root gone, the moon's root is the one to ask.
+    segment.wire.detach(segment.root)
+    assert segment.run(60000, lambda: a.vl1.best_root(segment.wire.now).address == b.address)
+
+
+def test_a_newer_moon_is_taken_and_a_forged_one_is_not():
+    segment = Segment()
+    a, b = segment.leaves
+    online(segment)
+    orbiting(segment, a, b)
+    at = [(b.vl1.identity, ["10.0.1.2/9993"])]
+    b.vl1.upstreams.moons[MOON_ID] = moon(at, 3, bytes(reversed(SIGNER)))
+    segment.run(130000)
+    assert a.vl1.upstreams.moons[MOON_ID].timestamp == 1
+    b.vl1.upstreams.moons[MOON_ID] = moon(at, 2)
+    assert segment.run(130000, lambda: a.vl1.upstreams.moons[MOON_ID].timestamp == 2)
+
+
+def test_a_moon_that_nobody_asked_for_is_refused():
+    segment = Segment(leaves=1)
+    leaf = segment.leaves[0]
+    online(segment)
+    unasked = moon([(identity(0), [ROOT_AT])]).to_bytes()
+    upstreams = leaf.vl1.upstreams
+    upstreams.offer(0, segment.root.address, unasked, 0, len(unasked))
+    assert not upstreams.moons
+    # Neither is one that does not name the seed it came from.
+    upstreams.orbit(MOON_ID, identity(5).address)
+    upstreams.offer(0, identity(5).address, unasked, 0, len(unasked))
+    assert not upstreams.moons and MOON_ID in upstreams.seeds
+    raises(ValueError, upstreams.orbit, bytes(8), identity(5).address)
+
+
+def test_a_left_moons_root_is_a_root_no_longer():
+    segment = Segment()
+    a, b = segment.leaves
+    online(segment)
+    orbiting(segment, a, b)
+    assert a.vl1.upstreams.deorbit(segment.wire.now, MOON_ID)
+    assert not a.vl1.is_upstream(b.address)
+    assert a.vl1.peers[b.address].stable == ()
+    assert not a.vl1.upstreams.deorbit(segment.wire.now, MOON_ID)
