@@ -17,7 +17,7 @@ from mpcore.vl1 import inet
 from mpcore.vl1.identity import Identity
 from mpcore.vl1.world import PLANET, World
 
-click.rich_click.USE_RICH_MARKUP = True
+click.rich_click.TEXT_MARKUP = "rich"
 _HASHES_EXPECTED = 15       # of a generation, on average (spec/identity.md 2)
 _NODE_HEAP = "16M"
 
@@ -284,10 +284,11 @@ def node(directory, bind, networks, runtime, heap, echo_port, planet_file, loopb
     for nwid in networks:
         home.network_id(nwid)
     store = Store(directory)
-    prepare_identity(store)
     if planet_file:
         read_planet(planet_file)
         store.store(home.PLANET_FILE, Path(planet_file).read_bytes())
+    home.load_planet(store)
+    prepare_identity(store)
     arguments = {"directory": str(directory), "bind": bind, "join": networks,
                  "echo_port": echo_port, "loopback": loopback}
     if runtime == "cpython":

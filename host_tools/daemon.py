@@ -45,9 +45,6 @@ class Daemon:
         planet = home.load_planet(self.port)
         if identity is None:
             raise ValueError("no identity in " + directory)
-        if planet is None:
-            raise ValueError("no planet in %s: copy the planet file of your network's root there"
-                             % directory)
         epoch_ms = platform.wall_ms() - platform.now_ms()
         self.node = make_node(self.port, identity, planet, epoch_ms=epoch_ms, **options)
         self.runtime = Runtime(self.node, self.port)

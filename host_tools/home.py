@@ -36,10 +36,11 @@ def save_identity(store, identity):
 
 
 def load_planet(store):
-    """The planet, or None where there is none."""
+    """The planet that names the roots."""
     data = store.load(PLANET_FILE)
     if data is None:
-        return None
+        raise ValueError("no planet in %s: copy the planet file of your network's root there"
+                         % store.home)
     try:
         world, length = World.from_bytes(data)
         if length != len(data) or world.type != PLANET:

@@ -25,11 +25,11 @@ def ensure_planet(store, identity, endpoints, entropy):
     Made anew, and signed as the successor of the one before, when the endpoints have changed. A
     planet that somebody else signs is left as it is.
     """
-    planet = home.load_planet(store)
+    planet = None if store.load(home.PLANET_FILE) is None else home.load_planet(store)
     roots = [(identity, list(endpoints))]
-    if planet is not None and (planet.roots == roots or store.load(WORLD_SECRET) is None):
-        return planet
     key = store.load(WORLD_SECRET)
+    if planet is not None and (planet.roots == roots or key is None):
+        return planet
     if key is None:
         key = entropy(64).hex().encode()
         store.store(WORLD_SECRET, key)
