@@ -1,0 +1,122 @@
+"""A peer that is a zerotier-one with its kernel interface.
+
+    python desktop_peer.py '{"program": PATH, "home": DIR, "port": N}'
+"""
+
+import ctypes
+import json
+import select
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(1, str(Path(__file__).parents[2]))
+
+import blocking
+from host_tools.remote import Control
+
+_PR_SET_PDEATHSIG = 1
+_GROUP_TTL = 4
+
+
+class Sockets:
+    def __init__(self, peer):
+        self._peer = peer
+
+    def udp(self):
+        return Socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+    def tcp(self):
+        return Socket(socket.AF_INET, socket.SOCK_STREAM)
+
+    def icmp(self):
+        return Icmp()
+
+    def allow_groups(self, sock):
+        """Broadcasts and multicasts are to leave by the virtual network, not the physical one."""
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self._peer.device().encode())
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, _GROUP_TTL)
+
+    def join_group(self, sock, group):
+        index = socket.if_nametoindex(self._peer.device())
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
+                        socket.inet_aton(group) + bytes(4) + index.to_bytes(4, sys.byteorder))
+
+
+class Socket(socket.socket):
+    """Never waits but in wait() and connect()."""
+
+    def __init__(self, *arguments, **named):
+        super().__init__(*arguments, **named)
+        self.setblocking(False)
+
+    def connect(self, address):
+        self.settimeout(60)
+        super().connect(address)
+        self.setblocking(False)
+
+    def accept(self):
+        number, address = self._accept()
+        return Socket(fileno=number), address
+
+    def wait(self, write, timeout_s):
+        select.select([self], [self] if write else [], [], timeout_s)
+
+
+class Icmp(socket.socket):
+    """Sends ICMP messages and receives whatever comes."""
+
+    def __init__(self):
+        super().__init__(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+
+    def send(self, message, ip):
+        self.sendto(message, (ip, 0))
+
+    def receive(self, timeout_s):
+        """The next message. Raises TimeoutError."""
+        self.settimeout(timeout_s)
+        packet = self.recv(65535)
+        return packet[(packet[0] & 15) * 4:]
+
+
+class Peer(blocking.Verbs):
+    def __init__(self, program, home, port):
+        super().__init__(Sockets(self))
+        self._home = home
+        libc = ctypes.CDLL(None)
+        self._process = subprocess.Popen(
+            [program, "-U", f"-p{port}", home], stdout=sys.stderr, stdin=subprocess.DEVNULL,
+            preexec_fn=lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL))
+
+    def _control(self):
+        if self._process.poll() is not None:
+            raise OSError(f"zerotier-one has ended with {self._process.returncode}")
+        return Control(self._home)
+
+    def _networks(self):
+        return self._control().get("/network")
+
+    def device(self):
+        """Name of the kernel interface of the first network."""
+        return self._networks()[0]["portDeviceName"]
+
+    def do_status(self):
+        status = self._control().get("/status")
+        return {key: status[key] for key in ("address", "online", "version")}
+
+    def do_join(self, nwid):
+        self._control().post(f"/network/{nwid}", {})
+
+    def do_network(self, nwid):
+        for network in self._networks():
+            if network["id"] == nwid:
+                return {"status": network["status"], "mtu": network["mtu"],
+                        "addresses": [each.split("/")[0] for each in network["assignedAddresses"]]}
+        return {"status": None, "addresses": [], "mtu": 0}
+
+
+if __name__ == "__main__":
+    blocking.run(Peer(**json.loads(sys.argv[1])))

@@ -1,0 +1,50 @@
+"""What peers of every kind send each other, and the lines by which they are told to.
+
+Portable: a Filament peer on MicroPython uses it too.
+
+A request is `{"id", "do", ...}`, one line of JSON on standard input; the answer is
+`{"id", "result"}` or `{"id", "error"}` on standard output. All peers know these:
+
+| do | arguments | result |
+|---|---|---|
+| status | | address, online, version |
+| join, leave | nwid | |
+| network | nwid | status, addresses, mtu |
+| ping | ip, size, timeout_ms | ms or null |
+| serve | port | TCP and UDP echo on this port from now on |
+| udp | ip, port, sizes, timeout_ms, attempts | sizes whose echo did not come back as sent |
+| open | ip, port | connection, ms |
+| transfer | connection, size, start | intact, ms: `size` bytes of `content` to an echo and back |
+| close | connection | |
+| listen | port, group or null | keeps the datagrams that come to this port |
+| heard | port | them, as text |
+| say | ip, port, text | sends a datagram; broadcast and multicast addresses are fine |
+"""
+
+import hashlib
+
+CHUNK = 2048
+_PERIOD = 4093       # a prime: no segment or datagram repeats its neighbour's content
+
+
+def _pattern():
+    block, parts = b"filament", []
+    for _ in range(_PERIOD // 32 + 1):
+        block = hashlib.sha256(block).digest()
+        parts.append(block)
+    return b"".join(parts)[:_PERIOD]
+
+
+_content = _pattern() * 2
+
+
+def content(at, n):
+    """n bytes (at most CHUNK) of the endless stream, from position `at`."""
+    at %= _PERIOD
+    return _content[at:at + n]
+
+
+def datagram(size):
+    """The datagram of this size; different sizes differ from the first byte on."""
+    whole = b"".join([content(size + at, CHUNK) for at in range(0, size, CHUNK)])
+    return whole[:size]

@@ -1,0 +1,152 @@
+"""Hosts for the nodes under test: network namespaces joined by a bridge.
+
+Everything happens inside namespaces of this process's own (network, mounts, processes; as an
+unprivileged user also a user namespace), so that nothing of it can be seen outside and all of it,
+processes included, is gone when this process ends, however it ends.
+"""
+
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+
+_INSIDE = "FILAMENT_INTEROP_INSIDE"
+_CLONE_NEWNET = 0x40000000
+_NAMES = "/run/netns"
+_SWITCH = "switch"
+_TOOLS = ("ip", "nft", "nsenter", "unshare")
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _unshare(*command):
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    return ["unshare", *user, "--mount", "--net", "--pid", "--fork", "--kill-child",
+            "--mount-proc", *command]
+
+
+def obstacle():
+    """Why there can be no hosts here, or None."""
+    os.environ["PATH"] += ":/usr/sbin:/sbin"
+    missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
+    if missing:
+        return f"MISSING TOOLS: {' '.join(missing).upper()} (DEBIAN'S IPROUTE2, NFTABLES, UTIL-LINUX)"
+    tried = subprocess.run(_unshare("mount", "-t", "tmpfs", "tmpfs", "/run"), text=True,
+                           capture_output=True)
+    return f"NO NETWORK NAMESPACES: {tried.stderr.strip().upper()}" if tried.returncode else None
+
+
+def inside():
+    """Whether this process is in namespaces of its own already."""
+    return _INSIDE in os.environ
+
+
+def enter():
+    """Run this program again inside; returns its exit code."""
+    return subprocess.run(_unshare(sys.executable, *sys.argv),
+                          env=os.environ | {_INSIDE: "1"}).returncode
+
+
+def run(*command):
+    """Run a command to its end. Raises RuntimeError with what it complains about."""
+    done = subprocess.run(command, text=True, capture_output=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+@contextmanager
+def namespace(name):
+    """Sockets that this thread makes meanwhile belong to the network namespace `name`."""
+    with open("/proc/thread-self/ns/net") as before, open(f"{_NAMES}/{name}") as there:
+        _setns(there)
+        try:
+            yield
+        finally:
+            _setns(before)
+
+
+def _setns(file):
+    if _libc.setns(file.fileno(), _CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+class Host:
+    """A namespace with one interface, eth0."""
+
+    def __init__(self, name, ip, port):
+        self.name = name
+        self.ip = ip            # on the physical network
+        self.port = port        # name of the switch's end of the cable
+
+    def command(self, *command):
+        """The command that runs `command` on this host."""
+        return ["nsenter", f"--net={_NAMES}/{self.name}", *command]
+
+    def run(self, *command):
+        return run(*self.command(*command))
+
+    def block(self, other):
+        """Take no packets from another host any more."""
+        self.run("nft", "add table ip block; add chain ip block input "
+                 "{ type filter hook input priority 0; }; "
+                 f"add rule ip block input ip saddr {other.ip} drop")
+
+    def unblock(self):
+        self.run("nft", "delete table ip block")
+
+
+class Lab:
+    """A switch and the hosts on it."""
+
+    def __init__(self):
+        run("mount", "-t", "tmpfs", "tmpfs", "/run")
+        self.hosts = {}
+        self.add_switch(_SWITCH)
+
+    def add_switch(self, name):
+        run("ip", "netns", "add", name)
+        run("ip", "-n", name, "link", "add", "br0", "type", "bridge")
+        run("ip", "-n", name, "link", "set", "br0", "up")
+
+    def add_host(self, name, ip, switch=_SWITCH):
+        """A host with this address (of a /24) on a switch."""
+        run("ip", "netns", "add", name)
+        run("ip", "-n", name, "link", "set", "lo", "up")
+        host = Host(name, ip, "v-" + name)
+        self.plug(host, "eth0", ip, switch, host.port)
+        self.hosts[name] = host
+        return host
+
+    @staticmethod
+    def plug(host, interface, ip, switch, port):
+        """A cable from an interface of a host to a port of a switch."""
+        run("ip", "link", "add", port, "netns", switch, "type", "veth",
+            "peer", "name", interface, "netns", host.name)
+        run("ip", "-n", switch, "link", "set", port, "master", "br0", "up")
+        run("ip", "-n", host.name, "addr", "add", ip + "/24", "dev", interface)
+        run("ip", "-n", host.name, "link", "set", interface, "up")
+
+    def add_nat(self, name, outside_ip, inside_ip, random_ports):
+        """A router that rewrites addresses and ports, and the switch behind it; returns its name.
+
+        random_ports: every destination sees another port (symmetric NAT); otherwise a port is
+        kept where that is possible (as cone NAT does).
+        """
+        router = self.add_host(name, outside_ip)
+        behind = name + "-lan"
+        self.add_switch(behind)
+        self.plug(router, "eth1", inside_ip, behind, "v-" + name)
+        router.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+        router.run("nft", "add table ip nat; add chain ip nat post "
+                   "{ type nat hook postrouting priority 100; }; "
+                   "add rule ip nat post oifname eth0 masquerade"
+                   + (" fully-random" if random_ports else ""))
+        # What nobody inside asked for is dropped silently, as routers at home do; answered with
+        # an ICMP error by the router it would not be counted by conntrack as NAT expects either.
+        router.run("nft", "add table ip wall; add chain ip wall input "
+                   "{ type filter hook input priority 0; }; "
+                   "add rule ip wall input iifname eth0 drop")
+        return behind
