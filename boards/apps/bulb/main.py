@@ -46,6 +46,7 @@ async def main(config):
     nic.active(True)
     nic.connect(config["network"])
     asyncio.create_task(watch(nic))
+    await nic.wait_connected()
     lan = aio.Datagrams(broadcast=True)
     await bulb.Bulb(config, board.led(), aio.open_connection, lan, report).run()
 
