@@ -195,6 +195,15 @@ def test_chunked_bodies():
     assert asyncio.run(response.event()) == ("message", {"a": 3})
 
 
+def test_bodies_without_end_are_refused():
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for body in (b"ffffffff\r\n", b"-1\r\n", (b"800\r\n" + b"x" * 2048 + b"\r\n") * 4):
+        response, _ = fetch(head + body)
+        raises(ValueError, asyncio.run, response.event())
+    response, _ = fetch(STREAM + (b"data:" + b"1" * 1000 + b"\n") * 6)
+    raises(ValueError, asyncio.run, response.event())
+
+
 def near(count):
     return b'event: near\ndata: {"count": %d, "changed_ns": 5}\n\n' % count
 

@@ -47,6 +47,8 @@ class Response:
 
     async def _chunk(self):
         size = int((await self._line()).split(b";")[0], 16)
+        if not 0 <= size <= _MAX_BODY:
+            raise ValueError("the server sends %d bytes at once" % size)
         data = await self._reader.readexactly(size)
         await self._line()
         return data
@@ -60,6 +62,8 @@ class Response:
             if not chunk:
                 raise EOFError("connection closed by the server")
             self._rest += chunk
+            if len(self._rest) > _MAX_BODY:
+                raise ValueError("the server sends a line without end")
         line, _, self._rest = self._rest.partition(b"\n")
         return line.rstrip()
 
@@ -81,6 +85,8 @@ class Response:
         name, data = "message", b""
         while True:
             line = await self.line()
+            if len(data) > _MAX_BODY:
+                raise ValueError("the server sends an event without end")
             if line.startswith(b"data:"):
                 data += line[5:]
             elif line.startswith(b"event:"):
