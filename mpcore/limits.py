@@ -39,17 +39,18 @@ METADATA_BYTES = const(2048)      # largest metadata dictionary in a request
 DICTIONARY_ENTRIES = const(256)   # entries of one dictionary, about 60 B each
 
 # --- IP ------------------------------------------------------------------------------------
-ARP_ENTRIES = const(32)           # about 120 B each
-ARP_PENDING = const(4)            # packets waiting for one address, up to the link's MTU each
-ARP_PENDING_ALL = const(8)        # the same for all addresses of an interface
+NEIGHBOURS = const(32)            # of an interface, for IPv4 and IPv6 each; about 120 B each
+NEIGHBOUR_PENDING = const(4)      # packets waiting for one address, up to the link's MTU each
+NEIGHBOUR_PENDING_ALL = const(8)  # the same for all addresses of an interface
 ROUTES_CACHED = const(16)         # about 100 B each
-REASSEMBLIES = const(2)           # IPv4 datagrams, up to REASSEMBLY_BYTES each, 15 s
+REASSEMBLIES = const(2)           # datagrams in fragments, up to REASSEMBLY_BYTES each, 15 s
 REASSEMBLY_BYTES = const(8192)
 LOOPBACK_PACKETS = const(16)      # packets to our own address, up to the link's MTU each
 ECHO_REQUESTS = const(16)         # about 100 B each
 UDP_SOCKETS = const(16)           # about 200 B each, and their queues
 UDP_QUEUE = const(16)             # datagrams received and not yet read by the application
 UDP_QUEUE_BYTES = const(8192)     # the same in bytes, per socket
+UDP_GROUPS = const(8)             # that a socket joined, about 100 B each
 UDP_DATAGRAM = const(32000)       # largest that is sent; costs no RAM
 TCP_SOCKETS = const(32)           # about 1200 B each, and their rings
 TCP_SEND_RING = const(4096)       # per connection, settable before it is opened

@@ -182,6 +182,17 @@ class Connection:
             if due is not None:
                 self._stack.schedule(due)
 
+    def fit_path(self, now, seq, mtu):
+        """Send smaller segments, and what was in flight again, if `seq` (32 bits) is in flight."""
+        if self._tx is None or seq - self.snd_una & 0xFFFFFFFF >= self._snd_max - self.snd_una:
+            return self._stack.count("icmp_stray")
+        route = self._find_route()
+        if route is not None and mtu - route.family.HEADER - _HEADER < self._mss:
+            self._mss = mtu - route.family.HEADER - _HEADER
+            self._timed = None
+            self.snd_nxt = self.snd_una
+            self._output(now)
+
     def leads_to(self, interface, ip):
         """Do our segments leave by this interface to this neighbour?"""
         route = self._stack.route(self.remote[0], self.local[0])
@@ -271,7 +282,7 @@ class Connection:
         route = self._find_route()
         if route is None:
             return _DEFAULT_MSS
-        return route.interface.link.mtu - route.family.HEADER - _HEADER
+        return route.mtu - route.family.HEADER - _HEADER
 
     # --- receiving ---
 

@@ -4,6 +4,7 @@ from micropython import const
 
 IPV4 = const(0x0800)
 ARP = const(0x0806)
+IPV6 = const(0x86DD)
 
 BROADCAST = b"\xff\xff\xff\xff\xff\xff"
 

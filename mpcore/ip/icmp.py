@@ -1,4 +1,4 @@
-"""ICMP for IPv4 (RFC 792): echo both ways, unreachables both ways."""
+"""ICMP for IPv4 (RFC 792): echo both ways, unreachables both ways, a path's MTU (RFC 1191)."""
 
 import struct
 
@@ -8,21 +8,28 @@ from mpcore.ip import errors
 from mpcore.ip.headers import add
 from mpcore.limits import ECHO_REQUESTS
 
-PROTOCOL = const(1)
-_ECHO_REPLY = const(0)
+_HEADER = const(8)
+_ERRORS_PER_S = const(10)
+
 _UNREACHABLE = const(3)
-_ECHO = const(8)
 _CODE_PROTOCOL = const(2)
 _CODE_PORT = const(3)
 _CODE_TOO_BIG = const(4)
-_HEADER = const(8)
-_ADDRESSES = const(12)  # where an IPv4 header has them
-_ERRORS_PER_S = const(10)
 
 
 class Icmp:
-    def __init__(self, stack):
+    """The messages of one family. icmpv6.py has what differs there."""
+
+    PROTOCOL = 1
+    ECHO = 8
+    ECHO_REPLY = 0
+    PORT_UNREACHABLE = (_UNREACHABLE, _CODE_PORT)
+    ADDRESSES = 12          # where an IP header has them
+    QUOTED = 548            # bytes that an error quotes, so that it fits every link
+
+    def __init__(self, stack, family):
         self._stack = stack
+        self._family = family
         self._echoes = []       # (address, identifier and sequence, callback), oldest first
         self._second = None
         self._errors = 0
@@ -33,18 +40,15 @@ class Icmp:
             return self._stack.count("icmp_malformed" if unicast else "icmp_broadcast")
         if add(buf, off, n, 0) != 0xFFFF:
             return self._stack.count("icmp_checksum")
-        source = bytes(buf[addresses:addresses + size])
-        kind = buf[off]
-        if kind == _ECHO and buf[off + 1] == 0:
-            destination = bytes(buf[addresses + size:addresses + 2 * size])
-            self._send(now, destination, source, _ECHO_REPLY, 0, buf[off + 4:off + 8],
-                       buf[off + 8:off + n])
-        elif kind == _ECHO_REPLY:
-            self._answered(now, source, buf, off + 4, bytes(buf[off + 8:off + n]))
-        elif kind == _UNREACHABLE:
-            self._unreachable(now, buf[off + 1], buf, off + _HEADER, n - _HEADER, size)
+        kind, code = buf[off], buf[off + 1]
+        if kind == _UNREACHABLE:
+            if code == _CODE_TOO_BIG:
+                self.too_big(now, buf[off + 6] << 8 | buf[off + 7], buf, off, n)
+            else:
+                self.unreachable(now, code == _CODE_PORT or code == _CODE_PROTOCOL, buf, off, n)
         else:
-            self._stack.count("icmp_type")
+            self.echoed(now, kind, code, bytes(buf[addresses + size:addresses + 2 * size]),
+                        bytes(buf[addresses:addresses + size]), buf, off, n)
 
     def echo(self, now, ip, identifier, sequence, data, callback):
         """Send an echo request; see Stack.echo."""
@@ -52,7 +56,7 @@ class Icmp:
         if len(self._echoes) >= ECHO_REQUESTS:
             self._echoes.pop(0)
         self._echoes.append((ip, rest, callback))
-        return self._send(now, None, ip, _ECHO, 0, rest, data)
+        return self._send(now, None, ip, self.ECHO, 0, rest, data)
 
     def port_unreachable(self, now, buf, addresses, size, end):
         """Tell the sender of the IP packet that ends at `end` that nobody listens (RFC 1122
@@ -65,45 +69,70 @@ class Icmp:
             return self._stack.count("icmp_limited")
         self._errors += 1
         destination = addresses + size
-        start = addresses - _ADDRESSES
-        header = (buf[start] & 15) << 2
+        start = addresses - self.ADDRESSES
+        kind, code = self.PORT_UNREACHABLE
         self._send(now, bytes(buf[destination:destination + size]),
-                   bytes(buf[addresses:destination]), _UNREACHABLE, _CODE_PORT, bytes(4),
-                   buf[start:min(end, start + header + 8)])
+                   bytes(buf[addresses:destination]), kind, code, bytes(4),
+                   buf[start:min(end, start + self.QUOTED)])
+
+    def echoed(self, now, kind, code, us, source, buf, off, n):
+        """A message that is no error, to our address `us`."""
+        if kind == self.ECHO and code == 0:
+            self._send(now, us, source, self.ECHO_REPLY, 0, buf[off + 4:off + 8],
+                       buf[off + 8:off + n])
+        elif kind == self.ECHO_REPLY:
+            self._answered(now, source, buf, off + 4, bytes(buf[off + 8:off + n]))
+        else:
+            self._stack.count("icmp_type")
+
+    def unreachable(self, now, refused, buf, off, n):
+        """A packet of ours did not arrive. refused: its host got it, but nobody there wants it."""
+        quoted = self._family.quoted(buf, off + _HEADER, n - _HEADER)
+        if quoted is None:
+            return self._stack.count("icmp_malformed")
+        protocol, source, destination, transport = quoted
+        handler = self._family.handlers.get(protocol)
+        if handler is self:
+            if buf[transport] == self.ECHO:
+                self._answered(now, destination, buf, transport + 4, None)
+        elif handler is not None:
+            error = errors.ECONNREFUSED if refused else errors.EHOSTUNREACH
+            handler.unreachable(now, error, source, destination, buf, transport)
+
+    def too_big(self, now, mtu, buf, off, n):
+        """A packet of ours did not fit the path, which takes `mtu` bytes."""
+        quoted = self._family.quoted(buf, off + _HEADER, n - _HEADER)
+        if quoted is None:
+            return self._stack.count("icmp_malformed")
+        protocol, source, destination, transport = quoted
+        mtu = max(mtu, self._family.MIN_MTU)
+        self._stack.path_mtu(destination, source, mtu)
+        if self._family.handlers.get(protocol) is self._stack.tcp:
+            self._stack.tcp.too_big(now, mtu, source, destination, buf, transport)
+
+    def pseudo(self, source, destination, n):
+        """What the checksum of n bytes begins with."""
+        return 0
 
     def _send(self, now, source, destination, kind, code, rest, data):
         route = self._stack.route(destination, source)
         if route is None:
             return False
+        source = source or route.source
         header = bytearray(_HEADER)
         header[0] = kind
         header[1] = code
         header[4:] = rest
-        struct.pack_into(">H", header, 2, 0xFFFF - add(data, 0, len(data), add(header, 0, 8, 0)))
-        route.family.send_datagram(now, route, source or route.source, destination, PROTOCOL,
-                                   header, data)
+        total = add(header, 0, _HEADER, self.pseudo(source, destination, _HEADER + len(data)))
+        struct.pack_into(">H", header, 2, 0xFFFF - add(data, 0, len(data), total))
+        self._family.send_datagram(now, route, source, destination, self.PROTOCOL, header, data)
         return True
-
-    def _unreachable(self, now, code, buf, off, n, size):
-        quoted = self._stack.families[size].quoted(buf, off, n)
-        if quoted is None:
-            return self._stack.count("icmp_malformed")
-        protocol, source, destination, transport = quoted
-        if code == _CODE_TOO_BIG:
-            return self._stack.count("icmp_too_big")
-        refused = code == _CODE_PORT or code == _CODE_PROTOCOL
-        error = errors.ECONNREFUSED if refused else errors.EHOSTUNREACH
-        handler = self._stack.protocols.get(protocol)
-        if handler is not None and handler is not self:
-            handler.unreachable(now, error, source, destination, buf, transport)
-        elif protocol == PROTOCOL and buf[transport] == _ECHO:
-            self._answered(now, destination, buf, transport + 4, None)
 
     def _answered(self, now, ip, buf, at, data):
         """Hand the answer to the echo request whose identifier and sequence are at buf[at:]."""
         rest = bytes(buf[at:at + 4])
         for echo in self._echoes:
-            if echo[0] == ip and echo[1] == rest:
+            if echo[1] == rest and (echo[0] == ip or self._family.is_group(echo[0])):
                 self._echoes.remove(echo)
                 return echo[2](now, ip, rest[2] << 8 | rest[3], data)
         self._stack.count("icmp_unexpected")

@@ -1,11 +1,13 @@
 """The stack: interfaces, routes, the way from a link to a socket, and timers.
 
-Nothing here opens a socket or reads a clock. `link.transmit` must not call back into the stack.
+Nothing here opens a socket or reads a clock. `link.transmit` must not call back into the stack,
+but for the answer to a neighbour solicitation. IPv6 is loaded with the first address of it.
 """
 
-from mpcore.ip import ethernet, icmp, tcp, udp
+from mpcore.ip import ethernet, tcp, udp
 from mpcore.ip.arp import Arp
 from mpcore.ip.ipv4 import Ipv4
+from mpcore.ip.reassembly import Reassembler
 from mpcore.limits import LOOPBACK_PACKETS, ROUTES_CACHED
 
 _NO_ADDRESS = bytes(4)
@@ -24,10 +26,15 @@ class Route:
         self.mac = mac
         self.broadcast = broadcast
         self.local = local
+        self.mtu = interface.link.mtu   # of the path, when a router told of a smaller one
 
 
 class Interface:
-    """One link of a stack and its addresses.
+    """One link of a stack, its addresses and the groups it is in.
+
+    addresses: ip -> prefix length. With the first IPv6 address comes the link-local one.
+    groups: multicast ip -> how many joined it here; a link that has subscribe(now, mac) and
+    unsubscribe(now, mac) is told of those that come and go.
 
     `start` is where an Ethernet payload begins in the stack's buffer: at least the link's
     headroom, and 3 past a 4-byte boundary, so that headers of 28 + 10 bytes put in front of it
@@ -42,7 +49,10 @@ class Interface:
         self.broadcasts = {}
         self.routes = []
         self.own = _NO_ADDRESS
+        self.groups = {}
+        self._resolving = ()            # groups in which we answer for our addresses
         self.arp = Arp(self)
+        self.ndp = None                 # until there is an IPv6 address
 
     def receive(self, now, source_mac, destination_mac, ethertype, buf, off, n):
         """One frame from the link: its payload is buf[off:off + n] and is not kept.
@@ -55,11 +65,14 @@ class Interface:
             self.stack.ipv4.receive(now, self, destination_mac[0] & 1, memoryview(buf), off, n)
         elif ethertype == ethernet.ARP:
             self.arp.receive(now, memoryview(buf), off, n)
+        elif ethertype == ethernet.IPV6 and self.ndp is not None:
+            self.stack.families[16].receive(now, self, destination_mac[0] & 1, memoryview(buf),
+                                            off, n)
         else:
             self.stack.count("ethertype")
 
     def set_addresses(self, now, addresses):
-        """Replace the addresses: a list of (ip, prefix length). New ones are announced."""
+        """Replace the addresses: a list of (ip, prefix length). New ones of IPv4 are announced."""
         before = self.addresses
         self.addresses = dict(addresses)
         self.broadcasts = {}
@@ -72,10 +85,34 @@ class Interface:
                     mask = (1 << 32 - prefix) - 1
                     last = int.from_bytes(ip, "big") | mask
                     self.broadcasts[last.to_bytes(4, "big")] = True
+        resolving = ()
+        if any(len(ip) == 16 for ip in self.addresses):
+            resolving = self._begin_ipv6()
+        for group in resolving:
+            self.join(now, group)
+        for group in self._resolving:
+            self.leave(now, group)
+        self._resolving = resolving
+        self.stack.fit(self)
         self.stack.routes_changed()
         for ip, prefix in addresses:
-            if ip not in before:
+            if len(ip) == 4 and ip not in before:
                 self.arp.announce(now, ip)
+
+    def join(self, now, group):
+        """Receive what is sent to a multicast group (4 or 16 bytes)."""
+        joined = self.groups.get(group, 0)
+        self.groups[group] = joined + 1
+        if not joined and hasattr(self.link, "subscribe"):
+            self.link.subscribe(now, self.stack.families[len(group)].group_mac(group))
+
+    def leave(self, now, group):
+        """Undo one join()."""
+        joined = self.groups.pop(group)
+        if joined > 1:
+            self.groups[group] = joined - 1
+        elif hasattr(self.link, "unsubscribe"):
+            self.link.unsubscribe(now, self.stack.families[len(group)].group_mac(group))
 
     def set_routes(self, routes):
         """Replace the routes: a list of (target, prefix length, via ip or None: on the link)."""
@@ -101,13 +138,26 @@ class Interface:
             if len(address) == len(ip):
                 if prefix > length and _matches(ip, address, prefix):
                     best, length = address, prefix
-                elif best is None:
+                elif best is None or (length < 0 and _is_link_local(best)):
                     best = address
         return best
 
     def transmit(self, now, destination_mac, ethertype, n):
         """Send n bytes from `start` of the stack's buffer, whose content is lost by this."""
         self.link.transmit(now, destination_mac, ethertype, self.stack.buffer, self.start, n)
+
+    def _begin_ipv6(self):
+        """Add what every interface with IPv6 has; returns the groups of its addresses."""
+        from mpcore.ip import ipv6
+        from mpcore.ip.ndp import Ndp
+
+        if 16 not in self.stack.families:
+            self.stack.families[16] = ipv6.Ipv6(self.stack)
+        if self.ndp is None:
+            self.ndp = Ndp(self)
+        self.addresses[ipv6.link_local(self.link.mac)] = 64
+        return [ipv6.ALL_NODES] + [ipv6.solicited_node(ip) for ip in self.addresses
+                                   if len(ip) == 16]
 
 
 class Stack:
@@ -128,20 +178,19 @@ class Stack:
         self._polling = False
         self._routes = {}
         self._looped = []
-        self.ipv4 = Ipv4(self)
-        self.families = {4: self.ipv4}
-        self.icmp = icmp.Icmp(self)
+        self.reassembler = Reassembler(self)
         self.udp = udp.Udp(self)
         self.tcp = tcp.Tcp(self)
-        self.protocols = {icmp.PROTOCOL: self.icmp, udp.PROTOCOL: self.udp, tcp.PROTOCOL: self.tcp}
+        self.protocols = {udp.PROTOCOL: self.udp, tcp.PROTOCOL: self.tcp}
+        self.ipv4 = Ipv4(self)
+        self.families = {4: self.ipv4}  # by the length of their addresses
 
     def add_interface(self, link):
         """Attach a link: mac (6 bytes), mtu, headroom, and
         transmit(now, destination_mac, ethertype, buf, off, n), which may overwrite
         buf[off - headroom:off + n]."""
         interface = Interface(self, link)
-        if len(self.buffer) < interface.start + link.mtu:
-            self.buffer = bytearray(interface.start + link.mtu)
+        self.fit(interface)
         self.interfaces.append(interface)
         self.routes_changed()
         return interface
@@ -159,12 +208,13 @@ class Stack:
         self._polling = True
         try:
             looped, self._looped = self._looped, []
-            for interface, packet in looped:
-                interface.receive(now, interface.link.mac, interface.link.mac, ethernet.IPV4,
-                                  packet, 0, len(packet))
+            for route, packet in looped:
+                route.family.receive(now, route.interface, 0, packet, 0, len(packet))
             for interface in self.interfaces:
                 interface.arp.poll(now)
-            self.ipv4.poll(now)
+                if interface.ndp is not None:
+                    interface.ndp.poll(now)
+            self.reassembler.poll(now)
             self.tcp.poll(now)
         finally:
             self._polling = False
@@ -176,7 +226,10 @@ class Stack:
         callback(now, ip, sequence, data) is called with the reply; data is None when the host was
         reported unreachable. Returns False when there is no route.
         """
-        return self.icmp.echo(now, ip, identifier, sequence, data, callback)
+        family = self.families.get(len(ip))
+        if family is None:
+            return False
+        return family.icmp.echo(now, ip, identifier, sequence, data, callback)
 
     def route(self, destination, source=None):
         """The Route to an address, from the interface that has `source` if given; None if none."""
@@ -205,6 +258,13 @@ class Stack:
                 found.append(route)
         return found
 
+    def path_mtu(self, destination, source, mtu):
+        """A router on the way to `destination` passes packets of at most `mtu` bytes."""
+        for key in (destination, source + destination):
+            route = self._routes.get(key)
+            if route is not None and mtu < route.mtu:
+                route.mtu = mtu
+
     def ephemeral(self, used):
         """A random port of the dynamic range that is not in `used`."""
         port = int.from_bytes(self.entropy(2), "big")
@@ -221,16 +281,22 @@ class Stack:
             if self.on_schedule is not None and not self._polling:
                 self.on_schedule(at_ms)
 
-    def loop_back(self, now, interface, n):
+    def loop_back(self, now, route, n):
         """Keep a packet to ourselves, from the buffer, until the next poll."""
         if len(self._looped) >= LOOPBACK_PACKETS:
             return self.count("loopback_full")
-        start = interface.start
-        self._looped.append((interface, self.buffer[start:start + n]))
+        start = route.interface.start
+        self._looped.append((route, memoryview(self.buffer[start:start + n])))
         self.schedule(now)
 
     def count(self, cause, n=1):
         self.counters[cause] = self.counters.get(cause, 0) + n
+
+    def fit(self, interface):
+        """Have the buffer hold the largest packet of an interface, whose MTU may have changed."""
+        size = interface.start + interface.link.mtu
+        if len(self.buffer) < size:
+            self.buffer = bytearray(size)
 
     def routes_changed(self):
         self._routes.clear()
@@ -243,7 +309,7 @@ class Stack:
 
     def _find(self, destination, source):
         family = self.families.get(len(destination))
-        if family is None:
+        if family is None or (source is not None and len(source) != len(destination)):
             return None
         best, length, next_hop = None, -1, None
         group = family.is_group(destination)
@@ -271,6 +337,10 @@ class Stack:
             return None
         address = source or best.source_for(next_hop)
         return Route(best, family, address, next_hop) if address is not None else None
+
+
+def _is_link_local(ip):
+    return ip[0] == 0xFE and ip[1] & 0xC0 == 0x80
 
 
 def _matches(ip, network, prefix):

@@ -67,6 +67,15 @@ class Tcp:
             if int.from_bytes(bytes(buf[off + 4:off + 8]), "big") == socket.wire[0]:
                 socket.finish(error)
 
+    def too_big(self, now, mtu, source, destination, buf, off):
+        """The path takes packets of `mtu` bytes, as an ICMP error says that quotes a segment of
+        ours, whose first 8 bytes are at buf[off:]; believed if that is in flight (RFC 5927)."""
+        ports = bytes(buf[off:off + 4])
+        socket = self.connections.get(destination + source + ports[2:] + ports[:2])
+        if socket is not None:
+            seq = int.from_bytes(bytes(buf[off + 4:off + 8]), "big") - socket.wire[0]
+            socket.fit_path(now, seq & 0xFFFFFFFF, mtu)
+
     def neighbour_unreachable(self, now, interface, ip):
         """Nobody answers for `ip` on the link: what is just connecting through it fails."""
         for socket in list(self.connections.values()):

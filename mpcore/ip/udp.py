@@ -7,7 +7,8 @@ from micropython import const
 from mpcore.ip import errors
 from mpcore.ip.events import ERROR, READ, WRITE
 from mpcore.ip.headers import add, pseudo
-from mpcore.limits import UDP_DATAGRAM, UDP_QUEUE, UDP_QUEUE_BYTES, UDP_SOCKETS
+from mpcore.limits import (UDP_DATAGRAM, UDP_GROUPS, UDP_QUEUE, UDP_QUEUE_BYTES,
+                           UDP_SOCKETS)
 
 PROTOCOL = const(17)
 _HEADER = const(8)
@@ -30,15 +31,17 @@ class Udp:
         length = buf[off + 4] << 8 | buf[off + 5]
         if not _HEADER <= length <= n:
             return count("udp_malformed")
-        if buf[off + 6] or buf[off + 7]:
+        if buf[off + 6] or buf[off + 7] or size == 16:
             if add(buf, off, length, add(buf, addresses, 2 * size, PROTOCOL + length)) != 0xFFFF:
                 return count("udp_checksum")
         source = bytes(buf[addresses:addresses + size])
         destination = bytes(buf[addresses + size:addresses + 2 * size])
         port = buf[off] << 8 | buf[off + 1]
+        family = self._stack.families[size]
+        group = (interface, destination) if family.is_multicast(destination) else None
         delivered = False
         for socket in self.ports.get(buf[off + 2] << 8 | buf[off + 3], ()):
-            if socket.takes(unicast, destination, source, port):
+            if socket.takes(unicast, group, destination, source, port):
                 socket.deliver(bytes(buf[off + _HEADER:off + length]), source, port)
                 delivered = True
                 if unicast:
@@ -46,7 +49,7 @@ class Udp:
         if not delivered:
             count("udp_closed_port")
             if unicast:
-                self._stack.icmp.port_unreachable(now, buf, addresses, size, off + n)
+                family.icmp.port_unreachable(now, buf, addresses, size, off + n)
 
     def unreachable(self, now, error, source, destination, buf, off):
         """An ICMP error quotes a datagram of ours, whose header is at buf[off:off + 8]."""
@@ -94,6 +97,7 @@ class UdpSocket:
         self.error = 0
         self.dropped = 0
         self.on_event = None
+        self._groups = []
         self._queue = []
         self._queued = 0
 
@@ -111,6 +115,29 @@ class UdpSocket:
         if not self.local[1]:
             self.bind(None, 0)
         self.remote = (ip, port)
+
+    def join(self, now, group, ip=None):
+        """Receive what others send to a multicast group (4 or 16 bytes).
+
+        ip: our address on the link in question; None: the link by which the group is routed.
+        Raises OSError: EINVAL when `group` is none, EHOSTUNREACH when there is no such link,
+        EADDRINUSE when joined already, ENOBUFS at the limit of a socket's groups.
+        """
+        membership = self._membership(group, ip)
+        if membership in self._groups:
+            raise errors.failure(errors.EADDRINUSE)
+        if len(self._groups) >= UDP_GROUPS:
+            raise errors.failure(errors.ENOBUFS)
+        membership[0].join(now, group)
+        self._groups.append(membership)
+
+    def leave(self, now, group, ip=None):
+        """Undo join(). Raises OSError EINVAL when not joined."""
+        membership = self._membership(group, ip)
+        if membership not in self._groups:
+            raise errors.failure(errors.EINVAL)
+        self._groups.remove(membership)
+        membership[0].leave(now, group)
 
     def sendto(self, now, data, ip, port):
         """Send one datagram; binds to a free port when not bound. Returns its length.
@@ -166,13 +193,19 @@ class UdpSocket:
         if self.local[1]:
             self._stack.udp.remove(self)
             self.local = (None, 0)
+        for interface, group in self._groups:
+            interface.leave(now, group)
+        self._groups = []
         self._queue = []
         self._queued = 0
 
-    def takes(self, unicast, destination, source, port):
-        """Is a datagram of these addresses for this socket?"""
+    def takes(self, unicast, group, destination, source, port):
+        """Is a datagram of these addresses for this socket? group: None, or the interface and the
+        multicast group that it came to."""
         if self.remote is not None and self.remote != (source, port):
             return False
+        if group is not None:
+            return group in self._groups
         return not unicast or self.local[0] is None or self.local[0] == destination
 
     def deliver(self, data, ip, port):
@@ -199,6 +232,15 @@ class UdpSocket:
         check = 0xFFFF - add(data, 0, len(data), total) or 0xFFFF
         struct.pack_into(">H", header, 6, check)
         route.family.send_datagram(now, route, source, ip, PROTOCOL, header, data)
+
+    def _membership(self, group, ip):
+        family = self._stack.families.get(len(group))
+        if family is not None and not family.is_multicast(group):
+            raise errors.failure(errors.EINVAL)
+        route = self._stack.route(group, ip)
+        if route is None:
+            raise errors.failure(errors.EHOSTUNREACH)
+        return route.interface, group
 
     def _raise_pending(self):
         if self.error:

@@ -77,9 +77,9 @@ def test_waiting_packets_are_bounded_and_given_up():
     stack, interface, link = make(learn=False)
     socket = udp_socket(stack, 5)
     for host in range(2, 6):
-        for i in range(limits.ARP_PENDING + 2):
+        for i in range(limits.NEIGHBOUR_PENDING + 2):
             socket.sendto(0, bytes((i,)), bytes((10, 0, 0, host)), 9)
-    assert stack.counters == {"arp_pending_full": 2 * (limits.ARP_PENDING + 2)}
+    assert stack.counters == {"neighbour_pending_full": 2 * (limits.NEIGHBOUR_PENDING + 2)}
     now = 0
     while now is not None:
         last = now
@@ -87,15 +87,15 @@ def test_waiting_packets_are_bounded_and_given_up():
         assert now is None or now > last
     assert last == 5000
     assert len(link.take()) == 4 * 5
-    assert stack.counters["arp_unresolved"] == limits.ARP_PENDING_ALL
+    assert stack.counters["neighbour_unresolved"] == limits.NEIGHBOUR_PENDING_ALL
     # What is kept for one address is the newest.
     socket.sendto(6000, b"new", PEER, 9)
-    for i in range(limits.ARP_PENDING):
+    for i in range(limits.NEIGHBOUR_PENDING):
         socket.sendto(6000, bytes((i,)), PEER, 9)
     link.take()
     give(interface, 6001, arp(2, PEER_MAC, PEER, OUR_MAC, US), ARP)
     assert [read_udp(f[3])[4] for f in link.take()] == [bytes((i,))
-                                                        for i in range(limits.ARP_PENDING)]
+                                                        for i in range(limits.NEIGHBOUR_PENDING)]
 
 
 def test_an_entry_is_refreshed_and_expires():
@@ -116,7 +116,7 @@ def test_the_cache_is_bounded():
     stack, interface, link = make()
     for host in range(2, 200):
         give(interface, host, arp(1, PEER_MAC, bytes((10, 0, 0, host)), bytes(6), US), ARP)
-    assert stack.counters["arp_evicted"] == 198 - limits.ARP_ENTRIES
+    assert stack.counters["neighbour_evicted"] == 198 - limits.NEIGHBOURS
     link.take()
     socket = udp_socket(stack, 5)
     socket.sendto(300, b"x", bytes((10, 0, 0, 199)), 9)
@@ -279,7 +279,7 @@ def test_a_closed_port_is_reported_within_a_rate():
     give(interface, 3, packet)
     protocol, source, destination, _, body = read_ipv4(link.take()[0][3])
     assert (protocol, source, destination) == (ICMP, US, PEER)
-    assert body[:2] == b"\3\3" and checksum(body) == 0 and body[8:] == packet[:28]
+    assert body[:2] == b"\3\3" and checksum(body) == 0 and body[8:] == packet
     for _ in range(20):
         give(interface, 4, packet)
     assert len(link.take()) == 9 and stack.counters["icmp_limited"] == 11

@@ -3,7 +3,7 @@
 import hashlib
 import random
 
-from ip_link import IPV4, OUR_MAC, PEER, PEER_MAC, US
+from ip_link import IPV4, IPV6, OUR_MAC, PEER, PEER6, PEER_MAC, US, US6
 from mpcore.ip import stack as ip_stack, tcp as T
 from mpcore.ip.tcp import TcpSocket
 
@@ -14,21 +14,23 @@ HOUR = 3600000
 class Cable:
     """Joins two stacks; shares of frames (0..1) are lost, sent twice, or late."""
 
-    def __init__(self, seed, loss, duplicated=0.0, late=0.0, delay_ms=15, mtu=1400):
+    def __init__(self, seed, loss, duplicated=0.0, late=0.0, delay_ms=15, mtu=1400,
+                 ips=(US, PEER)):
         random.seed(seed)
         self.now = 0
         self.loss, self.duplicated, self.late, self.delay_ms = loss, duplicated, late, delay_ms
         self.flights = []
         self.packets = self.octets = 0
         self.ends = []
-        for mac, ip in ((OUR_MAC, US), (PEER_MAC, PEER)):
+        self.server = ips[0]
+        for mac, ip in zip((OUR_MAC, PEER_MAC), ips):
             stack = ip_stack.Stack(lambda n: bytes([random.getrandbits(8) for _ in range(n)]))
             interface = stack.add_interface(End(self, len(self.ends), mac, mtu))
             self.ends.append((stack, interface))
             interface.set_addresses(0, [(ip, 24)])
 
     def transmit(self, end, destination_mac, ethertype, data):
-        if ethertype == IPV4:
+        if ethertype in (IPV4, IPV6):
             self.packets += 1
             self.octets += len(data)
             if random.random() < self.loss:
@@ -39,7 +41,7 @@ class Cable:
 
     def _launch(self, end, destination_mac, ethertype, data):
         at = self.now + self.delay_ms
-        if ethertype == IPV4 and random.random() < self.late:
+        if ethertype in (IPV4, IPV6) and random.random() < self.late:
             at += random.randrange(1, 100)
         i = len(self.flights)
         while i and self.flights[i - 1][0] > at:
@@ -87,7 +89,7 @@ class Transfer:
         self.listener.bind(None, 80)
         self.listener.listen(1)
         self.client = TcpSocket(cable.ends[1][0])
-        self.client.connect(0, US, 80)
+        self.client.connect(0, cable.server, 80)
         self.server = None
         self.sent = 0
         self.pending = b""
@@ -132,8 +134,9 @@ class Transfer:
             self.pending = self.pending[n:]
 
 
-def transfer(seed, loss, duplicated=0.0, late=0.0, size=SIZE, mtu=1400, chunk=3000):
-    cable = Cable(seed, loss, duplicated, late, mtu=mtu)
+def transfer(seed, loss, duplicated=0.0, late=0.0, size=SIZE, mtu=1400, chunk=3000,
+             ips=(US, PEER)):
+    cable = Cable(seed, loss, duplicated, late, mtu=mtu, ips=ips)
     job = Transfer(cable, size, chunk)
     cable.run(job.step)
     assert job.count == size
@@ -172,3 +175,8 @@ def test_everything_at_once():
 def test_large_segments_and_small_writes():
     transfer(7, 0.1, 0.1, 0.1, mtu=2800)
     transfer(8, 0.1, 0.1, 0.1, size=3000, chunk=70)
+
+
+def test_over_ipv6():
+    transfer(9, 0.0, ips=(US6, PEER6))
+    transfer(10, 0.1, 0.1, 0.1, ips=(US6, PEER6))

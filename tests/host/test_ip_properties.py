@@ -63,8 +63,8 @@ def test_any_frames(sequence):
         now += pause
         wire.give(interface, now, payload, ethertype, mac)
         stack.poll(now)
-    assert len(interface.arp._entries) <= limits.ARP_ENTRIES
-    assert len(stack.ipv4._reassemblies) <= limits.REASSEMBLIES
+    assert len(interface.arp._entries) <= limits.NEIGHBOURS
+    assert len(stack.reassembler._datagrams) <= limits.REASSEMBLIES
     assert len(stack.tcp.connections) <= 1 + 4
     assert datagrams._queued <= limits.UDP_QUEUE_BYTES
     assert len(link.sent) <= 3 * len(sequence) + 60

@@ -1,0 +1,43 @@
+"""What IPv4 and IPv6 share: who takes a packet's payload, and fragments on the way out."""
+
+
+class Family:
+    """One version of IP in a stack; `stack.families` has it under its length of addresses.
+
+    A subclass has HEADER (bytes), FRAGMENT_HEADER (bytes more that a fragment has) and MIN_MTU,
+    and answers is_group, is_multicast, is_limited_broadcast, group_mac, quoted; it sends by
+    send(now, route, source, destination, protocol, n), and parts of a datagram by send_part.
+
+    icmp: its twin of ICMP. handlers: protocol number -> who takes the payload, by
+    receive(now, interface, unicast, buf, addresses, size, off, n).
+    """
+
+    def __init__(self, stack, icmp):
+        self._stack = stack
+        self.icmp = icmp(stack, self)
+        self.handlers = dict(stack.protocols)
+        self.handlers[icmp.PROTOCOL] = self.icmp
+
+    def send_datagram(self, now, route, source, destination, protocol, header, data):
+        """Send header and data (memoryviews), in fragments where they exceed the path's MTU.
+
+        The header's length is a multiple of 8.
+        """
+        buf = self._stack.buffer
+        start = route.interface.start + self.HEADER
+        room = route.mtu - self.HEADER
+        n = len(header)
+        total = n + len(data)
+        if total > room:
+            start += self.FRAGMENT_HEADER
+            room = room - self.FRAGMENT_HEADER & ~7
+        at = 0
+        while at < total:
+            size = min(room, total - at)
+            if at == 0:
+                buf[start:start + n] = header
+                buf[start + n:start + size] = data[:size - n]
+            else:
+                buf[start:start + size] = data[at - n:at - n + size]
+            self.send_part(now, route, source, destination, protocol, size, at, at + size < total)
+            at += size
