@@ -6,16 +6,19 @@ processes included, is gone when this process ends, however it ends.
 """
 
 import ctypes
+import json
 import os
 import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 
 _INSIDE = "FILAMENT_INTEROP_INSIDE"
 _CLONE_NEWNET = 0x40000000
 _NAMES = "/run/netns"
-_SWITCH = "switch"
+SWITCH = "switch"
+_WIRE = Path(__file__).with_name("wire.py")
 _TOOLS = ("ip", "nft", "nsenter", "unshare")
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -95,6 +98,7 @@ class Host:
                  f"add rule ip block input ip saddr {other.ip} drop")
 
     def unblock(self):
+        """Take them all again."""
         self.run("nft", "delete table ip block")
 
 
@@ -104,14 +108,14 @@ class Lab:
     def __init__(self):
         run("mount", "-t", "tmpfs", "tmpfs", "/run")
         self.hosts = {}
-        self.add_switch(_SWITCH)
+        self.add_switch(SWITCH)
 
     def add_switch(self, name):
         run("ip", "netns", "add", name)
         run("ip", "-n", name, "link", "add", "br0", "type", "bridge")
         run("ip", "-n", name, "link", "set", "br0", "up")
 
-    def add_host(self, name, ip, switch=_SWITCH):
+    def add_host(self, name, ip, switch=SWITCH):
         """A host with this address (of a /24) on a switch."""
         run("ip", "netns", "add", name)
         run("ip", "-n", name, "link", "set", "lo", "up")
@@ -128,6 +132,43 @@ class Lab:
         run("ip", "-n", switch, "link", "set", port, "master", "br0", "up")
         run("ip", "-n", host.name, "addr", "add", ip + "/24", "dev", interface)
         run("ip", "-n", host.name, "link", "set", interface, "up")
+
+    @contextmanager
+    def bad_line(self, host, loss, delay_ms, jitter_ms, reorder, duplicate):
+        """The host's cable loses, reorders and doubles (percent) and delays, both ways in all.
+
+        Yields by what means: the kernel's netem where it has that, else a program of ours.
+        """
+        netem = ["netem", "delay", f"{delay_ms}ms", f"{jitter_ms}ms", "loss", f"{loss}%",
+                 "duplicate", f"{duplicate}%", "reorder", f"{reorder}%"]
+        ends = [["nsenter", f"--net={_NAMES}/{SWITCH}", "tc", "qdisc"], host.command("tc", "qdisc")]
+        devices = [host.port, "eth0"]
+        try:
+            for end, device in zip(ends, devices):
+                run(*end, "add", "dev", device, "root", *netem)
+        except RuntimeError:
+            pass
+        else:
+            yield "netem"
+            for end, device in zip(ends, devices):
+                run(*end, "del", "dev", device, "root")
+            return
+        inner, outer = "i-" + host.name, "o-" + host.name
+        run("ip", "-n", SWITCH, "link", "add", inner, "type", "veth", "peer", "name", outer)
+        run("ip", "-n", SWITCH, "link", "set", outer, "master", "br0", "up")
+        run("ip", "-n", SWITCH, "link", "set", inner, "up")
+        run("ip", "-n", SWITCH, "link", "set", host.port, "nomaster")
+        arguments = {"loss": loss, "delay_ms": delay_ms, "jitter_ms": jitter_ms,
+                     "reorder": reorder, "duplicate": duplicate}
+        line = subprocess.Popen(["nsenter", f"--net={_NAMES}/{SWITCH}", sys.executable,
+                                 str(_WIRE), host.port, inner, json.dumps(arguments)])
+        try:
+            yield "relay"
+        finally:
+            line.kill()
+            line.wait()
+            run("ip", "-n", SWITCH, "link", "del", inner)
+            run("ip", "-n", SWITCH, "link", "set", host.port, "master", "br0")
 
     def add_nat(self, name, outside_ip, inside_ip, random_ports):
         """A router that rewrites addresses and ports, and the switch behind it; returns its name.

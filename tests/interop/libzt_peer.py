@@ -40,20 +40,18 @@ class Library:
         library = ctypes.CDLL(path, use_errno=True)
         library.zts_node_get_id.restype = ctypes.c_uint64
         library.pbuf_alloc.restype = ctypes.c_void_p
-        pointer = ctypes.c_void_p.in_dll(shim, "libzt_icmp_input")
-        pointer.value = ctypes.cast(library.icmp_input, ctypes.c_void_p).value
-        self._ear = _HEARD.in_dll(shim, "heard")
+        _pointer(shim, "libzt_icmp_input").value = _code(library.icmp_input)
         self._library = library
-        self._kept = []
+        self.icmp_listeners = set()     # queues of who waits for ICMP messages
+        self._kept = [_HEARD(self._hear_icmp)]
+        _pointer(shim, "heard").value = _code(self._kept[0])
 
     def __getattr__(self, name):
         return getattr(self._library, "zts_" + name)
 
-    def hear_icmp(self, callback):
-        """From now on callback(message) is called with each ICMP message that comes."""
-        heard = _HEARD(lambda at, length: callback(ctypes.string_at(at, length)))
-        self._kept.append(heard)
-        ctypes.memmove(ctypes.byref(self._ear), ctypes.byref(heard), ctypes.sizeof(heard))
+    def _hear_icmp(self, at, length):
+        for listener in list(self.icmp_listeners):
+            listener.put(ctypes.string_at(at, length))
 
     def send_icmp(self, message, ip):
         """Send an ICMP message, on lwIP's own thread as it demands."""
@@ -77,6 +75,14 @@ class Library:
                 raise BlockingIOError(number, name)
             raise OSError(number, f"{name} returns {result}: {os.strerror(number)}")
         return result
+
+
+def _pointer(library, variable):
+    return ctypes.c_void_p.in_dll(library, variable)
+
+
+def _code(function):
+    return ctypes.cast(function, ctypes.c_void_p).value
 
 
 class Sockets:
@@ -170,13 +176,13 @@ class Icmp:
     def __init__(self, library):
         self._library = library
         self._heard = queue.Queue()
-        library.hear_icmp(self._heard.put)
 
     def __enter__(self):
+        self._library.icmp_listeners.add(self._heard)
         return self
 
     def __exit__(self, *error):
-        pass
+        self._library.icmp_listeners.discard(self._heard)
 
     def send(self, message, ip):
         self._library.send_icmp(message, ip)

@@ -223,6 +223,11 @@ class FilamentServer(Process):
         if self.network is None:
             raise PeerFailure(f"filament serve {self.ended()}")
 
+    def members(self):
+        """Records of who is or wants to be a member, by address."""
+        return {record["id"]: record
+                for record in self.get(f"/controller/network/{self.network}/member")}
+
     def get(self, path):
         with namespace(self.host.name):
             return Control(self.directory).get(path)

@@ -1,0 +1,105 @@
+"""Interoperability with nodes that nobody here wrote: ZeroTier's SDK, and a stock zerotier-one.
+
+    python tests/interop [--output build/interop.json] [CASE ...]
+
+Needs network namespaces; see lab.py. Exit code 0 when every case passed, or when nothing could be
+run and the reason was told; with CI=true that is a failure too.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests" / "interop"), str(ROOT)]
+
+import cases
+import lab
+import libzt
+import peers
+import scene as scenes
+
+BUILD = ROOT / "build"
+
+
+class OutOfTime(Exception):
+    """A case has used up its budget."""
+
+
+def skip(reason, output):
+    """Nothing can be run: say so."""
+    print(f"INTEROP SKIPPED: {reason}", file=sys.stderr)
+    write(output, [], reason)
+    return 1 if os.environ.get("CI") == "true" else 0
+
+
+def write(output, results, skipped=None):
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps({"skipped": skipped, "cases": results}, indent=2) + "\n")
+
+
+def run_case(case, scene):
+    """The entry of one case in the result."""
+    def late(number, frame):
+        raise OutOfTime(f"not done within {case.budget_s} s")
+
+    signal.signal(signal.SIGALRM, late)
+    entry = {"case": case.number, "title": case.title, "pass": False}
+    began = time.monotonic()
+    try:
+        signal.alarm(case.budget_s)
+        scene.revive()
+        entry["figures"] = case.run(scene)
+        entry["pass"] = True
+    except (scenes.Unmet, OutOfTime, peers.PeerFailure, TimeoutError) as error:
+        entry["error"] = str(error)
+    except Exception as error:
+        traceback.print_exc()
+        entry["error"] = repr(error)
+    finally:
+        signal.alarm(0)
+    entry["seconds"] = round(time.monotonic() - began, 1)
+    entry["peers"] = [scene.describe(name) for name in ("root", *case.members)]
+    return entry
+
+
+def report(entry):
+    verdict = "ok    " if entry["pass"] else "FAILED"
+    detail = entry.get("error") or json.dumps(entry["figures"])
+    print(f"{verdict} {entry['case']:>2} {entry['title']} ({entry['seconds']} s)\n"
+          f"          {detail}", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--output", type=Path, default=BUILD / "interop.json")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="Numbers; all by default.")
+    arguments = parser.parse_args()
+    if not lab.inside():
+        reason = lab.obstacle()
+        try:
+            libzt.provide(BUILD / "libzt")
+        except libzt.Unavailable as error:
+            reason = reason or str(error)
+        return skip(reason, arguments.output) if reason else lab.enter()
+    library = libzt.provide(BUILD / "libzt")
+    results = []
+    with scenes.open_scene(BUILD / "interop", library) as scene:
+        for case in cases.plan(scene):
+            if arguments.cases and case.number not in arguments.cases and results:
+                continue
+            results.append(run_case(case, scene))
+            report(results[-1])
+            write(arguments.output, results)
+    failed = sum(not entry["pass"] for entry in results)
+    print(f"{len(results) - failed} of {len(results)} cases passed; {arguments.output}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,246 @@
+"""The cast of a run: a root with a controller, and members of every kind on one switch."""
+
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import lab
+import peers
+from wire import Recorder
+
+ECHO_PORT = 7
+POOL = "10.147.17.0/24"
+READY_S = 40        # from joining to an address; busy machines are slow
+_LOOK_S = 0.02
+
+
+class Unmet(Exception):
+    """What a case waited for did not happen."""
+
+
+def wait_for(what, condition, timeout_s):
+    """The first true value of condition(). Raises Unmet."""
+    end = time.monotonic() + timeout_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise Unmet(f"{what}: not within {timeout_s} s")
+        time.sleep(_LOOK_S)
+
+
+def check(condition, what):
+    """Raises Unmet unless the condition holds."""
+    if not condition:
+        raise Unmet(what)
+
+
+def together(*calls):
+    """Results of callables that run at the same time."""
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return [future.result() for future in [pool.submit(call) for call in calls]]
+
+
+class Scene:
+    """Members by name: `libzt`, `libzt-2`, `cpython`, `micropython`, and where there is a stock
+    zerotier-one `zerotier-one`.
+
+    real: whether root and controller are a zerotier-one instead of `filament serve`.
+    """
+
+    def __init__(self, directory, library, real=False):
+        self._directory = directory
+        self._library = library
+        self._lab = lab.Lab()
+        self._identities = peers.identities()
+        self._nodes = {}            # name -> Host, kept for restarts
+        self.members = {}
+        directory.mkdir(parents=True)
+        host = self._lab.add_host("root", "10.209.0.1")
+        self.root_identity = next(self._identities)
+        self._planet = peers.make_planet(self.root_identity, host.ip)
+        home = self.home("root")
+        peers.lay_out(home, self.root_identity, self._planet)
+        make = peers.DesktopServer if real else peers.FilamentServer
+        self.server = make(host, home, POOL)
+        self.server.start(READY_S)
+        self.network = self.server.network
+        self._last_ip = 1
+        for name in ("libzt", "libzt-2", "cpython", "micropython"):
+            self.add(name)
+        if peers.desktop_program():
+            self.add("zerotier-one")
+        with lab.namespace(lab.SWITCH):
+            self.recorder = Recorder(
+                [host.port for host in self._lab.hosts.values()],
+                {self.server.host.ip: self.server.address}
+                | {member.host.ip: member.address for member in self.members.values()})
+
+    @property
+    def foreign(self):
+        """Names of those that nobody here wrote, one of each kind."""
+        return [name for name in ("libzt", "zerotier-one") if name in self.members]
+
+    def describe(self, name):
+        """What and which version a node is, for the result."""
+        process = self.server if name == "root" else self.members[name]
+        role = {"role": "root and controller"} if name == "root" else {}
+        return {"kind": process.kind, "version": process.version} | role
+
+    def records(self):
+        """The controller's records of members, by address."""
+        return self.server.members()
+
+    def bad_line(self, name, **how):
+        return self._lab.bad_line(self.members[name].host, **how)
+
+    def home(self, name):
+        return self._directory / name
+
+    def add(self, name, switch=lab.SWITCH, ip=None):
+        """Start a node of the kind that its name begins with."""
+        if ip is None:
+            self._last_ip += 1
+            ip = f"10.209.0.{self._last_ip}"
+        identity = next(self._identities)
+        host = self._lab.add_host(name, ip, switch)
+        peers.lay_out(self.home(name), identity, self._planet)
+        self._nodes[name] = host, identity
+        return self._start(name)
+
+    def _start(self, name):
+        host, identity = self._nodes[name]
+        kind = name.removesuffix("-2")
+        if kind == "libzt":
+            member = peers.libzt(host, self.home(name), identity, self._library)
+        elif kind == "zerotier-one":
+            member = peers.desktop(host, self.home(name), identity)
+        else:
+            member = peers.filament(host, self.home(name), identity, kind)
+        self.members[name] = member
+        return member
+
+    def revive(self):
+        """Start who has died once more, as a member."""
+        for name, member in list(self.members.items()):
+            if not member.alive:
+                self._start(name)
+                self.enrol(name)
+
+    # --- membership --------------------------------------------------------------------------
+
+    def authorize(self, name, authorized=True):
+        self.change_member(name, {"authorized": authorized})
+
+    def change_member(self, name, fields):
+        address = self.members[name].address
+        self.server.post(f"/controller/network/{self.network}/member/{address}", fields)
+
+    def change_network(self, fields):
+        self.server.post(f"/controller/network/{self.network}", fields)
+
+    def status(self, name):
+        return self.members[name].call("network", nwid=self.network)
+
+    def online(self, name):
+        """Wait until a root answers; learns the node's version."""
+        def there():
+            try:
+                status = member.call("status")
+            except peers.PeerFailure:
+                if member.alive:
+                    return None
+                raise
+            return status if status["online"] else None
+
+        member = self.members[name]
+        member.version = wait_for(f"{member} online", there, READY_S)["version"]
+
+    def ready(self, name):
+        """Wait until the member has its address."""
+        member = self.members[name]
+        status = wait_for(
+            f"{member} has the network's status OK and an address", lambda: next(
+                (s for s in [self.status(name)] if s["status"] == "OK" and s["addresses"]), None),
+            READY_S)
+        member.ip = status["addresses"][0]
+
+    def enrol(self, name):
+        """Make a running node a member with an address and an echo service."""
+        self.online(name)
+        self.members[name].call("join", nwid=self.network)
+        self.authorize(name)
+        self.ready(name)
+        self.members[name].call("serve", port=ECHO_PORT)
+
+    # --- what members do to each other -------------------------------------------------------
+
+    def first_ping(self, name, other, timeout_s=20):
+        """Milliseconds from the first try until an answer came, tries being lost or not."""
+        began = time.monotonic()
+        self.ping(name, other, timeout_s)
+        return round((time.monotonic() - began) * 1000, 1)
+
+    def ping(self, name, other, timeout_s=10, size=16):
+        """Milliseconds of the first echo that is answered."""
+        member, ip = self.members[name], self.members[other].ip
+        ms = wait_for(f"{name} gets an echo of {size} bytes from {other}", lambda: member.call(
+            "ping", ip=ip, size=size, timeout_ms=500), timeout_s)
+        return round(ms, 2)
+
+    def udp(self, name, other, sizes, **patience):
+        """UDP datagrams of these sizes to an echo and back."""
+        missing = self.members[name].call("udp", timeout_s=120, ip=self.members[other].ip,
+                                          port=ECHO_PORT, sizes=sizes, **patience)
+        check(not missing, f"UDP from {name} to {other} and back: sizes {missing} are lost")
+
+    def connect(self, name, other):
+        """A Connection to the other's echo."""
+        return Connection(self, name, other)
+
+    def tcp(self, name, other, size):
+        """`size` bytes to an echo and back; returns figures."""
+        connection = self.connect(name, other)
+        ms = connection.transfer(size)
+        connection.close()
+        return {"connect_ms": connection.connect_ms, "transfer_ms": ms}
+
+    def stop(self):
+        for process in [*self.members.values(), self.server]:
+            process.stop()
+
+
+@contextmanager
+def open_scene(directory, library, real=False):
+    """A Scene in a new directory, which stays for who wants to read the logs."""
+    shutil.rmtree(directory, ignore_errors=True)
+    scene = Scene(directory, library, real)
+    try:
+        yield scene
+    finally:
+        scene.stop()
+
+
+class Connection:
+    """A TCP connection of one member to another's echo."""
+
+    def __init__(self, scene, name, other):
+        self._member = scene.members[name]
+        self._what = f"TCP from {name} to {other}"
+        opened = self._member.call("open", timeout_s=60, ip=scene.members[other].ip,
+                                   port=ECHO_PORT)
+        self._number, self.connect_ms = opened["connection"], round(opened["ms"], 2)
+        self._at = 0
+
+    def transfer(self, size, timeout_s=120):
+        """`size` bytes there and back, compared; returns milliseconds."""
+        done = self._member.call("transfer", timeout_s=timeout_s, connection=self._number,
+                                 size=size, start=self._at)
+        self._at += size
+        check(done["intact"], f"{self._what}: what comes back is not what was sent")
+        return round(done["ms"], 1)
+
+    def close(self):
+        self._member.call("close", connection=self._number)
