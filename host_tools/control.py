@@ -129,7 +129,7 @@ async def serve(daemon):
     for port in range(first, min(first + _PORTS, 65536)):
         daemon.port.store(PORT_FILE, str(port).encode())
         try:
-            await app.start_server("127.0.0.1", port)
+            return await app.start_server("127.0.0.1", port)    # which swallows a cancellation
         except OSError:
             pass    # taken: the next one
     daemon.report(warning="no control port: nothing can be bound on 127.0.0.1")

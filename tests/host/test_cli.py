@@ -128,7 +128,7 @@ def test_planet_make_show_verify_and_succeed(public, tmp_path):
     (["planet", "make", "{here}/p", "--root", "{here}/identity.public", "10.0.0.1/9", "--key",
       "{here}/k"], "secret"),
     (["node", "--home", "{here}", "--join", "12"], "16 hexadecimal digits"),
-    (["node", "--home", "{here}", "--bind", "x:y"], "x:y"),
+    (["serve", "--home", "{here}", "--bind", "x:y"], "not an IP address: x"),
     (["node", "--home", "{here}"], "no planet"),
     (["node", "--home", "{here}", "--planet", "{here}/junk"], "cut short"),
     (["serve", "--home", "{here}", "--bind", "0.0.0.0:9993"], "--advertise"),
@@ -153,9 +153,9 @@ def test_a_mistake_is_one_sentence_and_an_exit_code(tmp_path, secret, public, ar
 
 def test_a_damaged_home_is_refused_in_words(tmp_path):
     (tmp_path / "identity.secret").write_text(PUBLIC)
-    assert "no private key" in run("node", "--home", tmp_path).output
+    assert "no private key" in run("serve", "--home", tmp_path).output
     (tmp_path / "identity.secret").write_text(SECRET[:200])
-    assert "identity.secret" in run("serve", "--home", tmp_path).output
+    assert run("serve", "--home", tmp_path).exit_code == 1
 
 
 def test_networks_with_a_file_are_joined(tmp_path):
