@@ -348,4 +348,4 @@ def _driven(runtime):
 
 
 def _local(host):
-    return None if host in (None, "", "0.0.0.0") else ip_parse(host)
+    return None if host in (None, "", "0.0.0.0", "::") else ip_parse(host)

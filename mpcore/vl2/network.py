@@ -119,8 +119,9 @@ class Network:
     def subscribe(self, now, mac, adi=b"\0\0\0\0"):
         """Listen to a multicast group: MAC (6 bytes) and ADI (4 bytes)."""
         group = mac + adi
-        if not self.listens(group):
-            self._subscribed.add(group)
+        news = not self.listens(group)
+        self._subscribed.add(group)
+        if news:
             self._announce_new(now, [group])
 
     def unsubscribe(self, now, mac, adi=b"\0\0\0\0"):
