@@ -423,12 +423,13 @@ def ping(ip, directory, count, interval, timeout, as_json):
 @click.option("--seed", default=1, show_default=True, help="Of the players' walk.")
 @click.option("--output", default="build/demo.json", show_default=True,
               type=click.Path(dir_okay=False), help="Where the figures go.")
-def demo(seconds, headless, seed, output):
+@click.option("--picture", metavar="FILE.svg", help="Save the view's last picture.")
+def demo(seconds, headless, seed, output, picture):
     """Light a bulb on MicroPython when a game's player comes near, all on this machine."""
     from host_tools.demo import runner
     from host_tools.demo.scene import NODES
     identities = generate_identities(len(NODES))
-    sys.exit(runner.run(identities, seconds, headless, seed, Path(output)))
+    sys.exit(runner.run(identities, seconds, headless, seed, Path(output), picture))
 
 
 @main.command()

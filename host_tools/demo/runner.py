@@ -15,17 +15,19 @@ _FRAME_S = 0.1
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def run(identities, seconds, headless, seed, output):
+def run(identities, seconds, headless, seed, output, picture=None):
     """Run the demonstration; returns the exit code, 0 when the bulb has reacted.
 
     identities: one for each of scene.NODES. seconds: how long, counted from the bulb's start; None
     until Ctrl-C. output: where the figures are written as JSON; the nodes' home directories are
-    made beside it.
+    made beside it. picture: an SVG file for what the view showed last.
     """
     console = Console()
     scene = Scene(output.parent.resolve() / "demo", identities, seed)
     asyncio.run(_play(scene, seconds, None if headless else console))
     output.write_text(json.dumps(scene.figures.as_dict(), indent=2) + "\n")
+    if picture:
+        view.save(scene, picture)
     console.print(scene.figures.summary(), soft_wrap=True, highlight=False)
     return 0 if scene.figures.reactions_ms else 1
 

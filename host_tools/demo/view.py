@@ -1,5 +1,10 @@
 """The live view: the map, the bulb, and how fast it reacts."""
 
+import re
+from io import StringIO
+from pathlib import Path
+
+from rich.console import Console
 from rich.layout import Layout
 from rich.panel import Panel
 from rich.table import Table
@@ -9,6 +14,7 @@ from host_tools.demo.scene import BULB_PLACE, BULB_RADIUS, GAMES
 from host_tools.demo.world import SIZE
 
 _WIDTH, _HEIGHT = 56, 22
+_PICTURE = 118, 32       # columns and rows of a picture that is saved
 _COLOURS = ("cyan", "magenta", "green", "blue")
 _BARS = "▁▂▃▄▅▆▇█"
 _LAST_WORDS = 12
@@ -22,6 +28,15 @@ def render(scene):
     layout["side"].split_column(Layout(_bulb(scene), size=7), Layout(_figures(scene), size=11),
                                 Layout(_log(scene)))
     return layout
+
+
+def save(scene, path):
+    """Write the picture of this moment as SVG."""
+    console = Console(record=True, width=_PICTURE[0], height=_PICTURE[1], file=StringIO())
+    console.print(render(scene))
+    svg = console.export_svg(title="filament demo")
+    # A picture fetches nothing: the reader's own fixed-width font will do.
+    Path(path).write_text(re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL))
 
 
 def _map(scene):
@@ -63,7 +78,7 @@ def _figures(scene):
     for name, value in rows:
         table.add_row(name, str(value))
     table.add_row("lately", _sparkline(figures.reactions_ms[-24:]))
-    return Panel(table, title=f"position changed → LED set, {figures.runtime or 'starting'}")
+    return Panel(table, title=f"change → LED, {figures.runtime or 'starting'}")
 
 
 def _sparkline(reactions_ms):

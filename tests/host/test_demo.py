@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from host_tools import remote
+from host_tools.demo import view
 from host_tools.demo.scene import GAMES, NODES, Scene
 from mpcore.vl1.identity import Identity
 from tests.core.support import vectors
@@ -208,3 +209,12 @@ def test_a_stopped_demo_leaves_nothing_behind(tmp_path, how):
             process.kill()
     asyncio.run(until(lambda: not processes_of(tmp_path), "the end of all processes"))
     assert (tmp_path / "demo.json").exists() == (how != signal.SIGKILL)
+
+
+def test_the_picture_shows_the_scene_and_fetches_nothing(tmp_path):
+    scene = Scene(tmp_path / "demo", published_identities(), seed=1)
+    scene.note("bulb follows meadow")
+    view.save(scene, tmp_path / "picture.svg")
+    svg = (tmp_path / "picture.svg").read_text()
+    assert "meadow" in svg and "the&#160;bulb" in svg
+    assert "url(" not in svg.replace("url(#", "")
