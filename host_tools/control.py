@@ -17,7 +17,7 @@ its owner only) the token that a request carries in the header X-ZT1-Auth.
 import asyncio
 import json
 
-from microdot import Microdot
+from microdot import Microdot, Request
 
 from host_tools import home
 from mpcore import crypto, port as platform
@@ -29,6 +29,7 @@ HEADER = "X-ZT1-Auth"
 _TOKEN_BYTES = 12
 _PORTS = 64                 # tried in turn, beginning with that of the node's own UDP socket
 _MAX_PING_MS = 60000
+_MAX_BODY = 1 << 20         # a network's rules are long
 
 
 def ensure_token(store):
@@ -43,6 +44,7 @@ def ensure_token(store):
 def make_app(daemon):
     """The routes over one Daemon; `daemon.controller` is its Controller or None."""
     app = Microdot()
+    Request.max_content_length = Request.max_body_length = _MAX_BODY
     token = ensure_token(daemon.port)
 
     @app.before_request

@@ -1,10 +1,13 @@
 """The cases. Each takes a Scene and returns its figures; a failure is an exception."""
 
 import time
+from functools import partial
 
 from scene import Unmet, check, together, wait_for
 
 MEGABYTE = 1_000_000
+# Two libzt nodes need more than a minute for a megabyte there and back on the bad line.
+BAD_LINE_BYTES = 100_000
 SIZES = [1, 2, 3, 7, 64, 100, 1000, 1371, 1372, 1373, 1404, 1405, 1432, 1433, 1472, 1500, 2000,
          2771, 2772, 2773, 2799, 2800]
 FEW_SIZES = [1, 1372, 2000, 2772, 2800]
@@ -101,9 +104,6 @@ def thrown_out(scene):
         wait_for(f"{other} gets no answer from {name}", lambda: member.call(
             "ping", ip=scene.members[name].ip, timeout_ms=300) is None, 30)
         figures[f"{name}_cut_off_ms"] = round((time.monotonic() - began) * 1000)
-        if scene.members[name].kind != "libzt":
-            wait_for(f"{name} shows ACCESS_DENIED",
-                     lambda: scene.status(name)["status"] == "ACCESS_DENIED", 30)
         scene.authorize(name)
         began = time.monotonic()
         scene.ready(name)
@@ -166,19 +166,19 @@ def both_ways(scene, name, other):
 
 
 def bad_line(scene, other):
-    """Both runtimes at the same time, through the other's bad line."""
-    def exercise(name):
-        figures = {}
-        for kind, (client, server) in {"client": (name, other), "server": (other, name)}.items():
-            scene.ping(client, server, 30)
-            scene.udp(client, server, FEW_SIZES, timeout_ms=1000, attempts=12)
-            for key, value in scene.tcp(client, server, MEGABYTE).items():
-                figures[f"{name}_{kind}_{key}"] = value
-        return figures
+    """Both runtimes and both directions at the same time, through the other's bad line."""
+    def exercise(client, server):
+        scene.ping(client, server, 30)
+        scene.udp(client, server, FEW_SIZES, timeout_ms=1000, attempts=12)
+        done = scene.tcp(client, server, BAD_LINE_BYTES)
+        return {f"{client}_{server}_{key}": value for key, value in done.items()}
 
+    pairs = []
+    for name in ("cpython", "micropython"):
+        pairs += [(name, other), (other, name)]
     with scene.bad_line(other, loss=5, delay_ms=40, jitter_ms=4, reorder=2, duplicate=2) as means:
-        figures = {"means": means}
-        for each in together(*(lambda n=n: exercise(n) for n in ("cpython", "micropython"))):
+        figures = {"means": means, "bytes": BAD_LINE_BYTES}
+        for each in together(*(partial(exercise, *pair) for pair in pairs)):
             figures |= each
     return figures
 
@@ -304,7 +304,7 @@ def long_config(scene):
 
 
 def broadcast(scene):
-    return _to_all(scene, 4001, "255.255.255.255", None)
+    return _to_all(scene, 4001, "10.147.17.255", None)
 
 
 def multicast(scene):
