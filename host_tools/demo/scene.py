@@ -16,6 +16,7 @@ from mpcore.port import Port, entropy
 
 GAMES = {"meadow": ["ann", "ben", "cleo", "dan"], "harbour": ["eve", "finn", "gus", "hope"]}
 NODES = ["root", "controller", "bulb", *GAMES]
+BOARD = "boards/unix"
 BULB_PLACE = [500, 500]
 BULB_RADIUS = 150
 BULB_HEAP = "768K"
@@ -123,7 +124,7 @@ class Scene:
         self.started_ns = time.time_ns()
         await self._spawn(
             "bulb", unix_port.command(BULB_HEAP, "boards/apps/bulb/main.py"), self._on_bulb,
-            cwd=directory, env=unix_port.environment("boards/unix", "boards/apps/bulb"))
+            cwd=directory, env=unix_port.environment(BOARD, "boards/apps/bulb"))
 
     async def _spawn(self, name, command, on_line, **options):
         options.setdefault("cwd", unix_port.ROOT)

@@ -157,6 +157,16 @@ def test_a_killed_controller_hurts_nobody_and_keeps_its_network(tmp_path):
     play(tmp_path, scenario)
 
 
+def test_a_fifth_of_the_bulbs_datagrams_lost_is_no_harm(tmp_path, monkeypatch):
+    monkeypatch.setattr("host_tools.demo.scene.BOARD", "tests/host/lossy_board")
+
+    async def scenario(scene):
+        await reacts(scene, times=10)
+        await until(lambda: scene._counters["bulb"]["port"].get("lost", 0) > 20, "20 lost")
+
+    play(tmp_path, scenario)
+
+
 def test_a_restarted_bulb_joins_from_what_it_has_stored(tmp_path):
     async def scenario(scene):
         await scene.processes["controller"].stop(signal.SIGKILL)
