@@ -243,6 +243,20 @@ def verify_planet(file, key, as_json):
     sys.exit(0 if valid and roots else 1)
 
 
+@planet.command()
+@click.argument("file", type=click.Path(dir_okay=False))
+@click.option("--from", "source", default=None, type=click.Path(exists=True, dir_okay=False),
+              help="A planet file, program, library or libzt wheel; by default what is installed.")
+@json_option
+def extract(file, source, as_json):
+    """Take ZeroTier's own planet, for the public network, from software that carries it."""
+    from host_tools import public_planet
+    world, path = public_planet.extract(source)
+    Store(Path(file).parent).store(Path(file).name, world.to_bytes())
+    say(as_json, planet_facts(world) | {"source": str(path)},
+        f"{file}: ZeroTier's planet of {world.timestamp}, signature valid, from {path}")
+
+
 # --- nodes ---------------------------------------------------------------------------------
 
 
