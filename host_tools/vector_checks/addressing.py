@@ -1,12 +1,9 @@
 """addressing.json: what follows from addresses, and addresses on the wire (spec/vl2-frames.md,
 spec/packet.md 9, spec/peers-and-paths.md 3).
-
-Ad-hoc networks cannot be joined, so of those only the members' addresses and the rules, as far as
-the product knows them, are looked at.
 """
 
 from mpcore.vl1 import identity, inet
-from mpcore.vl2 import addressing, config, emulation, rules
+from mpcore.vl2 import addressing, adhoc, config, emulation
 
 from host_tools.vector_checks import attempt, each, is_optional, mac_bytes, same, unhex
 from host_tools.vector_checks.rule_fields import wire_of
@@ -26,8 +23,7 @@ def checks(data):
         for label, entry in each(data, section):
             yield label, function, entry
     for label, entry in each(data, "adhoc_networks"):
-        if entry["has_config"]:
-            yield label, _adhoc, entry
+        yield label, _adhoc, entry
 
 
 def _first_octets(data):
@@ -108,13 +104,23 @@ def _emulation(entry):
 
 def _adhoc(entry):
     network_id, member = unhex(entry["network_id"]), unhex(entry["member"])
-    described = entry["config"]
-    for text in described["static_ips"]:
-        ip, bits = text.split("/")
-        if ":" in ip:
-            same(inet.ip_parse(ip), addressing.sixplane(network_id, member), "IPv6 address")
-            same(int(bits), addressing.SIXPLANE_BITS, "prefix length")
-    wire = wire_of(described["rules"])
-    parsed = rules.parse(wire)
-    same(rules.emit(parsed), wire, "rules written back")
-    same(rules.unsupported(parsed), None, "unsupported rule")
+    try:
+        made = adhoc.config(network_id, member, 0)
+    except ValueError:
+        return same("NOT_FOUND", entry["status"], "status")
+    same(made is not None, entry["has_config"], "presence of a config")
+    if made is None:
+        return
+    expected = entry["config"]
+    same(made.name.hex(), expected["name"], "name")
+    same(made.public, expected["type"] == "public", "public")
+    same("%016x" % made.flags, expected["flags"], "flags")
+    same(made.multicast_limit, expected["multicast_limit"], "multicast limit")
+    same(made.mtu, expected["mtu"], "MTU")
+    same(str(made.revision), expected["revision"], "revision")
+    same(str(made.credential_max_delta), expected["credential_time_max_delta"], "largest delta")
+    ips = [text.split("/") for text in expected["static_ips"]]
+    same(made.static_ips, [(inet.ip_parse(ip), int(bits)) for ip, bits in ips], "addresses")
+    same([(roles.to_bytes(3, "big") + address).hex() for address, roles in made.specialists],
+         expected["specialists"], "specialists")
+    same(made.rules, wire_of(expected["rules"]), "rules")

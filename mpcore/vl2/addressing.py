@@ -12,6 +12,11 @@ def controller_of(network_id):
     return network_id[:5]
 
 
+def is_adhoc(network_id):
+    """Whether the ID is one of those that have no controller (section 10)."""
+    return network_id[0] == 0xFF
+
+
 def first_octet(network_id):
     """First byte of every member's MAC: local, no multicast, and not 0x52, as libvirt uses it."""
     octet = network_id[7] & 0xFE | 0x02

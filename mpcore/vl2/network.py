@@ -12,7 +12,6 @@ from mpcore.vl1.peer import NEVER
 from mpcore.vl2 import addressing, credentials, emulation, exchange, multicast
 from mpcore.vl2.config import ACTIVE_BRIDGE, ANCHOR, BROADCAST, DEFAULT_MTU, PLAIN_MULTICAST
 from mpcore.vl2.credentials import COM, FAST_PROPAGATE, REVOCATION_TYPE
-from mpcore.vl2.enrolment import Enrolment
 from mpcore.vl2.membership import Membership
 from mpcore.vl2.policy import NOBODY, Policy
 from mpcore.vl2.rules import ACCEPT, DROP, SUPER_ACCEPT
@@ -39,7 +38,7 @@ _ARP_REQUEST = b"\x08\x00\x06\x04\x00\x01"
 class Network:
     """A member's end of one network; made by VL2.join.
 
-    id (8 bytes), controller (address), config (NetworkConfig or None).
+    id (8 bytes), controller (address; None for an ad-hoc network), config (NetworkConfig or None).
     status: REQUESTING_CONFIGURATION, OK, ACCESS_DENIED, NOT_FOUND, AUTHENTICATION_REQUIRED
     (spec/vl2-config.md 7), or RULES_UNSUPPORTED: no frames pass, as the network has a rule that
     this node does not know. reason: text for people.
@@ -52,11 +51,12 @@ class Network:
     headroom = START + HEADER + _FRAME_HEADER
 
     def __init__(self, vl1, network_id, groups, max_members, enrolment):
-        """groups: multicast.Groups; max_members: how many are kept; enrolment: what Enrolment
-        takes after the network.
+        """groups: multicast.Groups; max_members: how many are kept; enrolment: called with the
+        network, makes its Enrolment or what stands for it.
         """
         self.id = network_id
-        self.controller = addressing.controller_of(network_id)
+        self.controller = (None if addressing.is_adhoc(network_id)
+                           else addressing.controller_of(network_id))
         self.mac = addressing.mac_of(network_id, vl1.address)
         self.mtu = DEFAULT_MTU
         self.config = None
@@ -64,7 +64,7 @@ class Network:
         self.reason = ""
         self.on_frame = self.on_change = _ignore
         self.membership = Membership(network_id, max_members)
-        self.enrolment = Enrolment(vl1, self, *enrolment)
+        self.enrolment = enrolment(self)
         self._vl1 = vl1
         self._groups = groups
         self._policy = Policy(vl1, self.membership)
@@ -133,7 +133,9 @@ class Network:
 
     def contacts(self):
         """Addresses worth staying in contact with: the controller and the anchors."""
-        addresses = set((self.controller,))
+        addresses = set()
+        if self.controller is not None:
+            addresses.add(self.controller)
         if self.config is not None:
             addresses.update(self.config.specialists_as(ANCHOR))
         addresses.discard(self._vl1.address)

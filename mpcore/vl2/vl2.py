@@ -5,7 +5,8 @@ from micropython import const
 from mpcore import VERSION, limits
 from mpcore.vl1 import packet
 from mpcore.vl1.peer import NEVER
-from mpcore.vl2 import credentials, exchange, multicast
+from mpcore.vl2 import addressing, credentials, exchange, multicast
+from mpcore.vl2.enrolment import Enrolment
 from mpcore.vl2.network import Network
 
 _HOLD_MS = const(5000)
@@ -13,7 +14,6 @@ _RETRY_MS = const(500)
 _EXPIRE_MS = const(30000)
 _FORGED_MS = const(1000)         # for so long, no credentials from who sent forged ones
 _FORGED = "vl2.forged_ms"        # in Peer.slots
-_ADHOC = const(0xFF)
 
 
 class VL2:
@@ -64,17 +64,14 @@ class VL2:
         """Join a network (ID of 8 bytes) and ask its controller for a config. Returns the Network.
 
         join_credential: such as b"token:secret", which may authorise us. Raises ValueError for
-        an ID that is none and for ad-hoc networks, which are not supported.
+        an ID that is none.
         """
         if len(network_id) != 8:
             raise ValueError("a network ID has 8 bytes")
-        if network_id[0] == _ADHOC:
-            raise ValueError("ad-hoc networks are not supported")
         network = self.networks.get(network_id)
         if network is None:
-            metadata = exchange.metadata(VERSION, self._system, join_credential)
             network = Network(self._vl1, network_id, self.groups, self._max_peers,
-                              (metadata, self._load, self._store, self._ask_ourselves))
+                              lambda network: self._enrolment(network, join_credential))
             self.networks[network_id] = network
             self._update_contacts()
             network.enrolment.start(now)
@@ -102,6 +99,15 @@ class VL2:
                 self._settle(now)
             next_ms = min(next_ms, self._retry_ms)
         return next_ms
+
+    def _enrolment(self, network, join_credential):
+        if addressing.is_adhoc(network.id):
+            from mpcore.vl2.adhoc import AdHoc  # costs memory only where it is used
+
+            return AdHoc(self._vl1, network)
+        metadata = exchange.metadata(VERSION, self._system, join_credential)
+        return Enrolment(self._vl1, network, metadata, self._load, self._store,
+                         self._ask_ourselves)
 
     def _ask_ourselves(self, now, network):
         if self.own_controller is not None:
@@ -253,7 +259,8 @@ class VL2:
         """Controllers of our networks that credentials wait for the identity of."""
         networks = [self.networks.get(credential.network_id) for credential in found]
         return [network.controller for network in networks
-                if network is not None and network.enrolment.controller() is None]
+                if network is not None and network.controller is not None
+                and network.enrolment.controller() is None]
 
     def _on_credentials(self, now, peer, received):
         if now - peer.slots.get(_FORGED, NEVER) < _FORGED_MS:
@@ -278,7 +285,7 @@ class VL2:
 
     def _on_config(self, now, peer, received):
         network = self._network(received)
-        if network is None:
+        if network is None or network.controller is None:
             return
         if network.enrolment.controller() is None:
             self._vl1.lookup.whois(now, network.controller)

@@ -82,6 +82,9 @@ class FakeVL1:
     def best_root(self, now):
         return self.roots[0] if self.roots else None
 
+    def wall(self, now):
+        return TIME + now
+
     def trust(self, now, peer, received):
         self.trusted.append(peer.address)
 
