@@ -4,7 +4,7 @@ VENV := .venv
 STAMP := $(VENV)/.stamp
 ARGS ?=
 
-.PHONY: setup demo test clean
+.PHONY: setup demo test package clean
 
 setup: $(STAMP)
 	@echo "ready: $(VENV)/bin/filament"
@@ -18,6 +18,9 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	@$(VENV)/bin/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+package: $(STAMP)
+	@$(VENV)/bin/python -m host_tools.package
 
 clean:
 	rm -rf $(VENV) build .pytest_cache .hypothesis *.egg-info

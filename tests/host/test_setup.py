@@ -6,12 +6,12 @@ import subprocess
 import tomllib
 from pathlib import Path
 
+from host_tools import package
+
 ROOT = Path(__file__).parent.parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCK = dict(line.split("==") for line in (ROOT / "requirements.lock").read_text().splitlines()
             if not line.startswith("#"))
-HOST_ONLY = {"mpcore/port/cpython.py", "mpcore/port/micropython_shim.py",
-             "mpcore/crypto/native.py", "mpcore/vl1/hashcash_integers.py"}
 
 
 def test_every_direct_dependency_is_pinned_as_in_the_lock_file():
@@ -40,14 +40,11 @@ def test_make_knows_the_targets_and_the_gate_runs_the_tests():
 
 
 def test_a_board_gets_every_file_of_the_core_that_it_can_use():
-    urls = json.loads((ROOT / "package.json").read_text())["urls"]
-    files = {str(path.relative_to(ROOT)) for path in (ROOT / "mpcore").rglob("*.py")}
-    assert [source for _, source in urls] == sorted(files - HOST_ONLY)
-    assert all(target == source for target, source in urls)
+    written = json.loads((ROOT / "package.json").read_text())
+    assert written == package.listing(), "`make package` writes package.json anew"
+    assert set(package.HOST_ONLY) <= {str(path.relative_to(ROOT))
+                                      for path in (ROOT / "mpcore").rglob("*.py")}
 
 
 def test_the_version_is_the_same_everywhere():
-    from mpcore import VERSION
-    version = ".".join(map(str, VERSION))
-    assert PROJECT["project"]["version"] == version
-    assert json.loads((ROOT / "package.json").read_text())["version"] == version
+    assert PROJECT["project"]["version"] == package.listing()["version"]
