@@ -20,5 +20,12 @@ def listing():
             "urls": [[file, file] for file in sorted(files - HOST_ONLY)], "deps": []}
 
 
+def text():
+    """The same as the file has it: one line for each file."""
+    content = listing()
+    urls = ",\n".join("    " + json.dumps(url) for url in content.pop("urls"))
+    return json.dumps(content)[:-1] + f', "urls": [\n{urls}\n]}}\n'
+
+
 if __name__ == "__main__":
-    (ROOT / "package.json").write_text(json.dumps(listing(), indent=2) + "\n")
+    (ROOT / "package.json").write_text(text())
