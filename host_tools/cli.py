@@ -15,7 +15,7 @@ from host_tools import generate as generating, home, remote, unix_port
 from mpcore.port import Port, entropy
 from mpcore.vl1 import inet
 from mpcore.vl1.identity import Identity
-from mpcore.vl1.world import PLANET, World
+from mpcore.vl1.world import MOON, PLANET, World
 
 click.rich_click.TEXT_MARKUP = "rich"
 _HASHES_EXPECTED = 15       # of a generation, on average (spec/identity.md 2)
@@ -192,8 +192,11 @@ def planet_facts(world):
               help="File of the signing key; made when it is missing, readable by you only.")
 @click.option("--id", "world_id", default=None, metavar="HEX",
               help="World ID of 16 digits; that of the planet that is replaced, or a random one.")
+@click.option("--moon", is_flag=True,
+              help="Make a moon instead, for its roots' moons.d/ID.moon; the ID is then by "
+                   "default the first root's address.")
 @json_option
-def make(file, roots, key, world_id, as_json):
+def make(file, roots, key, world_id, moon, as_json):
     """Make and sign a planet; one that FILE holds already gets a newer successor."""
     secrets = Store(Path(key).parent)
     if "secret" not in Path(key).name:
@@ -203,16 +206,20 @@ def make(file, roots, key, world_id, as_json):
         private = entropy(64).hex().encode()
         secrets.store(Path(key).name, private)
     timestamp = int(time.time() * 1000)
-    identifier = entropy(8) if world_id is None else bytes.fromhex(world_id)
+    listed = [(read_identity(path), [inet.parse(text) for text in endpoints.split(",")])
+              for path, endpoints in roots]
+    identifier = bytes(3) + listed[0][0].address if moon else entropy(8)
+    if world_id is not None:
+        identifier = bytes.fromhex(world_id)
     if Path(file).exists():
         old = read_planet(file)
         timestamp = max(timestamp, old.timestamp + 1)
         identifier = old.id if world_id is None else identifier
-    listed = [(read_identity(path), [inet.parse(text) for text in endpoints.split(",")])
-              for path, endpoints in roots]
-    world = World.make(PLANET, identifier, timestamp, listed, bytes.fromhex(private.decode()))
+    kind = MOON if moon else PLANET
+    world = World.make(kind, identifier, timestamp, listed, bytes.fromhex(private.decode()))
     Store(Path(file).parent).store(Path(file).name, world.to_bytes())
-    say(as_json, planet_facts(world), f"{file}: planet {world.id.hex()} with {len(roots)} root(s)")
+    facts = planet_facts(world)
+    say(as_json, facts, f"{file}: {facts['type']} {world.id.hex()} with {len(roots)} root(s)")
 
 
 @planet.command()
@@ -384,6 +391,39 @@ def authorize(address, directory, nwid, revoke, as_json):
         member = control.post(f"/controller/network/{nwid}/member/{each}",
                               {"authorized": not revoke})
         say(as_json, member, f"{each} is {'not ' if revoke else ''}a member of {nwid}")
+
+
+def say_moons(moons, as_json):
+    say(as_json, moons, "\n".join(
+        f"{moon['id']} {'waiting for' if moon['waiting'] else 'roots'} {', '.join(moon['roots'])}"
+        for moon in moons) or "no moons")
+
+
+@main.command()
+@click.argument("moon")
+@click.argument("seed")
+@home_option
+@json_option
+def orbit(moon, seed, directory, as_json):
+    """Follow a MOON (ID of 16 digits), which its root SEED (address) is asked for."""
+    say_moons(remote.Control(directory).post(f"/moon/{moon}", {"seed": seed}), as_json)
+
+
+@main.command()
+@click.argument("moon")
+@home_option
+@json_option
+def deorbit(moon, directory, as_json):
+    """Forget a MOON and its roots."""
+    say_moons(remote.Control(directory).delete(f"/moon/{moon}"), as_json)
+
+
+@main.command()
+@home_option
+@json_option
+def moons(directory, as_json):
+    """List the moons that a running node follows."""
+    say_moons(remote.Control(directory).get("/moon"), as_json)
 
 
 @main.command()

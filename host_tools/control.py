@@ -7,6 +7,8 @@ its owner only) the token that a request carries in the header X-ZT1-Auth.
 |---|---|
 | `GET /status` | address, online, networks and counters |
 | `GET /network`, `GET /peer` | the lists of them |
+| `GET /moon` | the moons that are followed or wanted |
+| `POST /moon/ID` `{"seed": ADDR}` | follow a moon; `DELETE /moon/ID` forgets it |
 | `POST /ping` `{"ip", "timeout_ms"}` | `{"ms"}` of one echo over the virtual network, null without an answer |
 | `GET /controller/network` | network records of a controller |
 | `POST /controller/network/NWID` | change a network |
@@ -66,6 +68,22 @@ def make_app(daemon):
     @app.get("/peer")
     async def peers(request):
         return daemon.peers()
+
+    @app.get("/moon")
+    async def moons(request):
+        return daemon.moons()
+
+    @app.post("/moon/<moon>")
+    @_checked
+    async def orbit(request, moon):
+        daemon.orbit(home.moon_id(moon), home.address(str(_object(request).get("seed"))))
+        return daemon.moons()
+
+    @app.delete("/moon/<moon>")
+    @_checked
+    async def deorbit(request, moon):
+        daemon.deorbit(home.moon_id(moon))
+        return daemon.moons()
 
     @app.post("/ping")
     @_checked

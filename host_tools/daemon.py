@@ -74,11 +74,32 @@ class Daemon:
         """Everybody the node knows, with the paths to them."""
         now = self.runtime.now()
         vl1 = self.node.vl1
+        planet = [root.address for root, _ in vl1.upstreams.planet.roots]
         return [{"address": peer.address.hex(),
-                 "role": "PLANET" if vl1.is_upstream(peer.address) else "LEAF",
+                 "role": ("PLANET" if peer.address in planet else
+                          "MOON" if vl1.is_upstream(peer.address) else "LEAF"),
                  "paths": [inet.text(path.endpoint) for path in peer.paths
                            if not path.expired(now)]}
                 for peer in vl1.peers.values()]
+
+    def moons(self):
+        """The moons we follow, and those we have not got yet (waiting)."""
+        upstreams = self.node.vl1.upstreams
+        return ([{"id": moon.id.hex(), "timestamp": moon.timestamp, "waiting": False,
+                  "roots": [root.address.hex() for root, _ in moon.roots]}
+                 for moon in upstreams.moons.values()]
+                + [{"id": moon_id.hex(), "timestamp": 0, "waiting": True, "roots": [seed.hex()]}
+                   for moon_id, seed in upstreams.seeds.items()])
+
+    def orbit(self, moon_id, seed):
+        """Follow a moon (ID of 8 bytes) that the root `seed` (address) has. Raises ValueError."""
+        self.node.orbit(self.runtime.now(), moon_id, seed)
+        self.runtime.kick()
+
+    def deorbit(self, moon_id):
+        """Forget a moon. Raises ValueError when it was not followed."""
+        if not self.node.deorbit(self.runtime.now(), moon_id):
+            raise ValueError("moon %s is not followed" % moon_id.hex())
 
     async def ping(self, ip, timeout_ms):
         """Milliseconds that one echo to `ip` (4 or 16 bytes) took, or None without an answer."""

@@ -65,6 +65,11 @@ def network_id(text):
     return _hexadecimal(text, 8, "a network ID")
 
 
+def moon_id(text):
+    """The 8 bytes of a moon's ID of 16 hexadecimal digits."""
+    return _hexadecimal(text, 8, "a moon's ID")
+
+
 def address(text):
     """The 5 bytes of an address of 10 hexadecimal digits."""
     return _hexadecimal(text, 5, "an address")

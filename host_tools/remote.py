@@ -30,10 +30,14 @@ class Control:
         """The answer to a POST of a JSON object. timeout: seconds."""
         return self._ask(path, json.dumps(body).encode(), timeout)
 
-    def _ask(self, path, data, timeout=10):
+    def delete(self, path):
+        """The answer to a DELETE."""
+        return self._ask(path, None, method="DELETE")
+
+    def _ask(self, path, data, timeout=10, method=None):
         request = urllib.request.Request(
             f"http://127.0.0.1:{self._port}{path}", data,
-            {HEADER: self._token, "Content-Type": "application/json"})
+            {HEADER: self._token, "Content-Type": "application/json"}, method=method)
         # A proxy that the environment names has no business with this machine's own ports.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:

@@ -258,3 +258,40 @@ def test_a_planet_names_the_server_where_it_says_it_is(tmp_path):
                 "192.0.2.7/9993", "198.51.100.1/9993"]
 
     asyncio.run(main())
+
+
+def test_a_moon_made_by_hand_is_followed_and_left(tmp_path):
+    async def main():
+        server = make_home(tmp_path / "server", 0)
+        seed, key = make_home(tmp_path / "seed", 1), tmp_path / "moon.secret"
+        address = IDENTITIES[1].address.hex()
+        moon, port = "000000" + address, free_port()
+        made = await asked("planet", "make", tmp_path / "moon", "--moon", "--key", key, "--root",
+                           seed / "identity.public", f"127.0.0.1/{port}")
+        assert (made["type"], made["id"]) == ("moon", moon)
+        Port(str(seed), []).store(f"moons.d/{moon}.moon", (tmp_path / "moon").read_bytes())
+        async with serve(server, free_port()) as serving:
+            planet = Path((await serving.line(lambda line: "planet" in line))["planet"])
+            seed_planet = Port(str(seed), [])
+            seed_planet.store(home.PLANET_FILE, planet.read_bytes())
+            follower = make_home(tmp_path / "follower", 2, planet)
+            async with running(seed, "node", "--bind", f"127.0.0.1:{port}") as one, \
+                    node(follower) as two:
+                for each in (one, two):
+                    await each.line(lambda line: line.get("online"))
+                await asked("orbit", moon, address, "--home", follower)
+
+                async def followed():
+                    return [each["roots"] for each in await asked("moons", "--home", follower)
+                            if not each["waiting"]]
+
+                async with asyncio.timeout(PATIENCE_S):
+                    while await followed() != [[address]]:
+                        await asyncio.sleep(0.1)
+                assert (follower / "moons.d" / f"{moon}.moon").exists()
+                assert await asked("deorbit", moon, "--home", follower) == []
+                assert not (follower / "moons.d" / f"{moon}.moon").exists()
+                refused = await asyncio.to_thread(command, "deorbit", moon, "--home", follower)
+                assert refused.returncode and "not followed" in refused.stderr
+
+    asyncio.run(main())
