@@ -231,6 +231,22 @@ def test_refused_by_icmp():
     assert bench.socket.state == T.ESTABLISHED
 
 
+def test_segments_fit_a_path_that_was_too_small():
+    data = bytes(range(250)) * 8
+    for forged, sizes in ((False, [860, 860, 280]), (True, [])):
+        bench = Bench()
+        socket = bench.accept()
+        socket.send(0, data)
+        quoted = bench.link.take()[0][3][:28]
+        if forged:
+            quoted = quoted[:24] + b"\1\2\3\4"
+        give(bench.interface, 0, icmp(3, 4, b"\0\0" + struct.pack(">H", 900) + quoted))
+        sent = [segment[4] for segment in bench.out()]
+        assert [len(part) for part in sent] == sizes
+        assert b"".join(sent) == (b"" if forged else data)
+        assert bench.stack.counters == ({"icmp_stray": 1} if forged else {})
+
+
 def test_no_neighbour_no_connection():
     stack, interface, link = make(learn=False)
     socket = TcpSocket(stack)
