@@ -429,9 +429,12 @@ class Network:
         if controller is None:
             return False
         news = self.membership.add(credential, controller)
-        if news and credential.TYPE == REVOCATION_TYPE and credential.flags & FAST_PROPAGATE:
-            payload = credentials.pack((), (), (), (credential,), ())
-            self._spread(now, packet.NETWORK_CREDENTIALS, payload, (giver, credential.signer))
+        if news and credential.TYPE == REVOCATION_TYPE:
+            if credential.flags & FAST_PROPAGATE:
+                payload = credentials.pack((), (), (), (credential,), ())
+                self._spread(now, packet.NETWORK_CREDENTIALS, payload, (giver, credential.signer))
+            if credential.issued_to == self._vl1.address:
+                self.enrolment.request(now)     # to be told at once how we stand
         return news
 
     def asked_for_credentials(self, now, peer):

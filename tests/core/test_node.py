@@ -81,6 +81,7 @@ def test_members_of_a_private_network_need_authorisation():
     assert lan.ping(a, b) is not None
     lan.controller.authorize(lan.wire.now, lan.nwid, b.identity.address, False)
     lan.run(2000)
+    assert lan.network(b).status == "ACCESS_DENIED"
     assert lan.ping(a, b) is None
     assert lan.ping(b, a) is None
 
