@@ -22,5 +22,8 @@ test: $(STAMP)
 package: $(STAMP)
 	@$(VENV)/bin/python -m host_tools.package
 
+interop: $(STAMP)
+	@$(VENV)/bin/python tests/interop $(ARGS)
+
 clean:
 	rm -rf $(VENV) build .pytest_cache .hypothesis *.egg-info

@@ -37,6 +37,13 @@ if ! "$python" -c 'import ctypes; ctypes.CDLL("libsodium.so.23")' 2>/dev/null &&
     say "libsodium is missing: everything works, slower; the package libsodium23 has it"
 fi
 
+# The interoperability tests make networks of their own; without these they tell why they are
+# skipped. PATH of ordinary users lacks the directories of ip and nft.
+for tool in ip:iproute2 nft:nftables cc:gcc; do
+    PATH="$PATH:/usr/sbin:/sbin" command -v "${tool%:*}" >/dev/null || from_apt "${tool#*:}" ||
+        say "the package ${tool#*:} is missing: no interoperability tests"
+done
+
 "$venv/bin/python" -c '' 2>/dev/null || { rm -rf "$venv"; "$python" -m venv "$venv"; }
 say "installing the pinned dependencies into $venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \

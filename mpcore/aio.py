@@ -335,6 +335,11 @@ class Datagrams:
         self._udp.sendto(self._runtime.now(), data, ip_parse(address[0]), address[1])
         self._runtime.kick()
 
+    def join(self, group):
+        """Receive what is sent to this multicast address (text) too. Raises ValueError, OSError."""
+        self._udp.join(self._runtime.now(), ip_parse(group))
+        self._runtime.kick()
+
     def close(self):
         """Give the port back; a task that waits in recvfrom() gets OSError."""
         self._udp.close(self._runtime.now())

@@ -162,7 +162,7 @@ class Peer:
     async def do_listen(self, port, group=None):
         lan = aio.Datagrams(None, port, runtime=self._runtime)
         if group is not None:
-            lan.join_group(group)
+            lan.join(group)
         self._heard[port] = []
         self._tasks.append(asyncio.create_task(self._hear(lan, self._heard[port])))
 

@@ -180,7 +180,7 @@ class Lab:
         behind = name + "-lan"
         self.add_switch(behind)
         self.plug(router, "eth1", inside_ip, behind, "v-" + name)
-        router.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+        router.run("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
         router.run("nft", "add table ip nat; add chain ip nat post "
                    "{ type nat hook postrouting priority 100; }; "
                    "add rule ip nat post oifname eth0 masquerade"

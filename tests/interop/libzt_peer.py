@@ -22,7 +22,6 @@ _AF_INET = 2
 _STREAM, _DGRAM = 1, 2
 _IPPROTO_ICMP = 1
 _SOL_SOCKET, _SO_BROADCAST = 0xFFF, 0x20
-_IPPROTO_IP, _IP_ADD_MEMBERSHIP, _IP_MULTICAST_IF, _IP_MULTICAST_TTL = 0, 3, 6, 5
 _DONTWAIT = 8
 _POLLIN, _POLLOUT = 1, 2
 _TEXT_SIZE = 64
@@ -102,8 +101,7 @@ class Sockets:
         sock.set(_SOL_SOCKET, _SO_BROADCAST, struct.pack("i", 1))
 
     def join_group(self, sock, group):
-        sock.set(_IPPROTO_IP, _IP_ADD_MEMBERSHIP,
-                 socket.inet_aton(group) + socket.inet_aton("0.0.0.0"))
+        raise OSError("libzt is built without IGMP")
 
     def _new(self, kind, protocol):
         return self._library.checked("bsd_socket", _AF_INET, kind, protocol)

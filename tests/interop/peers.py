@@ -1,5 +1,6 @@
 """Peers and servers as processes of their hosts; each is stopped by its own process ID."""
 
+import ipaddress
 import itertools
 import json
 import os
@@ -193,25 +194,45 @@ def filament(host, directory, identity, runtime):
     return Peer(runtime, host, directory, identity, command, env)
 
 
-class FilamentServer(Process):
+class Server:
+    """What a root and controller of any kind is asked over its control port."""
+
+    def members(self):
+        """Records of who is or wants to be a member, by address."""
+        path = f"/controller/network/{self.network}/member"
+        return self._members(self._control("get", path), path)
+
+    def change_member(self, address, fields):
+        self._control("post", f"/controller/network/{self.network}/member/{address}", fields)
+
+    def change_network(self, fields):
+        self._control("post", f"/controller/network/{self.network}", fields)
+
+    def _control(self, verb, *arguments):
+        with namespace(self.host.name):
+            return getattr(Control(self._home), verb)(*arguments)
+
+
+class FilamentServer(Server, Process):
     """`filament serve`: root and controller of the network `network`."""
 
     kind = "filament"
 
-    def __init__(self, host, directory, pool):
+    def __init__(self, host, home, pool, identity):
         self.host = host
-        self.directory = directory
-        self.network = self.address = None
+        self.address = identity.address.hex()
+        self.network = None
+        self.version = ".".join(map(str, VERSION))
+        self._home = home
         self._ready = threading.Event()
         super().__init__(host, [
-            sys.executable, "-m", "host_tools", "serve", "--json", "--home", str(directory),
+            sys.executable, "-m", "host_tools", "serve", "--json", "--home", str(home),
             "--bind", f"0.0.0.0:{PORT}", "--advertise", f"{host.ip}:{PORT}", "--private",
-            "--name", "interop", "--pool", pool], f"{directory}.log")
+            "--name", "interop", "--pool", pool], f"{home}.log")
 
     def on_line(self, said):
         if "network" in said:
-            self.network, self.address = said["network"], said["address"]
-            self.version = ".".join(map(str, VERSION))
+            self.network = said["network"]
             self._ready.set()
 
     def on_end(self):
@@ -223,15 +244,39 @@ class FilamentServer(Process):
         if self.network is None:
             raise PeerFailure(f"filament serve {self.ended()}")
 
-    def members(self):
-        """Records of who is or wants to be a member, by address."""
-        return {record["id"]: record
-                for record in self.get(f"/controller/network/{self.network}/member")}
+    def _members(self, found, path):
+        return {record["id"]: record for record in found}
 
-    def get(self, path):
-        with namespace(self.host.name):
-            return Control(self.directory).get(path)
 
-    def post(self, path, body):
-        with namespace(self.host.name):
-            return Control(self.directory).post(path, body)
+class DesktopServer(Server, Process):
+    """A zerotier-one as root and controller of the network `network`."""
+
+    kind = "zerotier-one"
+
+    def __init__(self, host, home, pool, identity):
+        self.host = host
+        self.address = identity.address.hex()
+        self.network = self.version = None
+        self._home = home
+        self._pool = ipaddress.IPv4Network(pool)
+        super().__init__(host, [desktop_program(), "-U", f"-p{PORT}", str(home)], f"{home}.log")
+
+    def start(self, timeout_s):
+        """Wait until it answers, and make the network. Raises PeerFailure."""
+        end = time.monotonic() + timeout_s
+        while self.version is None:
+            try:
+                self.version = self._control("get", "/status")["version"]
+            except ValueError as error:
+                if not self.alive or time.monotonic() > end:
+                    raise PeerFailure(f"zerotier-one as root: {error}") from error
+                time.sleep(0.1)
+        self.network = self.address + "000001"
+        self.change_network({
+            "name": "interop", "private": True, "v4AssignMode": {"zt": True},
+            "routes": [{"target": str(self._pool), "via": None}],
+            "ipAssignmentPools": [{"ipRangeStart": str(self._pool[2]),
+                                   "ipRangeEnd": str(self._pool[-2])}]})
+
+    def _members(self, found, path):
+        return {address: self._control("get", f"{path}/{address}") for address in found}

@@ -45,7 +45,7 @@ def together(*calls):
 
 class Scene:
     """Members by name: `libzt`, `libzt-2`, `cpython`, `micropython`, and where there is a stock
-    zerotier-one `zerotier-one`.
+    zerotier-one also `zerotier-one` and `cpython-2`, who keeps away from it for a while.
 
     real: whether root and controller are a zerotier-one instead of `filament serve`.
     """
@@ -59,12 +59,12 @@ class Scene:
         self.members = {}
         directory.mkdir(parents=True)
         host = self._lab.add_host("root", "10.209.0.1")
-        self.root_identity = next(self._identities)
-        self._planet = peers.make_planet(self.root_identity, host.ip)
+        root = next(self._identities)
+        self._planet = peers.make_planet(root, host.ip)
         home = self.home("root")
-        peers.lay_out(home, self.root_identity, self._planet)
+        peers.lay_out(home, root, self._planet)
         make = peers.DesktopServer if real else peers.FilamentServer
-        self.server = make(host, home, POOL)
+        self.server = make(host, home, POOL, root)
         self.server.start(READY_S)
         self.network = self.server.network
         self._last_ip = 1
@@ -72,6 +72,7 @@ class Scene:
             self.add(name)
         if peers.desktop_program():
             self.add("zerotier-one")
+            self.add("cpython-2")
         with lab.namespace(lab.SWITCH):
             self.recorder = Recorder(
                 [host.port for host in self._lab.hosts.values()],
@@ -88,10 +89,6 @@ class Scene:
         process = self.server if name == "root" else self.members[name]
         role = {"role": "root and controller"} if name == "root" else {}
         return {"kind": process.kind, "version": process.version} | role
-
-    def records(self):
-        """The controller's records of members, by address."""
-        return self.server.members()
 
     def bad_line(self, name, **how):
         return self._lab.bad_line(self.members[name].host, **how)
@@ -135,11 +132,10 @@ class Scene:
         self.change_member(name, {"authorized": authorized})
 
     def change_member(self, name, fields):
-        address = self.members[name].address
-        self.server.post(f"/controller/network/{self.network}/member/{address}", fields)
+        self.server.change_member(self.members[name].address, fields)
 
     def change_network(self, fields):
-        self.server.post(f"/controller/network/{self.network}", fields)
+        self.server.change_network(fields)
 
     def status(self, name):
         return self.members[name].call("network", nwid=self.network)
@@ -183,7 +179,7 @@ class Scene:
         self.ping(name, other, timeout_s)
         return round((time.monotonic() - began) * 1000, 1)
 
-    def ping(self, name, other, timeout_s=10, size=16):
+    def ping(self, name, other, timeout_s=20, size=16):
         """Milliseconds of the first echo that is answered."""
         member, ip = self.members[name], self.members[other].ip
         ms = wait_for(f"{name} gets an echo of {size} bytes from {other}", lambda: member.call(
