@@ -46,7 +46,8 @@ class Daemon:
         if identity is None:
             raise ValueError("no identity in " + directory)
         epoch_ms = platform.wall_ms() - platform.now_ms()
-        self.node = make_node(self.port, identity, planet, epoch_ms=epoch_ms, **options)
+        self.node = make_node(self.port, identity, planet, epoch_ms=epoch_ms, remember=True,
+                              **options)
         self.runtime = Runtime(self.node, self.port)
         self._pings = 0
 
@@ -138,6 +139,7 @@ class Daemon:
                 await asyncio.sleep(_LOOK_S)
         finally:
             controlling.cancel()
+            self.node.save()
 
 
 def _network_status(network):

@@ -19,16 +19,22 @@ class Node:
     port: send(endpoint, buf, off, n), load(name) -> bytes or None, store(name, data),
     remove(name), entropy(n). identity: ours, with its private key. planet: the World that names
     the roots. epoch_ms: wall clock in ms since 1970 at now = 0. on_change(now, network): called
-    when a network's status or config changed. Others: as for VL1.
+    when a network's status or config changed. remember: keep peers in storage, for the next start.
+    Others: as for VL1.
     """
 
     def __init__(self, port, identity, planet, epoch_ms=0, aes=False, loopback=False,
-                 validate=True, max_peers=limits.PEERS, on_change=None):
+                 validate=True, max_peers=limits.PEERS, remember=False, on_change=None):
         self.port = port
         self.on_change = on_change
         self.vl1 = VL1(identity, planet, port.send, port.entropy, epoch_ms=epoch_ms, aes=aes,
                        loopback=loopback, validate=validate, max_peers=max_peers,
                        moons=self._stored_moons(), adopt=self._adopt)
+        self._cache = None
+        if remember:
+            from mpcore.vl1.peer_cache import PeerCache  # costs nothing where it is not used
+            self._cache = PeerCache(self.vl1, port.load, port.store, port.remove, port.names,
+                                    max_peers)
         self.vl2 = VL2(self.vl1, port.load, port.store, port.remove, max_peers=max_peers)
         self.stack = Stack(port.entropy)
         self.interfaces = {}  # network ID -> ip.stack.Interface
@@ -92,7 +98,14 @@ class Node:
         """Do what is due; returns the ms at which to call again at the latest."""
         next_ms = min(self.vl1.poll(now), self.vl2.poll(now))
         ip_ms = self.stack.poll(now)
-        return next_ms if ip_ms is None else min(next_ms, ip_ms)
+        if ip_ms is not None:
+            next_ms = min(next_ms, ip_ms)
+        return next_ms if self._cache is None else min(next_ms, self._cache.poll(now))
+
+    def save(self):
+        """Store what the next start should know; for an orderly end."""
+        if self._cache is not None:
+            self._cache.write()
 
     def online(self, now):
         """Whether a root answers, or we are one."""

@@ -108,6 +108,10 @@ class Contact:
         self._try_again_later(now, peer, endpoint)
         self.probe(now, peer, endpoint)
 
+    def expect(self, peer, endpoint):
+        """The peer was at this address before we were started: ask there at the first poll."""
+        self._try_again_later(NEVER, peer, endpoint)
+
     def _try_again_later(self, now, peer, endpoint):
         # One lost datagram must not cost the direct path.
         if endpoint not in self._probed and len(self._probed) < limits.PROBED_ENDPOINTS:

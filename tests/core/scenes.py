@@ -99,6 +99,7 @@ class Lan:
         self.wire = Wire(seed, **wire)
         self.planet = planet([(identity(0), [ROOT_AT])])
         self.options = options or {}
+        self._pings = 0
         self.start_root()
         self.controller_storage = {}
         self.start_controller()
@@ -152,8 +153,9 @@ class Lan:
     def ping(self, a, b, limit_ms=5000):
         """One echo request from a to b; returns the round trip in ms or None."""
         answers = []
+        self._pings += 1
         started_ms = self.wire.now
-        a.stack.echo(self.wire.now, self.ip(b), 7, 1, b"ping",
+        a.stack.echo(self.wire.now, self.ip(b), 7, self._pings, b"ping",
                      lambda now, ip, sequence, data: answers.append((now, data)))
         self.wire.touch(a)
         self.run(limit_ms, lambda: bool(answers))
