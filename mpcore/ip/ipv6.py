@@ -32,8 +32,8 @@ ALL_NODES = b"\xff\x02" + bytes(13) + b"\x01"
 
 
 def link_local(mac):
-    """The address that every interface has by its MAC (RFC 4291 2.5.1); its prefix length is 64."""
-    return (b"\xfe\x80" + bytes(6) + bytes((mac[0] ^ 2,)) + mac[1:3] + b"\xff\xfe" + mac[3:])
+    """The address that an interface has by its MAC (RFC 4291 2.5.1); its prefix length is 64."""
+    return b"\xfe\x80" + bytes(6) + bytes((mac[0] ^ 2,)) + mac[1:3] + b"\xff\xfe" + mac[3:]
 
 
 def solicited_node(ip):

@@ -123,13 +123,6 @@ def read_ip(packet):
     return (read_ipv4 if packet[0] >> 4 == 4 else read_ipv6)(packet)
 
 
-def read_icmpv6(packet):
-    """(source, destination, hop limit, message), with the checksum verified."""
-    protocol, source, destination, hop_limit, body = read_ipv6(packet)
-    assert protocol == ICMPV6 and transport_check(ICMPV6, body, source, destination) == 0
-    return source, destination, hop_limit, body
-
-
 def read_tcp(packet):
     """(source port, port, seq, ack, flags, window, options, data), with the checksum verified."""
     protocol, source, destination, _, payload = read_ip(packet)

@@ -4,10 +4,10 @@ import errno
 import struct
 
 from ip_link import (ACK, ICMPV6, IPV6, OUR_MAC, PEER, PEER6, PEER_MAC, PSH, SYN, UDP, US, US6,
-                     Link, advertisement, entropy, give, icmpv6, ipv6, make, make6, read_icmpv6,
-                     read_ipv6, read_tcp, read_udp, solicitation, tcp, udp)
+                     Link, advertisement, give, icmpv6, ipv6, make, make6, read_ipv6, read_tcp,
+                     read_udp, solicitation, tcp, udp)
 from mpcore import limits
-from mpcore.ip import stack as ip_stack, tcp as T
+from mpcore.ip import tcp as T
 from mpcore.ip.events import ERROR, READ, WRITE
 from mpcore.ip.tcp import TcpSocket
 from mpcore.ip.udp import UdpSocket
