@@ -178,6 +178,7 @@ class Network:
     def _announce_to(self, now, member):
         if now - member.announced_ms >= _ANNOUNCE_MS:
             member.announced_ms = now
+            self._push(now, member)
             self._like(now, member.address, list(self._own | self._subscribed))
 
     def _listening_members(self):

@@ -216,6 +216,11 @@ class VL2:
                 network.learned(now, key, address)
 
     def _on_like(self, now, peer, received):
+        network = self._network(received)
+        if network is not None and not self._may_ask(now, network.id, peer):
+            # Real nodes answer the first frame by their list, which they repeat only after a
+            # minute; their credentials come with their own first frame, after it.
+            return self._hold(now, peer, received)
         network_id = allowed = None
         for key in multicast.parse_likes(received.buf, received.at, received.end):
             if key[:8] != network_id:

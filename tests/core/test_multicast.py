@@ -469,6 +469,26 @@ def test_roles_let_others_announce_and_ask():
     assert ok.payload == key + b"\0\0\0\1\0\1" + ANNE.address
 
 
+def test_a_list_that_comes_ahead_of_credentials_waits_for_them():
+    scene = Scene().configured()
+    like(scene, 10, ANNE, MDNS)
+    like(scene, 10, BOB, MDNS)
+    assert scene.vl2.groups.members(10, MDNS) == []
+    scene.credentials(20, ANNE, com(ANNE))
+    assert scene.vl2.groups.members(20, MDNS) == [ANNE.address]
+    scene.run(20, 5010)
+    scene.credentials(5020, BOB, com(BOB))
+    assert scene.vl2.groups.members(5020, MDNS) == [ANNE.address]
+
+
+def test_our_list_comes_after_our_credentials():
+    scene = members(Scene().configured(), ANNE)
+    scene.vl1.take()
+    scene.frame(10, ANNE)
+    assert [sent.verb for sent in scene.vl1.take(to=ANNE)] == [
+        packet.NETWORK_CREDENTIALS, packet.MULTICAST_LIKE]
+
+
 def test_only_members_announce_groups():
     scene = members(Scene().configured(), ANNE)
     like(scene, 10, ANNE, MDNS)
