@@ -10,6 +10,8 @@ from mpcore.vl1.packet import HEADER, START, Packet
 _UNKNOWN_INTERVAL_MS = const(1000)   # for one endpoint
 _UNKNOWN_BURST = const(20)           # hashes that may be computed at once ...
 _UNKNOWN_REFILL_MS = const(250)      # ... and how fast the allowance grows again
+_PATIENCE_MS = const(1000)           # with a root that was asked who somebody is
+_ASK_AGAIN_MS = const(60000)
 _LATENCY_LIMIT_MS = const(10000)
 
 
@@ -21,6 +23,7 @@ class Greeting:
         self._sources = Gate(_UNKNOWN_INTERVAL_MS, limits.HELLO_GATE_SOURCES)
         self._allowance = _UNKNOWN_BURST
         self._refilled_ms = 0
+        self._asked_ms = {}     # unknown address -> when a root was first asked for it
         self._packet = Packet()
         vl1.on(packet.HELLO, self._on_encrypted_hello)
         vl1.on_ok(packet.HELLO, self._on_ok)
@@ -94,8 +97,9 @@ class Greeting:
     def _meet(self, now, endpoint, identity, buf, off, n):
         """Make a peer of an unknown identity if it holds, else None; cheap checks come first."""
         vl1 = self._vl1
-        if not vl1.validate:
-            # A lean node takes the root's word: the HELLO waits until WHOIS has answered.
+        if not vl1.validate or self._a_root_may_know(now, identity.address):
+            # A root's word is as good as the hash, and sooner here: the HELLO waits for WHOIS. A
+            # lean node has nothing else.
             vl1.lookup.hold_incoming(now, identity.address, endpoint, buf, off, n)
             return None
         if not self._may_check(now, endpoint):
@@ -112,6 +116,18 @@ class Greeting:
         peer.cipher = cipher
         vl1.lookup.due = True
         return peer
+
+    def _a_root_may_know(self, now, address):
+        """True for a second after the first HELLO of an unknown; then it is for us to check."""
+        vl1, asked_ms = self._vl1, self._asked_ms
+        if vl1.upstreams.are_we or vl1.best_root(now) is None:
+            return False
+        since_ms = asked_ms.get(address)
+        if since_ms is None or now - since_ms >= _ASK_AGAIN_MS:
+            if len(asked_ms) >= limits.HELLO_GATE_SOURCES:
+                asked_ms.clear()
+            asked_ms[address] = since_ms = now
+        return now - since_ms < _PATIENCE_MS
 
     def _may_check(self, now, endpoint):
         refill = (now - self._refilled_ms) // _UNKNOWN_REFILL_MS

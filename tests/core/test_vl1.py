@@ -217,6 +217,21 @@ def test_a_lean_node_believes_only_what_the_root_confirms():
     assert segment.root.vl1.counters["identity_invalid"] >= 1
 
 
+def test_a_stranger_whom_no_root_knows_is_checked_by_its_hash():
+    segment = Segment(leaves=1)
+    a = segment.leaves[0]
+    online(segment)
+    stranger = Bare(segment.wire, identity(6), "10.0.6.6/9993", segment.planet)
+    segment.wire.passes = lambda source, destination: (
+        segment.root.port.endpoint not in (source, destination)
+        or stranger.port.endpoint not in (source, destination))
+    target = stranger.vl1.add_peer(segment.wire.now, a.vl1.identity)
+    stranger.vl1.contact.expect(target, a.port.endpoint)
+    segment.run(500)
+    assert stranger.address not in a.vl1.peers      # the root is being asked
+    assert segment.run(4000, lambda: stranger.address in a.vl1.peers)
+
+
 def test_a_second_key_for_an_address_is_refused_and_told_so():
     segment = Segment(leaves=1)
     online(segment)
