@@ -3,14 +3,19 @@
 import time
 from functools import partial
 
+from host_tools.demo.figures import Figures
 from scene import ECHO_PORT, Unmet, check, together, wait_for
 
+BROADCAST = "10.147.17.255"
 MEGABYTE = 1_000_000
 # Two libzt nodes need more than a minute for a megabyte there and back on the bad line.
 BAD_LINE_BYTES = 100_000
 SIZES = [1, 2, 3, 7, 64, 100, 1000, 1371, 1372, 1373, 1404, 1405, 1432, 1433, 1472, 1500, 2000,
          2771, 2772, 2773, 2799, 2800]
 FEW_SIZES = [1, 1372, 2000, 2772, 2800]
+REACTIONS = 200
+BULB = {"place": [500, 500], "radius": 150, "client": "bulb", "secret": "interop",
+        "broadcast": BROADCAST}
 _FALLBACK_S = 6         # after which a Filament node leaves a path that does not answer
 _SLACK_S = 4
 _GROUPS_S = 75          # a real node asks for more listeners of a group once a minute
@@ -71,6 +76,14 @@ def plan(scene):
     add("8", "an IPv4 multicast reaches every member but libzt, which has no IGMP", multicast,
         [name for name in everybody if scene.members[name].kind != "libzt"], budget_s=90)
     add("7", "a member that is thrown out is cut off", thrown_out, everybody)
+    add("3", "the bulb and a game whose HTTP runs over libzt's sockets", bulb,
+        ["cpython", "micropython", "libzt", "libzt-2"])
+    for other in scene.foreign:
+        add("5", f"cpython and {other} behind cone NAT meet directly", behind_nat,
+            ["cpython", other], other, False)
+        add("5", f"cpython and {other} behind symmetric NAT are relayed", behind_nat,
+            ["cpython", other], other, True)
+    add("log", "no real node has logged an error", quiet_logs, everybody)
     return cases
 
 
@@ -197,6 +210,35 @@ def bad_line(scene, other):
     return figures
 
 
+# --- 3: the bulb -----------------------------------------------------------------------------
+
+
+def bulb(scene):
+    """A game on libzt; bulbs on both runtimes and, for comparison, on libzt, all at the same time.
+    Then as many datagrams without any overlay."""
+    scene.members["libzt"].call("game", clients={BULB["client"]: BULB["secret"]})
+    names = ["cpython", "micropython", "libzt-2"]
+    for name in names:
+        scene.ping(name, "libzt")
+        scene.ping("libzt", name)
+        scene.members[name].call("bulb", config=BULB)
+    figures = {}
+    for name in names:
+        member = scene.members[name]
+        wait_for(f"{REACTIONS} reactions of the bulb on {name}",
+                 lambda: len(member.call("reactions")) >= REACTIONS, 40)
+        figures[name] = _percentiles(member.call("reactions")[:REACTIONS])
+    figures["plain_udp"] = _percentiles(scene.plain_udp("libzt", "libzt-2", REACTIONS))
+    return figures
+
+
+def _percentiles(times_ms):
+    figures = Figures()
+    figures.reactions_ms = times_ms
+    return {"reactions": len(times_ms), "p50_ms": figures.percentile(50),
+            "p99_ms": figures.percentile(99), "max_ms": figures.percentile(100)}
+
+
 # --- 4: paths --------------------------------------------------------------------------------
 
 
@@ -261,6 +303,32 @@ def path_lost(scene, name, other):
     return figures
 
 
+def behind_nat(scene, other, symmetric):
+    names = [scene.add_behind_nat(kind, symmetric) for kind in ("cpython", other)]
+    try:
+        together(*(partial(scene.enrol, name) for name in names))
+        figures = {"first_ping_ms": scene.first_ping(*names)}
+        connection = scene.connect(*names)
+        if symmetric:
+            # As long as moving to a direct path might take.
+            end = time.monotonic() + _MOVE_S
+            while time.monotonic() < end:
+                connection.transfer(20_000)
+            one, two = (scene.members[name].address for name in names)
+            relayed, direct = (scene.recorder.count(one, two, direct=way)
+                               for way in (False, True))
+            # Probes do go straight to where the other was said to be, and are lost.
+            check(relayed > 10 * direct, f"{direct} packets past the root, {relayed} through it")
+        else:
+            figures["to_direct_s"] = moves(scene, *names, True, connection, _MOVE_S)
+        figures["transfer_ms"] = connection.transfer(MEGABYTE)
+        figures["ping_ms"] = min(scene.ping(*names) for _ in range(5))
+        return figures
+    finally:
+        for name in names:
+            scene.remove(name)
+
+
 # --- 6: ciphers, chunks ----------------------------------------------------------------------
 
 
@@ -314,11 +382,19 @@ def long_config(scene):
     return {"rules": len(rules), "fragments": fragments}
 
 
+def quiet_logs(scene):
+    """What libzt and zerotier-one wrote to their logs."""
+    complaints = [f"{name}: {line}" for name in scene.real_nodes for line in scene.log(name)
+                  if "error" in line.lower()]
+    check(not complaints, "; ".join(complaints))
+    return {}
+
+
 # --- 8: groups -------------------------------------------------------------------------------
 
 
 def broadcast(scene):
-    return _to_all(scene, list(scene.members), 4001, "10.147.17.255", None)
+    return _to_all(scene, list(scene.members), 4001, BROADCAST, None)
 
 
 def multicast(scene):

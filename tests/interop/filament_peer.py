@@ -12,6 +12,11 @@ _HERE = __file__.rpartition("/")[0]
 sys.path.insert(1, _HERE)
 sys.path.insert(1, _HERE + "/../..")
 
+for part in ("boards/unix", "boards/apps/bulb"):
+    sys.path.insert(1, _HERE + "/../../" + part)
+
+import board
+import bulb
 from exchange import CHUNK, content, datagram
 from host_tools import echo
 from host_tools.daemon import Daemon
@@ -178,6 +183,24 @@ class Peer:
         lan = aio.Datagrams(broadcast=True, runtime=self._runtime)
         lan.sendto(text.encode(), (ip, port))
         lan.close()
+
+    async def do_bulb(self, config):
+        """Follow games; `reactions` tells how fast."""
+        lan = aio.Datagrams(broadcast=True, runtime=self._runtime)
+        self._reactions = []
+        self._tasks.append(asyncio.create_task(bulb.Bulb(
+            config, board.led(), self._open_connection, lan, self._react).run()))
+
+    async def _open_connection(self, host, port):
+        return await aio.open_connection(host, port, self._runtime)
+
+    def _react(self, event, set_ns=None, changed_ns=None, **facts):
+        if event == "led" and changed_ns is not None:
+            self._reactions.append((set_ns - changed_ns) / 1000000)
+
+    async def do_reactions(self):
+        """Milliseconds from each change in the game to the bulb's LED, as far as there are any."""
+        return self._reactions
 
 
 async def _standard_input():

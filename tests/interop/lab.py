@@ -107,7 +107,7 @@ class Lab:
 
     def __init__(self):
         run("mount", "-t", "tmpfs", "tmpfs", "/run")
-        self.hosts = {}
+        self._ports = 0
         self.add_switch(SWITCH)
 
     def add_switch(self, name):
@@ -119,10 +119,13 @@ class Lab:
         """A host with this address (of a /24) on a switch."""
         run("ip", "netns", "add", name)
         run("ip", "-n", name, "link", "set", "lo", "up")
-        host = Host(name, ip, "v-" + name)
+        host = Host(name, ip, self._next_port())
         self.plug(host, "eth0", ip, switch, host.port)
-        self.hosts[name] = host
         return host
+
+    def _next_port(self):
+        self._ports += 1
+        return f"port{self._ports}"
 
     @staticmethod
     def plug(host, interface, ip, switch, port):
@@ -153,7 +156,7 @@ class Lab:
             for end, device in zip(ends, devices):
                 run(*end, "del", "dev", device, "root")
             return
-        inner, outer = "i-" + host.name, "o-" + host.name
+        inner, outer = self._next_port(), self._next_port()
         run("ip", "-n", SWITCH, "link", "add", inner, "type", "veth", "peer", "name", outer)
         run("ip", "-n", SWITCH, "link", "set", outer, "master", "br0", "up")
         run("ip", "-n", SWITCH, "link", "set", inner, "up")
@@ -171,7 +174,7 @@ class Lab:
             run("ip", "-n", SWITCH, "link", "set", host.port, "master", "br0")
 
     def add_nat(self, name, outside_ip, inside_ip, random_ports):
-        """A router that rewrites addresses and ports, and the switch behind it; returns its name.
+        """A router that rewrites addresses and ports; returns it and the switch behind it.
 
         random_ports: every destination sees another port (symmetric NAT); otherwise a port is
         kept where that is possible (as cone NAT does).
@@ -179,15 +182,15 @@ class Lab:
         router = self.add_host(name, outside_ip)
         behind = name + "-lan"
         self.add_switch(behind)
-        self.plug(router, "eth1", inside_ip, behind, "v-" + name)
+        self.plug(router, "eth1", inside_ip, behind, self._next_port())
         router.run("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
         router.run("nft", "add table ip nat; add chain ip nat post "
                    "{ type nat hook postrouting priority 100; }; "
                    "add rule ip nat post oifname eth0 masquerade"
                    + (" fully-random" if random_ports else ""))
-        # What nobody inside asked for is dropped silently, as routers at home do; answered with
-        # an ICMP error by the router it would not be counted by conntrack as NAT expects either.
+        # What nobody inside asked for is dropped, as routers at home do. Were it answered, its
+        # entry in the kernel's table would take the port that a node inside is about to need.
         router.run("nft", "add table ip wall; add chain ip wall input "
                    "{ type filter hook input priority 0; }; "
                    "add rule ip wall input iifname eth0 drop")
-        return behind
+        return router, behind

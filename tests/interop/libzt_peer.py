@@ -15,12 +15,14 @@ import struct
 import sys
 
 import blocking
+import libzt_bulb
 
 _STATUS = ("REQUESTING_CONFIGURATION", "OK", "ACCESS_DENIED", "NOT_FOUND", "PORT_ERROR",
            "CLIENT_TOO_OLD")
 _AF_INET = 2
 _STREAM, _DGRAM = 1, 2
 _IPPROTO_ICMP = 1
+_IPPROTO_TCP, _TCP_NODELAY = 6, 1
 _SOL_SOCKET, _SO_BROADCAST = 0xFFF, 0x20
 _DONTWAIT = 8
 _POLLIN, _POLLOUT = 1, 2
@@ -125,6 +127,10 @@ class Socket:
 
     def set(self, level, option, value):
         self._call("setsockopt", level, option, value, len(value))
+
+    def send_at_once(self):
+        """Small pieces of a stream do not wait for the acknowledgement of others."""
+        self.set(_IPPROTO_TCP, _TCP_NODELAY, struct.pack("i", 1))
 
     def bind(self, address):
         self._call("bind", *_sockaddr(address))
@@ -237,6 +243,20 @@ class Peer(blocking.Verbs):
         return {"status": _STATUS[status] if 0 <= status < len(_STATUS) else None,
                 "addresses": [text.value.decode()] if found == 0 else [],
                 "mtu": self._zts.net_get_mtu(network)}
+
+
+    def do_game(self, clients):
+        """Serve the demonstration's game with a player who never stays where he is."""
+        libzt_bulb.start(libzt_bulb.play(self._sockets, clients))
+
+    def do_bulb(self, config):
+        """Follow games; `reactions` tells how fast."""
+        self._reactions = []
+        libzt_bulb.start(libzt_bulb.follow(self._sockets, config, self._reactions))
+
+    def do_reactions(self):
+        """Milliseconds from each change in the game to the bulb's LED, as far as there are any."""
+        return self._reactions
 
 
 def _network(nwid):

@@ -1,6 +1,7 @@
 """The cast of a run: a root with a controller, and members of every kind on one switch."""
 
 import shutil
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ ECHO_PORT = 7
 POOL = "10.147.17.0/24"
 READY_S = 40        # from joining to an address; busy machines are slow
 _LOOK_S = 0.02
+_KINDS = ("libzt", "zerotier-one", "cpython", "micropython")
 
 
 class Unmet(Exception):
@@ -67,22 +69,30 @@ class Scene:
         self.server = make(host, home, POOL, root)
         self.server.start(READY_S)
         self.network = self.server.network
+        self.recorder = Recorder()
+        self._record(host, self.server.address)
         self._last_ip = 1
+        self._nats = 0
         for name in ("libzt", "libzt-2", "cpython", "micropython"):
             self.add(name)
         if peers.desktop_program():
             self.add("zerotier-one")
             self.add("cpython-2")
-        with lab.namespace(lab.SWITCH):
-            self.recorder = Recorder(
-                [host.port for host in self._lab.hosts.values()],
-                {self.server.host.ip: self.server.address}
-                | {member.host.ip: member.address for member in self.members.values()})
 
     @property
     def foreign(self):
         """Names of those that nobody here wrote, one of each kind."""
         return [name for name in ("libzt", "zerotier-one") if name in self.members]
+
+    @property
+    def real_nodes(self):
+        """Names of all nodes that nobody here wrote, those that have been removed too."""
+        names = [name for name in self._nodes if name.startswith(("libzt", "zerotier-one"))]
+        return names + ["root"] if self.server.kind == "zerotier-one" else names
+
+    def log(self, name):
+        """The lines of a node's log."""
+        return self.home(name).with_name(name + ".log").read_text(errors="replace").splitlines()
 
     def describe(self, name):
         """What and which version a node is, for the result."""
@@ -96,34 +106,55 @@ class Scene:
     def home(self, name):
         return self._directory / name
 
-    def add(self, name, switch=lab.SWITCH, ip=None):
-        """Start a node of the kind that its name begins with."""
-        if ip is None:
-            self._last_ip += 1
-            ip = f"10.209.0.{self._last_ip}"
-        identity = next(self._identities)
-        host = self._lab.add_host(name, ip, switch)
-        peers.lay_out(self.home(name), identity, self._planet)
-        self._nodes[name] = host, identity
-        return self._start(name)
+    def _record(self, host, address):
+        with lab.namespace(lab.SWITCH):
+            self.recorder.listen(host.port, host.ip, address)
 
-    def _start(self, name):
-        host, identity = self._nodes[name]
-        kind = name.removesuffix("-2")
+    def _next_ip(self):
+        self._last_ip += 1
+        return f"10.209.0.{self._last_ip}"
+
+    def add(self, name):
+        """Start a node of the kind that its name begins with, on the switch."""
+        host = self._lab.add_host(name, self._next_ip())
+        self._start(name, host)
+        self._record(host, self.members[name].address)
+
+    def add_behind_nat(self, kind, random_ports):
+        """A node behind a router of its own, as lab.Lab.add_nat makes it; returns its name."""
+        self._nats += 1
+        name, inside = f"{kind}-nat{self._nats}", f"192.168.{self._nats}."
+        router, switch = self._lab.add_nat(f"nat{self._nats}", self._next_ip(), inside + "1",
+                                           random_ports)
+        host = self._lab.add_host(name, inside + "2", switch)
+        host.run("ip", "route", "add", "default", "via", inside + "1")
+        self._start(name, host)
+        self._record(router, self.members[name].address)
+        return name
+
+    def remove(self, name):
+        """A node that is not needed any more."""
+        self.members.pop(name).stop()
+
+    def _start(self, name, host, identity=None):
+        identity = identity or next(self._identities)
+        self._nodes[name] = host, identity
+        home = self.home(name)
+        peers.lay_out(home, identity, self._planet)
+        kind = next(kind for kind in _KINDS if name.startswith(kind))
         if kind == "libzt":
-            member = peers.libzt(host, self.home(name), identity, self._library)
+            member = peers.libzt(host, home, identity, self._library)
         elif kind == "zerotier-one":
-            member = peers.desktop(host, self.home(name), identity)
+            member = peers.desktop(host, home, identity)
         else:
-            member = peers.filament(host, self.home(name), identity, kind)
+            member = peers.filament(host, home, identity, kind)
         self.members[name] = member
-        return member
 
     def revive(self):
         """Start who has died once more, as a member."""
         for name, member in list(self.members.items()):
             if not member.alive:
-                self._start(name)
+                self._start(name, *self._nodes[name])
                 self.enrol(name)
 
     # --- membership --------------------------------------------------------------------------
@@ -191,6 +222,22 @@ class Scene:
         missing = self.members[name].call("udp", timeout_s=120, ip=self.members[other].ip,
                                           port=ECHO_PORT, sizes=sizes, **patience)
         check(not missing, f"UDP from {name} to {other} and back: sizes {missing} are lost")
+
+    def plain_udp(self, name, other, count):
+        """Milliseconds that each of `count` datagrams takes between two hosts, without overlay."""
+        ends = []
+        for each in (name, other):
+            host = self.members[each].host
+            with lab.namespace(host.name):
+                ends.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            ends[-1].bind((host.ip, 0))
+        times = []
+        for number in range(count):
+            began = time.monotonic()
+            ends[0].sendto(bytes(100), ends[1].getsockname())
+            ends[1].recv(200)
+            times.append((time.monotonic() - began) * 1000)
+        return times
 
     def connect(self, name, other):
         """A Connection to the other's echo."""

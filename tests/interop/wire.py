@@ -19,6 +19,7 @@ _OUTGOING = 4               # PACKET_OUTGOING: what the interface sends, seen a 
 _IPV4, _UDP = 0x0800, 17
 _VL1 = 42                   # Ethernet 14, IPv4 20, UDP 8
 _FRAME_MAX = 65535
+_LOOK_S = 0.1               # how soon a new port is listened to
 
 
 def _open(interface):
@@ -36,20 +37,23 @@ class Recorder:
 
     `seen[(source address, destination address, kind, direct)]`: kind is the cipher (0, 1, 3) of a
     packet or "fragment"; direct, whether it goes straight from one to the other, by its IPs.
-    Addresses are text. Made in the switch's namespace.
+    Addresses are text.
     """
 
-    def __init__(self, ports, addresses):
-        """ports: interfaces. addresses: physical IP -> VL1 address of the node there."""
-        self._addresses = addresses
-        self._sockets = [_open(port) for port in ports]
+    def __init__(self):
+        self._addresses = {}        # physical IP -> VL1 address of the node there
+        self._sockets = []
         self.seen = Counter()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def listen(self, port, ip, address):
+        """Count what comes from this port of the switch, where a node has its physical IP."""
+        self._addresses[ip] = address
+        self._sockets.append(_open(port))
 
     def _read(self):
         while True:
-            for sock in select.select(self._sockets, [], [])[0]:
+            for sock in select.select(self._sockets, [], [], _LOOK_S)[0]:
                 frame, where = sock.recvfrom(_FRAME_MAX)
                 if where[2] != _OUTGOING and _is_udp(frame):
                     self._note(frame)
