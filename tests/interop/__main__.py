@@ -86,7 +86,9 @@ def main():
             libzt.provide(BUILD / "libzt")
         except libzt.Unavailable as error:
             reason = reason or str(error)
-        return skip(reason, arguments.output) if reason else lab.enter()
+        if reason:
+            return skip(reason, arguments.output)
+        lab.enter()
     library = libzt.provide(BUILD / "libzt")
     results = []
     for real in (False, True) if peers.desktop_program() else (False,):

@@ -14,10 +14,9 @@ import sys
 import threading
 import time
 
-from exchange import CHUNK, content, datagram
+from exchange import CHUNK, LATE_S, content, datagram
 
 _ECHO, _ECHO_REPLY = 8, 0
-_LATE_S = 20        # a transfer that stands still for so long has failed
 
 
 class Verbs:
@@ -149,7 +148,7 @@ class Verbs:
                 pass
             if moved:
                 progress = time.monotonic()
-            elif time.monotonic() - progress > _LATE_S:
+            elif time.monotonic() - progress > LATE_S:
                 raise OSError(f"{sent} bytes sent, {received} came back, then nothing")
             else:
                 sock.wait(sent < size, 1)

@@ -24,6 +24,7 @@ A request is `{"id", "do", ...}`, one line of JSON on standard input; the answer
 import hashlib
 
 CHUNK = 2048
+LATE_S = 60          # a transfer that stands still for longer has failed: lwIP doubles its patience
 _PERIOD = 4093       # a prime: no segment or datagram repeats its neighbour's content
 
 

@@ -17,13 +17,12 @@ for part in ("boards/unix", "boards/apps/bulb"):
 
 import board
 import bulb
-from exchange import CHUNK, content, datagram
+from exchange import CHUNK, LATE_S, content, datagram
 from host_tools import echo
 from host_tools.daemon import Daemon
 from mpcore import aio
 from mpcore.vl1 import inet
 
-_LATE_S = 20        # a transfer that stands still for so long has failed
 
 
 def _ms_since(began_ns):
@@ -146,7 +145,7 @@ class Peer:
         intact = True
         while received < size:
             try:
-                data = await asyncio.wait_for(stream.read(CHUNK), _LATE_S)
+                data = await asyncio.wait_for(stream.read(CHUNK), LATE_S)
             except asyncio.TimeoutError:
                 raise OSError("%d bytes came back, then nothing" % received)
             if not data:

@@ -47,9 +47,9 @@ def inside():
 
 
 def enter():
-    """Run this program again inside; returns its exit code."""
-    return subprocess.run(_unshare(sys.executable, *sys.argv),
-                          env=os.environ | {_INSIDE: "1"}).returncode
+    """Become this program inside: whoever ends this process then ends all that it has started."""
+    command = _unshare(sys.executable, *sys.argv)
+    os.execvpe(command[0], command, os.environ | {_INSIDE: "1"})
 
 
 def run(*command):
