@@ -16,11 +16,11 @@ _MOONS = "moons.d/"
 class Node:
     """One identity on any number of virtual networks.
 
-    port: send(endpoint, buf, off, n), load(name) -> bytes or None, store(name, data),
-    remove(name), entropy(n). identity: ours, with its private key. planet: the World that names
-    the roots. epoch_ms: wall clock in ms since 1970 at now = 0. on_change(now, network): called
-    when a network's status or config changed. remember: keep peers in storage, for the next start.
-    Others: as for VL1.
+    port: send(endpoint, buf, off, n), endpoints(), load(name) -> bytes or None,
+    store(name, data), remove(name), names(prefix), entropy(n). identity: ours, with its private
+    key. planet: the World that names the roots. epoch_ms: wall clock in ms since 1970 at now = 0.
+    on_change(now, network): called when a network's status or config changed. remember: keep
+    peers in storage, for the next start. Others: as for VL1.
     """
 
     def __init__(self, port, identity, planet, epoch_ms=0, aes=False, loopback=False,
@@ -30,6 +30,7 @@ class Node:
         self.vl1 = VL1(identity, planet, port.send, port.entropy, epoch_ms=epoch_ms, aes=aes,
                        loopback=loopback, validate=validate, max_peers=max_peers,
                        moons=self._stored_moons(), adopt=self._adopt)
+        self.vl1.contact.local_endpoints = port.endpoints
         self._cache = None
         if remember:
             from mpcore.vl1.peer_cache import PeerCache  # costs nothing where it is not used

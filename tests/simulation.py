@@ -21,6 +21,9 @@ class SimulatedPort:
     def send(self, endpoint, buf, off, n):
         self.wire.transmit(self.endpoint, endpoint, bytes(memoryview(buf)[off:off + n]))
 
+    def endpoints(self):
+        return [self.endpoint]
+
     def entropy(self, n):
         return bytes([self.wire.random.getrandbits(8) for _ in range(n)])
 

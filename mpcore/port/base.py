@@ -62,6 +62,25 @@ class BasePort(Storage):
         """n random bytes fit for keys."""
         return entropy(n)
 
+    def endpoints(self):
+        """Where a neighbour on the same physical network may reach our sockets.
+
+        A socket bound to every address stands for the one that this host would use; where the
+        platform does not tell that one, it is left out.
+        """
+        found = []
+        for endpoint in self.local:
+            ip = endpoint[:-2]
+            if not any(ip):
+                ip = self._own_address(len(ip))
+            if ip:
+                found.append(ip + endpoint[-2:])
+        return found
+
+    def _own_address(self, size):
+        """This host's address of 4 or 16 bytes, or None; platforms that can tell override it."""
+        return None
+
     def close(self):
         """Close the sockets."""
         for sock in self.sockets:

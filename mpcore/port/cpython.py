@@ -8,6 +8,9 @@ import time
 from mpcore import limits
 from mpcore.port.base import START, BasePort, entropy
 
+# Addresses of documentation, far from everybody.
+_FAR = {4: (socket.AF_INET, ("192.0.2.1", 9)), 16: (socket.AF_INET6, ("2001:db8::1", 9))}
+
 
 def now_ms():
     """Milliseconds since an arbitrary origin; never steps back, never wraps."""
@@ -69,6 +72,15 @@ class Port(BasePort):
         address, port = sockaddr[:2]
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         return socket.inet_pton(family, address.partition("%")[0]) + port.to_bytes(2, "big")
+
+    def _own_address(self, size):
+        family, far = _FAR[size]
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.connect(far)      # sends nothing: it only asks which address would be used
+            except OSError:
+                return None
+            return self._endpoint(probe.getsockname())[:-2]
 
     def _make_directory(self, path):
         os.mkdir(path, 0o700)

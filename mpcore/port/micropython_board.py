@@ -24,6 +24,13 @@ class Port(MicroPythonPort):
         self._pending.register(sock, select.POLLIN)
         return sock, self._endpoint((address, port))
 
+    def _own_address(self, size):
+        import network
+        wlan = network.WLAN(network.STA_IF)
+        if size == 4 and wlan.isconnected():
+            return self._endpoint((wlan.ifconfig()[0], 0))[:-2]
+        return None
+
     def _sockaddr(self, endpoint):
         if len(endpoint) != 6:
             raise OSError("IPv4 only")

@@ -42,7 +42,7 @@ class Contact:
         self._confirmed = Gate(_CONFIRM_MS - 1, limits.PEERS)
         self._probed = {}           # endpoint -> [peer, tries left, when to try again]
         self.echo_gate = Gate(_ECHO_MS, limits.PEERS)
-        self.local_endpoints = ()   # of our sockets, told by whoever drives us
+        self.local_endpoints = list     # called for those of our sockets; set by our owner
         self._surface = {}          # root address -> (endpoint it sees us at, when it said so)
         vl1.on(packet.RENDEZVOUS, self._on_rendezvous)
         vl1.on(packet.PUSH_DIRECT_PATHS, self._on_push)
@@ -227,7 +227,7 @@ class Contact:
         interval_ms = _PUSH_DIRECT_MS if received.hops == 0 else _PUSH_RELAYED_MS
         if now - peer.last_push_ms < interval_ms:
             return
-        endpoints = set(self.local_endpoints)
+        endpoints = set(self.local_endpoints())
         endpoints.update(self.external_endpoints(now))
         endpoints = [e for e in endpoints if self._usable(e[:-2])]
         if endpoints:

@@ -79,6 +79,15 @@ def test_leftover_of_a_crash_is_no_blob():
         assert os.listdir(home) == ["planet"]
 
 
+def test_a_socket_bound_to_every_address_names_one_or_none():
+    everywhere = port.Port("unused", "0.0.0.0:0")
+    try:
+        for endpoint in everywhere.endpoints():     # none where the platform cannot tell
+            assert any(endpoint[:4]) and endpoint[4:] == everywhere.local[0][4:]
+    finally:
+        everywhere.close()
+
+
 def test_datagrams():
     one, two = port.Port("unused", "127.0.0.1:0"), port.Port("unused", ["127.0.0.1:0"])
     got = []
@@ -91,6 +100,7 @@ def test_datagrams():
         two.drain(note)
         assert got == []
         assert len(one.local[0]) == 6 and one.local[0][:4] == b"\x7f\0\0\1"
+        assert one.endpoints() == one.local
         one.send(two.local[0], bytearray(b"..hello.."), 2, 5)
         one.send(two.local[0], bytearray(1432), 0, 1432)
         while len(got) < 2:

@@ -375,7 +375,7 @@ def test_trusted_peers_learn_each_others_addresses():
     segment.run(3000)
     assert not direct(segment, a, b)
     for one, other in ((a, b), (b, a)):
-        one.vl1.contact.local_endpoints = [one.port.endpoint]
+        one.vl1.contact.local_endpoints = one.port.endpoints
         one.vl1.trust(segment.wire.now, one.vl1.peers[other.address], None)
     exchange(segment, a, b)
     assert segment.run(3000, lambda: direct(segment, a, b))
