@@ -102,8 +102,9 @@ def enrol(scene):
         if scene.members[name].kind != "libzt":     # which does not tell
             wait_for(f"{name} shows ACCESS_DENIED",
                      lambda: scene.status(name)["status"] == "ACCESS_DENIED", 30)
-    records = wait_for("the controller knows who has asked", lambda: (
-        lambda known: known if len(known) >= len(scene.members) else None)(scene.server.members()), 30)
+    wait_for("the controller knows who has asked",
+             lambda: len(scene.server.members()) >= len(scene.members), 30)
+    records = scene.server.members()
     for member in scene.members.values():
         check(not records[member.address]["authorized"], f"{member} is a member without asking")
     for name in scene.members:

@@ -19,12 +19,15 @@ A request is `{"id", "do", ...}`, one line of JSON on standard input; the answer
 | listen | port, group or null | keeps the datagrams that come to this port |
 | heard | port | them, as text |
 | say | ip, port, text | sends a datagram; broadcast and multicast addresses are fine |
+| bulb | config | follows the demonstration's games that it finds (not zerotier-one) |
+| reactions | | milliseconds from each change in a game to the bulb's LED |
+| game | clients | serves the demonstration's game (libzt only) |
 """
 
 import hashlib
 
 CHUNK = 2048
-LATE_S = 60          # a transfer that stands still for longer has failed: lwIP doubles its patience
+LATE_S = 60          # when a transfer that stands still has failed; lwIP doubles its patience
 _PERIOD = 4093       # a prime: no segment or datagram repeats its neighbour's content
 
 

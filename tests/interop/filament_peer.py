@@ -24,7 +24,6 @@ from mpcore import aio
 from mpcore.vl1 import inet
 
 
-
 def _ms_since(began_ns):
     return (time.time_ns() - began_ns) / 1000000
 

@@ -35,7 +35,8 @@ def obstacle():
     os.environ["PATH"] += ":/usr/sbin:/sbin"
     missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
     if missing:
-        return f"MISSING TOOLS: {' '.join(missing).upper()} (DEBIAN'S IPROUTE2, NFTABLES, UTIL-LINUX)"
+        return (f"MISSING TOOLS: {' '.join(missing).upper()} "
+                "(DEBIAN'S IPROUTE2, NFTABLES, UTIL-LINUX)")
     tried = subprocess.run(_unshare("mount", "-t", "tmpfs", "tmpfs", "/run"), text=True,
                            capture_output=True)
     return f"NO NETWORK NAMESPACES: {tried.stderr.strip().upper()}" if tried.returncode else None
@@ -58,6 +59,10 @@ def run(*command):
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
     return done.stdout
+
+
+def _on(name, *command):
+    return ["nsenter", f"--net={_NAMES}/{name}", *command]
 
 
 @contextmanager
@@ -86,7 +91,7 @@ class Host:
 
     def command(self, *command):
         """The command that runs `command` on this host."""
-        return ["nsenter", f"--net={_NAMES}/{self.name}", *command]
+        return _on(self.name, *command)
 
     def run(self, *command):
         return run(*self.command(*command))
@@ -138,13 +143,13 @@ class Lab:
 
     @contextmanager
     def bad_line(self, host, loss, delay_ms, jitter_ms, reorder, duplicate):
-        """The host's cable loses, reorders and doubles (percent) and delays, both ways in all.
+        """The host's cable loses, reorders and doubles (percent) and delays, either way.
 
         Yields by what means: the kernel's netem where it has that, else a program of ours.
         """
         netem = ["netem", "delay", f"{delay_ms}ms", f"{jitter_ms}ms", "loss", f"{loss}%",
                  "duplicate", f"{duplicate}%", "reorder", f"{reorder}%"]
-        ends = [["nsenter", f"--net={_NAMES}/{SWITCH}", "tc", "qdisc"], host.command("tc", "qdisc")]
+        ends = [_on(SWITCH, "tc", "qdisc"), host.command("tc", "qdisc")]
         devices = [host.port, "eth0"]
         try:
             for end, device in zip(ends, devices):
@@ -163,8 +168,8 @@ class Lab:
         run("ip", "-n", SWITCH, "link", "set", host.port, "nomaster")
         arguments = {"loss": loss, "delay_ms": delay_ms, "jitter_ms": jitter_ms,
                      "reorder": reorder, "duplicate": duplicate}
-        line = subprocess.Popen(["nsenter", f"--net={_NAMES}/{SWITCH}", sys.executable,
-                                 str(_WIRE), host.port, inner, json.dumps(arguments)])
+        line = subprocess.Popen(_on(SWITCH, sys.executable, str(_WIRE), host.port, inner,
+                                    json.dumps(arguments)))
         try:
             yield "relay"
         finally:

@@ -1,4 +1,4 @@
-"""Gets libzt out of its wheel, which is pinned by hash and never installed, and builds its shim."""
+"""Gets libzt out of its wheel, pinned by hash and never installed, and builds its shim."""
 
 import shutil
 import subprocess

@@ -2,7 +2,8 @@
 
     python libzt_peer.py '{"library": PATH, "shim": PATH, "home": DIR, "port": N}'
 
-The C API of the extension module in the libzt wheel is called through ctypes (spec/realworld.md 7).
+The C API of the extension module in the libzt wheel is called through ctypes
+(spec/realworld.md 7).
 """
 
 import ctypes

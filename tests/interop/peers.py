@@ -14,7 +14,6 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from host_tools import home, unix_port
-from host_tools.control import TOKEN_FILE
 from host_tools.remote import Control
 from lab import namespace
 from mpcore import VERSION
