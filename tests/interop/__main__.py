@@ -4,6 +4,7 @@
 
 Needs network namespaces; see lab.py. Exit code 0 when every case passed, or when nothing could be
 run and the reason was told; with CI=true that is a failure too.
+The logs of all nodes stay beside the output, in a directory of its name.
 """
 
 import argparse
@@ -92,7 +93,7 @@ def main():
     library = libzt.provide(BUILD / "libzt")
     results = []
     for real in (False, True) if peers.desktop_program() else (False,):
-        with scenes.open_scene(BUILD / "interop", library, real) as scene:
+        with scenes.open_scene(arguments.output.with_suffix(""), library, real) as scene:
             for case in cases.plan(scene):
                 if case.number in (arguments.cases or case.number) or case.enrols:
                     results.append(run_case(case, scene))

@@ -1,0 +1,31 @@
+"""Case 6: what packets are armored with."""
+
+from cases.case import OURS, Case
+from scene import check
+
+
+def cases(scene):
+    yield Case("6", "ciphers on the wire", ciphers, list(scene.members))
+
+
+def ciphers(scene):
+    """Nodes of hosts prefer AES among each other; whoever talks to a board keeps to Salsa20."""
+    figures = {}
+    members = scene.members
+    for name in OURS:
+        for other in [*scene.foreign, "micropython" if name == "cpython" else "cpython"]:
+            scene.ping(name, other)
+            scene.ping(other, name)
+            pair = members[name].address, members[other].address
+            salsa, aes = (sum(scene.recorder.count(*way, kind=kind) for way in (pair, pair[::-1]))
+                          for kind in (1, 3))
+            figures[f"{name}_{other}_salsa"], figures[f"{name}_{other}_aes"] = salsa, aes
+            if "micropython" in (name, other):
+                check(salsa and not aes, f"{name} and {other}: {aes} packets under AES")
+            else:
+                before = aes
+                scene.udp(name, other, [100] * 20)
+                aes = sum(scene.recorder.count(*way, kind=3) for way in (pair, pair[::-1]))
+                check(aes >= before + 40, f"{name} and {other}: only {aes - before} packets of "
+                      "some 40 under AES")
+    return figures

@@ -1,0 +1,39 @@
+"""Case 7: a private network admits who is authorised."""
+
+import time
+
+from cases.case import Case
+from scene import ECHO_PORT, check, wait_for
+
+
+def cases(scene):
+    yield Case("7", "a private network admits who is authorised, and nobody else", enrol,
+               list(scene.members), budget_s=120, enrols=True)
+
+
+def enrol(scene):
+    figures = {}
+    for name in scene.members:
+        scene.online(name)
+    for name in scene.members:
+        scene.members[name].call("join", nwid=scene.network)
+    for name in scene.members:
+        if scene.members[name].kind != "libzt":     # which does not tell
+            wait_for(f"{name} shows ACCESS_DENIED",
+                     lambda: scene.status(name)["status"] == "ACCESS_DENIED", 30)
+    wait_for("the controller knows who has asked",
+             lambda: len(scene.server.members()) >= len(scene.members), 30)
+    records = scene.server.members()
+    for member in scene.members.values():
+        check(not records[member.address]["authorized"], f"{member} is a member without asking")
+    for name in scene.members:
+        check(not scene.status(name)["addresses"], f"{name} has an address already")
+    began = time.monotonic()
+    for name in scene.members:
+        scene.authorize(name)
+    for name in scene.members:
+        scene.ready(name)
+        figures[f"{name}_ready_ms"] = round((time.monotonic() - began) * 1000)
+        scene.members[name].call("serve", port=ECHO_PORT)
+    scene.enrolled = time.monotonic()
+    return figures
