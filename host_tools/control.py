@@ -11,9 +11,9 @@ its owner only) the token that a request carries in the header X-ZT1-Auth.
 | `POST /moon/ID` `{"seed": ADDR}` | follow a moon; `DELETE /moon/ID` forgets it |
 | `POST /ping` `{"ip", "timeout_ms"}` | `{"ms"}` of one echo over the virtual network, null without an answer |
 | `GET /controller/network` | network records of a controller |
-| `POST /controller/network/NWID` | change a network |
+| `POST /controller/network/NWID` | make a network, or change it; `DELETE` removes it |
 | `GET /controller/network/NWID/member` | member records of a network |
-| `POST /controller/network/NWID/member/ADDR` | change a member, such as `{"authorized": true}` |
+| `POST /controller/network/NWID/member/ADDR` | change a member, such as `{"authorized": true}`; `DELETE` forgets it |
 """
 
 import asyncio
@@ -109,7 +109,16 @@ def _add_controller(app, daemon):
     @_checked
     async def update_network(request, nwid):
         daemon.runtime.kick()
-        return controller.update_network(now(), home.network_id(nwid), _object(request))
+        network, fields = home.network_id(nwid), _object(request)
+        if network in controller.networks():
+            return controller.update_network(now(), network, fields)
+        return controller.create_network(now(), fields, network)
+
+    @app.delete("/controller/network/<nwid>")
+    @_checked
+    async def delete_network(request, nwid):
+        daemon.runtime.kick()
+        return controller.delete_network(now(), home.network_id(nwid))
 
     @app.get("/controller/network/<nwid>/member")
     @_checked
@@ -122,6 +131,12 @@ def _add_controller(app, daemon):
         daemon.runtime.kick()
         return controller.update_member(now(), home.network_id(nwid), home.address(address),
                                         _object(request))
+
+    @app.delete("/controller/network/<nwid>/member/<address>")
+    @_checked
+    async def delete_member(request, nwid, address):
+        daemon.runtime.kick()
+        return controller.delete_member(now(), home.network_id(nwid), home.address(address))
 
 
 def _checked(route):

@@ -1,6 +1,9 @@
 """Interoperability with nodes that nobody here wrote: ZeroTier's SDK, and a stock zerotier-one.
 
-    python tests/interop [--output build/interop.json] [CASE ...]
+    python tests/interop [--output build/interop.json] [--scene ROOT/CONTROLLER] [CASE ...]
+
+Where there is a zerotier-one, all cases run four times: root and controller are ours, its, and
+either way mixed.
 
 Needs network namespaces; see lab.py. Exit code 0 when every case passed, or when nothing could be
 run and the reason was told; with CI=true that is a failure too.
@@ -20,12 +23,16 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "interop"), str(ROOT)]
 
 import cases
+import infrastructure
 import lab
 import libzt
 import peers
 import scene as scenes
 
 BUILD = ROOT / "build"
+OURS, STOCK = infrastructure.Filament.kind, infrastructure.Stock.kind
+SCENES = {f"{root}/{controller}": (root, controller)
+          for root, controller in ((OURS, OURS), (STOCK, STOCK), (STOCK, OURS), (OURS, STOCK))}
 
 
 class OutOfTime(Exception):
@@ -50,7 +57,8 @@ def run_case(case, scene):
         raise OutOfTime(f"not done within {case.budget_s} s")
 
     signal.signal(signal.SIGALRM, late)
-    entry = {"case": case.number, "title": case.title, "pass": False}
+    entry = {"case": case.number, "title": case.title, "pass": False,
+             "infrastructure": scene.infrastructure()}
     began = time.monotonic()
     try:
         signal.alarm(case.budget_s)
@@ -65,7 +73,7 @@ def run_case(case, scene):
     finally:
         signal.alarm(0)
     entry["seconds"] = round(time.monotonic() - began, 1)
-    entry["peers"] = [scene.describe(name) for name in ("root", *case.members)]
+    entry["peers"] = [scene.describe(name) for name in case.members]
     return entry
 
 
@@ -79,8 +87,12 @@ def report(entry):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--output", type=Path, default=BUILD / "interop.json")
+    parser.add_argument("--scene", action="append", choices=list(SCENES), metavar="ROOT/CONTROLLER",
+                        help=f"{', '.join(SCENES)}; all by default. Repeatable.")
     parser.add_argument("cases", nargs="*", metavar="CASE", help="Numbers; all by default.")
     arguments = parser.parse_args()
+    stock = peers.desktop_program() is not None
+    names = arguments.scene or [name for name in SCENES if stock or STOCK not in SCENES[name]]
     if not lab.inside():
         reason = lab.obstacle()
         try:
@@ -92,8 +104,10 @@ def main():
         lab.enter()
     library = libzt.provide(BUILD / "libzt")
     results = []
-    for real in (False, True) if peers.desktop_program() else (False,):
-        with scenes.open_scene(arguments.output.with_suffix(""), library, real) as scene:
+    for name in names:
+        print(f"root/controller: {name}")
+        directory = arguments.output.with_suffix("") / name.replace("/", "-")
+        with scenes.open_scene(directory, library, SCENES[name]) as scene:
             for case in cases.plan(scene):
                 if case.number in (arguments.cases or case.number) or case.enrols:
                     results.append(run_case(case, scene))

@@ -1,6 +1,5 @@
-"""Peers and servers as processes of their hosts; each is stopped by its own process ID."""
+"""Peers as processes of their hosts; each is stopped by its own process ID."""
 
-import ipaddress
 import itertools
 import json
 import os
@@ -14,9 +13,6 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from host_tools import home, unix_port
-from host_tools.remote import Control
-from lab import namespace
-from mpcore import VERSION
 from mpcore.port import Port, entropy
 from mpcore.vl1 import inet
 from mpcore.vl1.identity import Identity
@@ -41,11 +37,13 @@ def desktop_program():
 
 
 def identities():
-    """Identities for the nodes under test, from the vectors: making one takes a while."""
+    """Identities for the nodes under test, from the vectors at first: making one takes a while."""
     known = json.loads((HERE.parent / "vectors" / "identity.json").read_text())["identities"]
     for each in known:
         if each["valid"]:
             yield Identity.from_text(each["secret_text"])
+    while True:
+        yield Identity.generate(entropy)
 
 
 def lay_out(directory, identity, planet):
@@ -191,91 +189,3 @@ def filament(host, directory, identity, runtime):
     else:
         command, env = [sys.executable, script, arguments], None
     return Peer(runtime, host, directory, identity, command, env)
-
-
-class Server:
-    """What a root and controller of any kind is asked over its control port."""
-
-    def members(self):
-        """Records of who is or wants to be a member, by address."""
-        path = f"/controller/network/{self.network}/member"
-        return self._members(self._control("get", path), path)
-
-    def change_member(self, address, fields):
-        self._control("post", f"/controller/network/{self.network}/member/{address}", fields)
-
-    def change_network(self, fields):
-        self._control("post", f"/controller/network/{self.network}", fields)
-
-    def _control(self, verb, *arguments):
-        with namespace(self.host.name):
-            return getattr(Control(self._home), verb)(*arguments)
-
-
-class FilamentServer(Server, Process):
-    """`filament serve`: root and controller of the network `network`."""
-
-    kind = "filament"
-
-    def __init__(self, host, home, pool, identity):
-        self.host = host
-        self.address = identity.address.hex()
-        self.network = None
-        self.version = ".".join(map(str, VERSION))
-        self._home = home
-        self._ready = threading.Event()
-        super().__init__(host, [
-            sys.executable, "-m", "host_tools", "serve", "--json", "--home", str(home),
-            "--bind", f"0.0.0.0:{PORT}", "--advertise", f"{host.ip}:{PORT}", "--private",
-            "--name", "interop", "--pool", pool], f"{home}.log")
-
-    def on_line(self, said):
-        if "network" in said:
-            self.network = said["network"]
-            self._ready.set()
-
-    def on_end(self):
-        self._ready.set()
-
-    def start(self, timeout_s):
-        """Wait until it serves. Raises PeerFailure."""
-        self._ready.wait(timeout_s)
-        if self.network is None:
-            raise PeerFailure(f"filament serve {self.ended()}")
-
-    def _members(self, found, path):
-        return {record["id"]: record for record in found}
-
-
-class DesktopServer(Server, Process):
-    """A zerotier-one as root and controller of the network `network`."""
-
-    kind = "zerotier-one"
-
-    def __init__(self, host, home, pool, identity):
-        self.host = host
-        self.address = identity.address.hex()
-        self.network = self.version = None
-        self._home = home
-        self._pool = ipaddress.IPv4Network(pool)
-        super().__init__(host, [desktop_program(), "-U", f"-p{PORT}", str(home)], f"{home}.log")
-
-    def start(self, timeout_s):
-        """Wait until it answers, and make the network. Raises PeerFailure."""
-        end = time.monotonic() + timeout_s
-        while self.version is None:
-            try:
-                self.version = self._control("get", "/status")["version"]
-            except ValueError as error:
-                if not self.alive or time.monotonic() > end:
-                    raise PeerFailure(f"zerotier-one as root: {error}") from error
-                time.sleep(0.1)
-        self.network = self.address + "000001"
-        self.change_network({
-            "name": "interop", "private": True, "v4AssignMode": {"zt": True},
-            "routes": [{"target": str(self._pool), "via": None}],
-            "ipAssignmentPools": [{"ipRangeStart": str(self._pool[2]),
-                                   "ipRangeEnd": str(self._pool[-2])}]})
-
-    def _members(self, found, path):
-        return {address: self._control("get", f"{path}/{address}") for address in found}

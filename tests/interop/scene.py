@@ -1,4 +1,4 @@
-"""The cast of a run: a root with a controller, and members of every kind on one switch."""
+"""The cast of a run: a root, a controller, and members of every kind on one switch."""
 
 import shutil
 import socket
@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import lab
 import peers
+from infrastructure import KINDS
 from wire import Recorder
 
 ECHO_PORT = 7
@@ -49,35 +50,62 @@ class Scene:
     """Members by name: `libzt`, `libzt-2`, `cpython`, `micropython`, and where there is a stock
     zerotier-one also `zerotier-one` and `cpython-2`, who keeps away from it for a while.
 
-    real: whether root and controller are a zerotier-one instead of `filament serve`.
+    kinds: of the root and of the controller, names in infrastructure.KINDS; where they are the
+    same, one node is both.
     """
 
-    def __init__(self, directory, library, real=False):
+    def __init__(self, directory, library, kinds):
         self._directory = directory
         self._library = library
         self._lab = lab.Lab()
         self._identities = peers.identities()
-        self._nodes = {}            # name -> Host, kept for restarts
-        self.members = {}
-        directory.mkdir(parents=True)
-        host = self._lab.add_host("root", "10.209.0.1")
-        root = next(self._identities)
-        self._planet = peers.make_planet(root, host.ip)
-        home = self.home("root")
-        peers.lay_out(home, root, self._planet)
-        make = peers.DesktopServer if real else peers.FilamentServer
-        self.server = make(host, home, POOL, root)
-        self.server.start(READY_S)
-        self.network = self.server.network
-        self.recorder = Recorder()
-        self._record(host, self.server.address)
-        self._last_ip = 1
+        self._last_ip = 0
         self._nats = 0
+        self._nodes = {}            # name -> (Host, Identity), kept for restarts
+        self.members = {}
+        self.services = {}
+        self.recorder = Recorder()
+        directory.mkdir(parents=True)
+        roles = {"root": "both"} if kinds[0] == kinds[1] else {"root": "root",
+                                                               "controller": "controller"}
+        hosts = {name: self._lab.add_host(name, self._next_ip()) for name in roles}
+        identities = {name: next(self._identities) for name in roles}
+        self.planet = peers.make_planet(identities["root"], hosts["root"].ip)
+        for name, role, kind in zip(roles, roles.values(), kinds):
+            peers.lay_out(self.home(name), identities[name], self.planet)
+            self._nodes[name] = hosts[name], identities[name]
+            self._record(hosts[name], identities[name].address.hex())
+            self.serve(name, role, kind)
+        self.network = self.controller.open_network(POOL)
         for name in ("libzt", "libzt-2", "cpython", "micropython"):
             self.add(name)
         if peers.desktop_program():
             self.add("zerotier-one")
             self.add("cpython-2")
+
+    # --- root and controller -----------------------------------------------------------------
+
+    @property
+    def root(self):
+        """The Service that everybody's planet names."""
+        return self.services["root"]
+
+    @property
+    def controller(self):
+        """The Service whose networks there are; the root itself, or another."""
+        return self.services.get("controller", self.root)
+
+    def serve(self, name, role, kind):
+        """Start a Service on its host and wait until it answers."""
+        service = self.services[name] = KINDS[kind](self._nodes[name][0], self.home(name),
+                                                    self._nodes[name][1], role)
+        service.start(READY_S)
+
+    def restart_service(self, name):
+        """Stop a root or controller in an orderly way and start it again."""
+        service = self.services[name]
+        service.stop()
+        self.serve(name, service.role, service.kind)
 
     @property
     def foreign(self):
@@ -87,8 +115,9 @@ class Scene:
     @property
     def real_nodes(self):
         """Names of all nodes that nobody here wrote, those that have been removed too."""
-        names = [name for name in self._nodes if name.startswith(("libzt", "zerotier-one"))]
-        return names + ["root"] if self.server.kind == "zerotier-one" else names
+        services = [name for name in self.services if self.services[name].kind == "zerotier-one"]
+        return services + [name for name in self._nodes
+                           if name.startswith(("libzt", "zerotier-one"))]
 
     def log(self, name):
         """The lines of a node's log."""
@@ -96,9 +125,14 @@ class Scene:
 
     def describe(self, name):
         """What and which version a node is, for the result."""
-        process = self.server if name == "root" else self.members[name]
-        role = {"role": "root and controller"} if name == "root" else {}
-        return {"kind": process.kind, "version": process.version} | role
+        process = self.members.get(name) or self.services[name]
+        return {"name": name, "kind": process.kind, "version": process.version}
+
+    def infrastructure(self):
+        """What and which version root and controller are, for the result."""
+        return {"root": self.describe("root"),
+                "controller": self.describe("controller" if "controller" in self.services
+                                            else "root")}
 
     def bad_line(self, name, **how):
         return self._lab.bad_line(self.members[name].host, **how)
@@ -140,7 +174,7 @@ class Scene:
         identity = identity or next(self._identities)
         self._nodes[name] = host, identity
         home = self.home(name)
-        peers.lay_out(home, identity, self._planet)
+        peers.lay_out(home, identity, self.planet)
         kind = next(kind for kind in _KINDS if name.startswith(kind))
         if kind == "libzt":
             member = peers.libzt(host, home, identity, self._library)
@@ -163,10 +197,10 @@ class Scene:
         self.change_member(name, {"authorized": authorized})
 
     def change_member(self, name, fields):
-        self.server.change_member(self.members[name].address, fields)
+        self.controller.change_member(self.network, self.members[name].address, fields)
 
     def change_network(self, fields):
-        self.server.change_network(fields)
+        self.controller.change_network(self.network, fields)
 
     def status(self, name):
         return self.members[name].call("network", nwid=self.network)
@@ -251,15 +285,15 @@ class Scene:
         return {"connect_ms": connection.connect_ms, "transfer_ms": ms}
 
     def stop(self):
-        for process in [*self.members.values(), self.server]:
+        for process in [*self.members.values(), *self.services.values()]:
             process.stop()
 
 
 @contextmanager
-def open_scene(directory, library, real=False):
+def open_scene(directory, library, kinds):
     """A Scene in a new directory, which stays for who wants to read the logs."""
     shutil.rmtree(directory, ignore_errors=True)
-    scene = Scene(directory, library, real)
+    scene = Scene(directory, library, kinds)
     try:
         yield scene
     finally:

@@ -24,14 +24,14 @@ def long_config(scene):
         if port % 50 == 49:
             rules.append({"type": "ACTION_DROP"})
     rules.append({"type": "ACTION_ACCEPT"})
-    fragments = scene.recorder.count(source=scene.server.address, kind="fragment")
+    fragments = scene.recorder.count(source=scene.controller.address, kind="fragment")
     scene.change_network({"rules": rules, "mtu": 2000})
     try:
         for name in scene.members:
             wait_for(f"{name} takes a config with {len(rules)} rules",
                      lambda: scene.status(name)["mtu"] == 2000, 20)
             check(scene.status(name)["status"] == "OK", f"{name} is not OK with many rules")
-        fragments = scene.recorder.count(source=scene.server.address, kind="fragment") - fragments
+        fragments = scene.recorder.count(source=scene.controller.address, kind="fragment") - fragments
         check(fragments > 0, "no config came in fragments")
         for name in OURS:
             scene.ping(name, "libzt")

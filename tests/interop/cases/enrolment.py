@@ -22,8 +22,8 @@ def enrol(scene):
             wait_for(f"{name} shows ACCESS_DENIED",
                      lambda: scene.status(name)["status"] == "ACCESS_DENIED", 30)
     wait_for("the controller knows who has asked",
-             lambda: len(scene.server.members()) >= len(scene.members), 30)
-    records = scene.server.members()
+             lambda: len(scene.controller.members(scene.network)) >= len(scene.members), 30)
+    records = scene.controller.members(scene.network)
     for member in scene.members.values():
         check(not records[member.address]["authorized"], f"{member} is a member without asking")
     for name in scene.members:
