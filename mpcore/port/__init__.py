@@ -4,6 +4,9 @@
     entropy(n)              n random bytes fit for keys
     Port(home, bind)        storage and UDP sockets (base.BasePort)
     Loop                    callbacks from asyncio
+    Native, constant        the platform's own sockets and its numbers for their options
+    to_sockaddr, to_endpoint    addresses as those take and give them
+    wait                    sleep until a socket is ready
 """
 
 import sys
@@ -11,8 +14,11 @@ import sys
 if sys.implementation.name != "micropython":
     from mpcore.port import micropython_shim
     sys.modules.setdefault("micropython", micropython_shim)
-    from mpcore.port.cpython import Loop, Port, entropy, now_ms, wall_ms
+    from mpcore.port.cpython import (
+        Loop, Native, Port, constant, entropy, now_ms, to_endpoint, to_sockaddr, wait, wall_ms)
 elif sys.platform in ("linux", "darwin"):
-    from mpcore.port.micropython_unix import Loop, Port, entropy, now_ms, wall_ms
+    from mpcore.port.micropython_unix import (
+        Loop, Native, Port, constant, entropy, now_ms, to_endpoint, to_sockaddr, wait, wall_ms)
 else:
-    from mpcore.port.micropython_board import Loop, Port, entropy, now_ms, wall_ms
+    from mpcore.port.micropython_board import (
+        Loop, Native, Port, constant, entropy, now_ms, to_endpoint, to_sockaddr, wait, wall_ms)

@@ -7,6 +7,10 @@ import time
 
 from mpcore import limits
 from mpcore.port.base import START, BasePort, entropy
+from mpcore.port.native import NativeSocket, constant
+
+POLLIN = 1      # as MicroPython has them; not every platform's select does
+POLLOUT = 4
 
 # Addresses of documentation, far from everybody.
 _FAR = {4: (socket.AF_INET, ("192.0.2.1", 9)), 16: (socket.AF_INET6, ("2001:db8::1", 9))}
@@ -22,8 +26,46 @@ def wall_ms():
     return time.time_ns() // 1000000
 
 
+def to_sockaddr(endpoint):
+    """The platform's form of an endpoint."""
+    family = socket.AF_INET if len(endpoint) == 6 else socket.AF_INET6
+    return socket.inet_ntop(family, endpoint[:-2]), int.from_bytes(endpoint[-2:], "big")
+
+
+def to_endpoint(sockaddr):
+    """The endpoint of what the platform gives for an address."""
+    address, port = sockaddr[:2]
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return socket.inet_pton(family, address.partition("%")[0]) + port.to_bytes(2, "big")
+
+
+def wait(sockets, timeout_ms, others=(), mask=POLLIN):
+    """Sleep until one of `sockets` can be read or one of `others` is ready for `mask`."""
+    reading, writing = list(sockets), []
+    if mask & POLLIN:
+        reading += others
+    if mask & POLLOUT:
+        writing += others
+    select.select(reading, writing, (), None if timeout_ms is None else timeout_ms / 1000)
+
+
+class Native(NativeSocket):
+    """See NativeSocket."""
+
+    to_sockaddr = staticmethod(to_sockaddr)
+    to_endpoint = staticmethod(to_endpoint)
+
+    def events(self):
+        """Mask of what would not have to wait, as of mpcore.ip's sockets."""
+        read, write, _ = select.select((self.sock,), (self.sock,), (), 0)
+        return (POLLIN if read else 0) | (POLLOUT if write else 0)
+
+
 class Port(BasePort):
     """See BasePort."""
+
+    _sockaddr = staticmethod(to_sockaddr)
+    _endpoint = staticmethod(to_endpoint)
 
     def __init__(self, home, bind):
         self._buf = bytearray(START + limits.MAX_PACKET)
@@ -49,7 +91,7 @@ class Port(BasePort):
 
     def wait(self, timeout_ms):
         """Sleep until a datagram is there, for at most timeout_ms (None: for ever)."""
-        select.select(self.sockets, (), (), None if timeout_ms is None else timeout_ms / 1000)
+        wait(self.sockets, timeout_ms)
 
     def _open(self, address, port):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -63,15 +105,6 @@ class Port(BasePort):
             sock.close()
             raise
         return sock, self._endpoint(sock.getsockname())
-
-    def _sockaddr(self, endpoint):
-        family = socket.AF_INET if len(endpoint) == 6 else socket.AF_INET6
-        return socket.inet_ntop(family, endpoint[:-2]), int.from_bytes(endpoint[-2:], "big")
-
-    def _endpoint(self, sockaddr):
-        address, port = sockaddr[:2]
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        return socket.inet_pton(family, address.partition("%")[0]) + port.to_bytes(2, "big")
 
     def _own_address(self, size):
         family, far = _FAR[size]

@@ -3,7 +3,8 @@
 import select
 import socket
 
-from mpcore.port.micropython_common import Loop, MicroPythonPort, entropy, now_ms, wall_ms
+from mpcore.port.micropython_common import (
+    Loop, MicroPythonNative, MicroPythonPort, constant, entropy, now_ms, wait, wall_ms)
 
 # Boards reassemble no IP fragments, so nothing longer than this arrives.
 _DATAGRAM = 1472
@@ -11,8 +12,31 @@ _DATAGRAM = 1472
 _BATCH = 1
 
 
+def to_sockaddr(endpoint):
+    """The platform's form of an endpoint. Raises OSError for IPv6."""
+    if len(endpoint) != 6:
+        raise OSError("IPv4 only")
+    return ".".join(str(x) for x in endpoint[:4]), int.from_bytes(endpoint[4:], "big")
+
+
+def to_endpoint(sockaddr):
+    """The endpoint of what the platform gives for an address."""
+    address, port = sockaddr
+    return bytes(int(x) for x in address.split(".")) + port.to_bytes(2, "big")
+
+
+class Native(MicroPythonNative):
+    """See NativeSocket."""
+
+    to_sockaddr = staticmethod(to_sockaddr)
+    to_endpoint = staticmethod(to_endpoint)
+
+
 class Port(MicroPythonPort):
     """See BasePort. There are no file modes here: whoever reads the flash has the secrets."""
+
+    _sockaddr = staticmethod(to_sockaddr)
+    _endpoint = staticmethod(to_endpoint)
 
     def __init__(self, home, bind):
         super().__init__(home, bind, _DATAGRAM, _BATCH)
@@ -30,12 +54,3 @@ class Port(MicroPythonPort):
         if size == 4 and wlan.isconnected():
             return self._endpoint((wlan.ifconfig()[0], 0))[:-2]
         return None
-
-    def _sockaddr(self, endpoint):
-        if len(endpoint) != 6:
-            raise OSError("IPv4 only")
-        return ".".join(str(x) for x in endpoint[:4]), int.from_bytes(endpoint[4:], "big")
-
-    def _endpoint(self, sockaddr):
-        address, port = sockaddr
-        return bytes(int(x) for x in address.split(".")) + port.to_bytes(2, "big")

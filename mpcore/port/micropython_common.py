@@ -7,6 +7,7 @@ from asyncio import core
 from micropython import const
 
 from mpcore.port.base import START, BasePort, entropy
+from mpcore.port.native import NativeSocket, constant
 
 _EPOCH_OFFSET_MS = 946684800000 if time.gmtime(0)[0] == 2000 else 0
 _LONGEST_SLEEP_MS = const(3600000)    # well within the range in which ticks can be compared
@@ -27,6 +28,32 @@ def now_ms():
 def wall_ms():
     """Milliseconds since 1970, as far as the platform's clock has been set."""
     return time.time_ns() // 1000000 + _EPOCH_OFFSET_MS
+
+
+def wait(sockets, timeout_ms, others=(), mask=select.POLLIN):
+    """Sleep until one of `sockets` can be read or one of `others` is ready for `mask`."""
+    poller = select.poll()
+    for sock in sockets:
+        poller.register(sock, select.POLLIN)
+    for sock in others:
+        poller.register(sock, mask)
+    for _ in poller.ipoll(-1 if timeout_ms is None else timeout_ms):
+        break
+
+
+class MicroPythonNative(NativeSocket):
+    """See NativeSocket. A platform adds to_sockaddr and to_endpoint."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self._poller = select.poll()
+        self._poller.register(self.sock, select.POLLIN | select.POLLOUT)
+
+    def events(self):
+        """Mask of what would not have to wait, as of mpcore.ip's sockets."""
+        for _, mask in self._poller.ipoll(0):
+            return mask
+        return 0
 
 
 class MicroPythonPort(BasePort):

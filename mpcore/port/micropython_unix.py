@@ -5,7 +5,8 @@ import select
 import socket
 
 from mpcore import limits
-from mpcore.port.micropython_common import Loop, MicroPythonPort, entropy, now_ms, wall_ms
+from mpcore.port.micropython_common import (
+    Loop, MicroPythonNative, MicroPythonPort, constant, entropy, now_ms, wait, wall_ms)
 
 _IPPROTO_IPV6 = 41
 _IPV6_V6ONLY = 26
@@ -20,12 +21,36 @@ _PREFIX = {
 }
 
 
+def to_sockaddr(endpoint):
+    """The platform's form of an endpoint."""
+    at = len(endpoint) - 2
+    if at == 4:
+        return _PREFIX[6] + endpoint[4:] + endpoint[:4] + bytes(8)
+    return _PREFIX[18] + endpoint[at:] + bytes(4) + endpoint[:at] + bytes(4)
+
+
+def to_endpoint(sockaddr):
+    """The endpoint of what the platform gives for an address."""
+    at, n = (4, 4) if len(sockaddr) == 16 else (8, 16)
+    return bytes(sockaddr[at:at + n] + sockaddr[2:4])
+
+
+class Native(MicroPythonNative):
+    """See NativeSocket."""
+
+    to_sockaddr = staticmethod(to_sockaddr)
+    to_endpoint = staticmethod(to_endpoint)
+
+
 class Port(MicroPythonPort):
     """See BasePort.
 
     MicroPython here has no fsync: a store is atomic against a crash of the process, and against
     a power cut only as far as the file system orders a rename after the data.
     """
+
+    _sockaddr = staticmethod(to_sockaddr)
+    _endpoint = staticmethod(to_endpoint)
 
     def __init__(self, home, bind):
         super().__init__(home, bind, limits.DATAGRAM, limits.DRAIN_BATCH)
@@ -43,16 +68,6 @@ class Port(MicroPythonPort):
             raise
         self._pending.register(sock, select.POLLIN)
         return sock, self._endpoint(sockaddr)
-
-    def _sockaddr(self, endpoint):
-        at = len(endpoint) - 2
-        if at == 4:
-            return _PREFIX[6] + endpoint[4:] + endpoint[:4] + bytes(8)
-        return _PREFIX[18] + endpoint[at:] + bytes(4) + endpoint[:at] + bytes(4)
-
-    def _endpoint(self, sockaddr):
-        at, n = (4, 4) if len(sockaddr) == 16 else (8, 16)
-        return bytes(sockaddr[at:at + n] + sockaddr[2:4])
 
     def _make_directory(self, path):
         _shell("mkdir -m 700 ", path)
