@@ -30,7 +30,7 @@ class Process:
         with open(log, "ab") as file:
             child = await asyncio.create_subprocess_exec(
                 *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
-                stderr=file, start_new_session=True, preexec_fn=_die_with_parent, **options)
+                stderr=file, start_new_session=True, preexec_fn=die_with_parent, **options)
         return cls(child, on_line, log)
 
     @property
@@ -68,5 +68,6 @@ class Process:
         await self._reader
 
 
-def _die_with_parent():
+def die_with_parent():
+    """For preexec_fn: the kernel kills this process when the thread that started it is gone."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

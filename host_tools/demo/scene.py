@@ -4,12 +4,11 @@ import asyncio
 import json
 import secrets
 import shutil
-import socket
 import sys
 import time
 from pathlib import Path
 
-from host_tools import home, remote, serve, unix_port
+from host_tools import home, loopback, remote, serve, unix_port
 from host_tools.demo.figures import Figures
 from host_tools.demo.processes import Process
 from mpcore.port import Port, entropy
@@ -51,7 +50,8 @@ class Scene:
         """The home directories, the planet, and the bulb's config."""
         shutil.rmtree(self.directory, ignore_errors=True)
         self.addresses = {name: each.address.hex() for name, each in identities.items()}
-        self._binds = {name: f"127.0.0.1:{port}" for name, port in zip(NODES, _free_ports())}
+        self._binds = {name: f"127.0.0.1:{port}"
+                       for name, port in zip(NODES, loopback.free_ports(NODES))}
         for name, identity in identities.items():
             home.save_identity(self._store(name), identity)
         root = self._store("root")
@@ -193,15 +193,3 @@ class Scene:
 
 def _write(path, config):
     Port(str(path.parent), []).store(path.name, json.dumps(config).encode())
-
-
-def _free_ports():
-    """Free UDP ports of the loopback interface, one for each node."""
-    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in NODES]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
