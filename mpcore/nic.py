@@ -188,8 +188,7 @@ class NIC:
             port.close()
             raise
         self.runtime = Runtime(self.node, port)
-        if not runtimes.has_current():
-            runtimes.set_current(self.runtime)
+        runtimes.activate(self.runtime)
         try:
             self.runtime.start()
         except RuntimeError:
@@ -198,8 +197,7 @@ class NIC:
     def _close(self):
         self.runtime.stop()
         self.runtime.port.close()
-        if runtimes.has_current(self.runtime):
-            runtimes.set_current(None)
+        runtimes.deactivate(self.runtime)
         self.node = self.runtime = self._network = None
 
     def _active(self):

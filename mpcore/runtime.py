@@ -9,7 +9,7 @@ from mpcore import port as platform
 
 _RETRY_MS = 1000    # when to poll again after a poll that failed
 
-_current = None
+_active = []        # of all NICs that are, in the order in which they became so
 
 
 class Runtime:
@@ -53,16 +53,21 @@ class Runtime:
 
         The thread sleeps while it waits. Raises what the node raises.
         """
-        wait = self._wait_ms()
+        wait = self.wait_ms()
         if wait is None or timeout_ms is not None and timeout_ms < wait:
             wait = timeout_ms
         if wait != 0:
             self.port.wait(wait)
+        self.handle()
+
+    def handle(self):
+        """Do what is due and handle the datagrams that are there, without waiting."""
         self.port.drain(self._receive)
-        if self._wait_ms() == 0:
+        if self.wait_ms() == 0:
             self._due()
 
-    def _wait_ms(self):
+    def wait_ms(self):
+        """For how long there is nothing to do but for datagrams; None: for ever."""
         if self._kicked:
             return 0
         return None if self._next is None else max(0, self._next - self.now())
@@ -85,25 +90,87 @@ class Runtime:
             self._next = self.node.poll(now)
         finally:
             if self._loop:
-                self._loop.alarm(self._wait_ms())
+                self._loop.alarm(self.wait_ms())
+
+
+class Together:
+    """All active runtimes behind one face: for whoever may wait for any of them."""
+
+    now = staticmethod(platform.now_ms)
+
+    def kick(self):
+        for runtime in _active:
+            runtime.kick()
+
+    def step(self, timeout_ms=None, others=(), mask=1):
+        """As Runtime.step, for all; `others`, sockets of the platform, end the wait when they are
+        ready for `mask` (select.POLL*)."""
+        drive(timeout_ms, None, others, mask)
+
+
+def drive(timeout_ms, runtime, others=(), mask=1):
+    """Step `runtime` (or None) together with every active one; see Together.step."""
+    if not others and (not _active or _active == [runtime]):
+        return runtime.step(timeout_ms)
+    runtimes = _active if runtime is None or runtime in _active else _active + [runtime]
+    wait = timeout_ms
+    for each in runtimes:
+        due = each.wait_ms()
+        if wait is None or due is not None and due < wait:
+            wait = due
+    if wait != 0:
+        platform.wait([sock for each in runtimes for sock in each.port.sockets], wait, others,
+                      mask)
+    for each in runtimes:
+        each.handle()
 
 
 def current():
-    """The runtime of the active NIC, used by sockets that name none.
+    """The runtime of the NIC that has been active for longest, used by sockets that name none.
 
     Raises OSError when there is none.
     """
-    if _current is None:
+    if not _active:
         raise OSError(ENODEV, "no active NIC")
-    return _current
+    return _active[0]
 
 
-def has_current(runtime=None):
-    """Whether there is a default runtime; given one, whether that is it."""
-    return _current is not None and runtime in (None, _current)
+def active():
+    """The runtimes of all active NICs."""
+    return list(_active)
 
 
-def set_current(runtime):
-    """Make runtime (or None) the one that current() gives."""
-    global _current
-    _current = runtime
+def activate(runtime):
+    """A NIC's runtime takes part from now on."""
+    _active.append(runtime)
+
+
+def deactivate(runtime):
+    """Undo activate()."""
+    if runtime in _active:
+        _active.remove(runtime)
+
+
+def towards(ip):
+    """The active runtime on whose networks an address (4 or 16 bytes) lies, or None.
+
+    That is: within the prefix of an address of ours or of a network's route. A default route does
+    not count: a network does not take the whole Internet away from the platform. Nor do multicast
+    and limited broadcast, which lie everywhere.
+    """
+    for runtime in _active:
+        if len(ip) not in runtime.node.stack.families:
+            continue
+        for interface in runtime.node.stack.interfaces:
+            if interface.is_neighbour(ip) or ip in interface.broadcasts:
+                return runtime
+            for target, prefix, _ in interface.routes:
+                if prefix and _within(ip, target, prefix):
+                    return runtime
+    return None
+
+
+def _within(ip, target, prefix):
+    shift = 8 * len(ip) - prefix
+    return len(ip) == len(target) and (int.from_bytes(ip, "big") ^ int.from_bytes(target, "big")
+                                       ) >> shift == 0

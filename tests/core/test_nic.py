@@ -157,7 +157,7 @@ def test_sockets_and_streams_use_the_active_nic():
         a, b = authority.member(home + "/a", 1), authority.member(home + "/b", 2)
         try:
             asyncio.run(asyncio.wait_for(main(authority, a, b), TIMEOUT_S))
-            assert not runtimes.has_current()
+            assert not runtimes.active()
         finally:
             a.active(False)
             b.active(False)

@@ -6,7 +6,8 @@ import errno
 from mpcore import runtime as runtimes
 from mpcore.port import Port
 from mpcore.runtime import Runtime
-from lan import TIMEOUT_S
+from mpcore.vl1.inet import ip_parse
+from lan import TIMEOUT_S, Lan
 from support import raises
 
 
@@ -160,11 +161,54 @@ def test_a_datagram_wakes_its_task_before_the_poll():
     assert order == ["poll", "receive", "task", "poll"]
 
 
-def test_the_current_runtime():
+def test_active_runtimes():
     one, two = Recorder([]).runtime, Recorder([]).runtime
     assert raises(OSError, runtimes.current).errno == errno.ENODEV
-    runtimes.set_current(one)
-    assert runtimes.current() is one
-    assert runtimes.has_current() and runtimes.has_current(one) and not runtimes.has_current(two)
-    runtimes.set_current(None)
-    assert not runtimes.has_current()
+    runtimes.activate(one)
+    runtimes.activate(two)
+    assert runtimes.current() is one and runtimes.active() == [one, two]
+    runtimes.deactivate(one)
+    assert runtimes.current() is two
+    runtimes.deactivate(two)
+    runtimes.deactivate(two)
+    assert runtimes.active() == []
+
+
+def test_towards_the_runtime_whose_network_has_the_address():
+    hosts = Lan().hosts
+    one, two = [host.runtime for host in hosts]
+    hosts[1].interface.set_addresses(0, [(b"\xc0\xa8\1\1", 24), (bytes(15) + b"\1", 64)])
+    hosts[0].interface.set_routes([(b"\xac\x10\0\0", 12, hosts[0].ip), (bytes(4), 0, hosts[0].ip)])
+    runtimes.activate(one)
+    runtimes.activate(two)
+    try:
+        for address, expected in (("10.0.0.7", one), ("10.0.1.7", None), ("172.31.1.1", one),
+                                  ("172.32.1.1", None), ("192.168.1.7", two), ("::7", two),
+                                  ("192.168.1.255", two), ("255.255.255.255", None),
+                                  ("224.0.0.251", None), ("8.8.8.8", None), ("ff02::1", None)):
+            assert runtimes.towards(ip_parse(address)) is expected, address
+    finally:
+        runtimes.deactivate(one)
+        runtimes.deactivate(two)
+
+
+def test_who_waits_drives_all_of_them_and_sees_a_socket_of_the_platform():
+    one, two = Recorder([5, 1000, 1000]), Recorder([1000, 1000])
+    other, sender = Port("unused", "127.0.0.1:0"), Port("unused", "127.0.0.1:0")
+    for recorder in (one, two):
+        runtimes.activate(recorder.runtime)
+    try:
+        runtimes.drive(1000, one.runtime)
+        assert len(one.polls) == len(two.polls) == 1        # both were due at once
+        runtimes.drive(1000, one.runtime)
+        sender.send(other.local[0], bytearray(b"x"), 0, 1)
+        runtimes.Together().step(None, other.sockets)       # ends, though nothing is due
+        one.now += 5
+        runtimes.Together().kick()
+        runtimes.drive(0, None)
+        assert len(one.polls) == len(two.polls) == 2
+    finally:
+        for recorder in (one, two):
+            runtimes.deactivate(recorder.runtime)
+        other.close()
+        sender.close()
