@@ -5,34 +5,25 @@
     s.connect(socket.getaddrinfo("10.144.0.2", 80)[0][-1])
 
 A call that blocks drives the node meanwhile. A socket is a stream in MicroPython's sense, so
-select.poll and asyncio's streams take it there (mpcore.aio reacts faster). Addresses are
-(IP address as text, port); names are not looked up.
+select.poll, asyncio's streams and ssl take it there (mpcore.aio reacts faster). Names are those
+of the virtual network (mpcore.dns). mpcore.interpose() puts this beside the platform's sockets.
 """
 
-from errno import EAGAIN, EBADF, EINPROGRESS, EINVAL, EOPNOTSUPP, ETIMEDOUT
-import io
+from errno import EAGAIN, EBADF, EINPROGRESS, EINVAL, ENOTCONN, EOPNOTSUPP, ETIMEDOUT
 
 from micropython import const
 
 from mpcore import limits
-from mpcore.ip.errors import failure
+from mpcore import socket_addresses as addresses
+from mpcore.ip.errors import EISCONN, EPIPE, failure
 from mpcore.ip.events import ERROR, HUP, READ, WRITE
 from mpcore.ip.tcp import TcpSocket
 from mpcore.ip.udp import UdpSocket
-from mpcore.runtime import current
-from mpcore.vl1.inet import ip_parse, ip_text
-
-AF_INET = const(2)
-AF_INET6 = const(10)
-SOCK_STREAM = const(1)
-SOCK_DGRAM = const(2)
-IPPROTO_IP = const(0)
-IPPROTO_TCP = const(6)
-IPPROTO_UDP = const(17)
-SOL_SOCKET = const(1)
-SO_REUSEADDR = const(2)
-SO_BROADCAST = const(6)
-TCP_NODELAY = const(1)
+from mpcore.runtime import current, drive
+from mpcore.socket_addresses import inet_aton, inet_ntoa, inet_ntop, inet_pton
+from mpcore.socket_constants import *
+from mpcore.socket_options import Options, number
+from mpcore.socket_stream import Stream
 
 # Requests of MicroPython's stream protocol
 _FLUSH = const(1)
@@ -40,40 +31,56 @@ _POLL = const(3)
 _CLOSE = const(4)
 _POLLNVAL = const(0x20)
 
-_UNKNOWN_NAME = const(-2)
+_CALLBACK = const(20)       # MicroPython's own option of boards: call this when it is readable
+_FIRST_NUMBER = const(1 << 20)
+
+_number = _FIRST_NUMBER     # that fileno() gave last
 
 
-class socket(io.IOBase):
+class socket(Stream):
     """A TCP or UDP socket. Errors are OSError with the number that MicroPython's sockets give.
 
     A call that may not wait raises EAGAIN (connect: EINPROGRESS), one that waited for too long
-    ETIMEDOUT; the methods of a stream (read, readinto, readline, write) return None for either.
+    ETIMEDOUT. An address is (host, port), or what getaddrinfo() gave.
     """
 
     _open = False
 
-    def __init__(self, family=AF_INET, type=SOCK_STREAM, proto=0, runtime=None):
-        """family: kept for compatibility; an address tells its own. runtime: default current()."""
+    def __init__(self, family=AF_INET, type=SOCK_STREAM, proto=0, runtime=None, ip=None):
+        """
+        family: kept for compatibility; an address tells its own.
+        runtime: of the node to use; without one current().
+        ip: a TcpSocket that exists already.
+
+        Raises OSError EINVAL for another type than SOCK_STREAM and SOCK_DGRAM.
+        """
+        for argument in (family, type, proto):
+            if not isinstance(argument, int):
+                raise TypeError("int expected")
         if type not in (SOCK_STREAM, SOCK_DGRAM):
             raise failure(EINVAL)
-        self._runtime = runtime or current()
-        stack = self._runtime.node.stack
-        self._ip = TcpSocket(stack) if type == SOCK_STREAM else UdpSocket(stack)
-        self._tcp = type == SOCK_STREAM
-        self._held = b""            # received and not yet read
+        self._is_stream = type == SOCK_STREAM
+        self._options = Options(self._is_stream)
+        self._runtime = runtime or self._default_runtime()
+        self._ip = ip or self._new(self._runtime)
         self._timeout_ms = None
+        self._told = False          # the connection's error has been raised
+        self._number = None
+        self._callback = None
         self._open = True
 
-    # --- addresses and options ---
+    # --- addresses ---
 
     def bind(self, address):
-        """Set the local (host, port); host "" or "0.0.0.0" is any of ours, port 0 a free one."""
-        host, port = address[:2]
-        self._alive().bind(None if host in ("", "0.0.0.0", "::") else _ip(host), port)
+        """Set the local address; host "" or "0.0.0.0" is any of ours, port 0 a free one."""
+        host, port = addresses.split(address)
+        self._alive()
+        self._bind(addresses.local(host), port)
 
     def listen(self, backlog=limits.TCP_BACKLOG):
         """Accept connections, of which `backlog` may wait."""
-        self._stream().listen(backlog)
+        self._stream().listen(max(backlog, 0))
+        self._watch()
 
     def accept(self):
         """(socket, address) of the next connection."""
@@ -83,178 +90,210 @@ class socket(io.IOBase):
             if not self._wait(READ):
                 raise self._late()
             tcp = listener.accept()
-        peer = socket(AF_INET, SOCK_STREAM, 0, self._runtime)
-        peer._ip = tcp
-        return peer, _address(*tcp.remote)
+        peer = self._accepted(tcp)
+        return peer, addresses.join(*tcp.remote)
 
     def connect(self, address):
-        """Connect to (host, port); a datagram socket only remembers its peer."""
-        host, port = address[:2]
-        ip = _ip(host)
-        if not self._tcp:
-            return self._alive().connect(ip, port)
-        tcp = self._alive()
-        tcp.connect(self._runtime.now(), ip, port)
+        """Connect to an address; a datagram socket only remembers its peer."""
+        host, port = addresses.split(address)
+        self._alive()
+        self._connect(self._lookup(host), port)
+
+    def getsockname(self):
+        """The local address."""
+        ip, port = self._alive().local
+        return addresses.join(ip or bytes(4), port)
+
+    def getpeername(self):
+        """The address of the other end. Raises OSError ENOTCONN."""
+        if self._alive().remote is None:
+            raise failure(ENOTCONN)
+        return addresses.join(*self._ip.remote)
+
+    def shutdown(self, how):
+        """SHUT_WR: send no more, SHUT_RD: receive no more, SHUT_RDWR: neither."""
+        tcp = self._stream()
+        now = self._runtime.now()
+        if how != SHUT_RD:
+            tcp.shutdown_write(now)
+        if how != SHUT_WR:
+            tcp.shutdown_read(now)
         self._runtime.kick()
-        if self._timeout_ms == 0:
-            raise failure(EINPROGRESS)
-        if not self._wait(WRITE):
-            tcp.abort(self._runtime.now())
-            raise failure(ETIMEDOUT)
-        if tcp.error:
-            raise failure(tcp.error)
+
+    # --- options ---
 
     def setsockopt(self, level, option, value):
-        """SO_BROADCAST is needed to send broadcasts. SO_REUSEADDR and TCP_NODELAY are always on,
-        whatever is asked for. Others: EOPNOTSUPP."""
+        """Set an option; value is an int, or bytes as C has them.
+
+        SOL_SOCKET: SO_BROADCAST (needed to send broadcasts), SO_KEEPALIVE, SO_LINGER,
+        SO_BINDTODEVICE (the ID of a network), SO_SNDBUF and SO_RCVBUF (before the connection);
+        SO_REUSEADDR is always on. IPPROTO_TCP: TCP_NODELAY (on by default), TCP_KEEPIDLE,
+        TCP_KEEPINTVL, TCP_KEEPCNT. IPPROTO_IP: IP_TTL, IP_MULTICAST_TTL, IP_MULTICAST_LOOP,
+        IP_ADD_MEMBERSHIP, IP_DROP_MEMBERSHIP. IPPROTO_IPV6: IPV6_JOIN_GROUP, IPV6_LEAVE_GROUP.
+        Option 20 of SOL_SOCKET is MicroPython's: a function that is called with the socket when
+        it becomes readable. Raises OSError: ENOPROTOOPT, EINVAL, ENODEV, ...
+        """
         ip = self._alive()
-        if (level, option) == (SOL_SOCKET, SO_BROADCAST):
-            ip.broadcast = bool(value)
-        elif (level, option) not in ((SOL_SOCKET, SO_REUSEADDR), (IPPROTO_TCP, TCP_NODELAY)):
-            raise failure(EOPNOTSUPP)
+        if (level, option) == (SOL_SOCKET, _CALLBACK) and (value is None or callable(value)):
+            self._callback = value
+            return self._watch()
+        self._set_option(ip, level, option, value)
+        self._runtime.kick()
+
+    def getsockopt(self, level, option):
+        """The value of an option as an int; also of SO_ERROR and SO_TYPE. Raises ENOPROTOOPT."""
+        ip = self._alive()
+        if (level, option) == (SOL_SOCKET, SO_TYPE):
+            return SOCK_STREAM if self._is_stream else SOCK_DGRAM
+        if (level, option) == (SOL_SOCKET, SO_ERROR):
+            error = 0 if self._told else ip.error
+            if self._is_stream:
+                self._told = self._told or bool(error)
+            else:
+                ip.error = 0
+            return error
+        return self._options.get(ip, level, option)
 
     def settimeout(self, seconds):
         """How long calls may wait: None for ever, 0 not at all."""
         self._timeout_ms = None if seconds is None else int(seconds * 1000)
+
+    def gettimeout(self):
+        """What settimeout() set, in seconds."""
+        return None if self._timeout_ms is None else self._timeout_ms / 1000
 
     def setblocking(self, flag):
         """settimeout(None) or settimeout(0)."""
         self._timeout_ms = None if flag else 0
 
     def fileno(self):
-        """-1: the system knows nothing of this socket."""
-        return -1
+        """A number of this socket's own, by which the system knows nothing; -1 once closed."""
+        global _number
+        if not self._open:
+            return -1
+        if self._number is None:
+            _number += 1
+            self._number = _number
+        return self._number
 
-    # --- a connection's data ---
+    # --- data ---
 
-    def send(self, data):
+    def send(self, data, flags=0):
         """Send what there is room for, at least a byte; returns its length."""
-        n = self._send(data)
+        n = self._send(data, flags)
         if n is None:
-            raise self._late()
+            raise failure(EAGAIN)
         return n
 
-    def sendall(self, data):
+    def sendall(self, data, flags=0):
         """Send all of data."""
         data = memoryview(data)
         while data:
-            data = data[self.send(data):]
+            data = data[self.send(data, flags):]
+
+    def sendto(self, data, *address):
+        """Send one datagram to an address, which flags may precede; returns its length."""
+        host, port = addresses.split(address[-1])
+        ip = addresses.numeric(host) or self._lookup(host)
+        return self._sendto(data, ip, port)
 
     def recv(self, n, flags=0):
-        """At most n bytes as soon as there are any; b"" at the end of the stream."""
-        if not self._tcp:
-            return self.recvfrom(n)[0]
-        data = self._receive(n)
+        """At most n bytes as soon as there are any; b"" at the end of the stream.
+
+        flags: MSG_PEEK leaves them to be read again, MSG_DONTWAIT does not wait.
+        """
+        if not self._is_stream:
+            return self._recvfrom(n, flags)[0]
+        data = self._peek(n, flags) if flags & MSG_PEEK else self._next(n, flags)
         if data is None:
-            raise self._late()
+            raise failure(EAGAIN)
         return data
 
-    def read(self, n=-1):
-        """n bytes, less at the end of the stream; without n everything until the end."""
-        if not self._tcp:
-            return self._recvfrom_or_none(limits.REASSEMBLY_BYTES if n < 0 else n)
-        parts = []
-        while n:
-            data = self._receive(limits.STREAM_CHUNK if n < 0 else n)
-            if data is None and not parts:
-                return None
-            if not data:
-                break
-            parts.append(data)
-            n -= len(data) if n > 0 else 0
-        return b"".join(parts)
+    def recvfrom(self, n, flags=0):
+        """(data, address) of the next datagram, cut to n bytes, or of the next data."""
+        if self._is_stream:
+            return self.recv(n, flags), addresses.join(*self._ip.remote)
+        data, ip, port = self._recvfrom(n, flags)
+        return data, addresses.join(ip, port)
 
-    def readinto(self, buf, n=-1):
-        """Fill buf, or its first n bytes; returns the length, less at the end of the stream."""
-        data = self.read(len(buf) if n < 0 else n)
-        if data is None:
-            return None
+    def recv_into(self, buf, n=0, flags=0):
+        """As recv, into a buffer; returns the length."""
+        data = self.recv(n or len(buf), flags)
         buf[:len(data)] = data
         return len(data)
 
-    def readline(self, n=-1):
-        """A line with its "\\n", cut after n bytes if given; b"" at the end of the stream."""
-        parts = []
-        while n:
-            data = self._receive(limits.STREAM_CHUNK if n < 0 else n)
-            if data is None and not parts:
-                return None
-            if not data:
-                break
-            end = data.find(b"\n") + 1
-            if end:
-                self._held = data[end:] + self._held
-                data = data[:end]
-            parts.append(data)
-            n -= len(data) if n > 0 else 0
-            if end:
-                break
-        return b"".join(parts)
-
-    def write(self, data):
-        """Send all of data, or without waiting what there is room for; returns its length."""
-        data = memoryview(data)
-        sent = 0
-        while sent < len(data):
-            n = self._send(data[sent:])
-            if n is None:
-                return sent or None
-            sent += n
-        return sent
+    def recvfrom_into(self, buf, n=0, flags=0):
+        """As recvfrom, into a buffer: (length, address)."""
+        data, address = self.recvfrom(n or len(buf), flags)
+        buf[:len(data)] = data
+        return len(data), address
 
     def makefile(self, mode="rb", buffering=0):
         """The socket itself, which is a stream already."""
         return self
 
-    # --- datagrams ---
-
-    def sendto(self, data, address):
-        """Send one datagram to (host, port); returns its length."""
-        host, port = address[:2]
-        n = self._datagram().sendto(self._runtime.now(), data, _ip(host), port)
-        self._runtime.kick()
-        return n
-
-    def recvfrom(self, n):
-        """(data, address) of the next datagram, cut to n bytes, or of the next data."""
-        if self._tcp:
-            return self.recv(n), _address(*self._ip.remote)
-        udp = self._datagram()
-        received = udp.recvfrom()
-        while received is None:
-            if not self._wait(READ):
-                raise self._late()
-            received = udp.recvfrom()
-        data, ip, port = received
-        return data[:n], _address(ip, port)
-
     # --- as a stream ---
 
     def close(self):
-        """Be done with the socket; what was sent is still delivered."""
+        """Be done with the socket; what was sent is still delivered, unless SO_LINGER is 0."""
         if self._open:
             self._open = False
             self._held = b""
+            self._callback = None
+            self._ip.on_event = None
             self._ip.close(self._runtime.now())
             self._runtime.kick()
 
     def ioctl(self, request, argument):
-        """MicroPython's stream protocol: poll, flush and close; -1 for what is not known."""
+        """MicroPython's stream protocol: poll, flush and close; -EINVAL for what is not known."""
         if request == _POLL:
             if not self._open:
                 return _POLLNVAL
-            self._runtime.step(0)
+            drive(0, self._runtime)
             return self._events() & (argument | ERROR | HUP)
         if request == _CLOSE:
             self.close()
             return 0
-        return 0 if request == _FLUSH else -1
+        return 0 if request == _FLUSH else -EINVAL
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, error, traceback):
         self.close()
+
+    # --- what mpcore.interposed does its own way ---
+
+    def _default_runtime(self):
+        return current()
+
+    def _new(self, runtime):
+        return (TcpSocket if self._is_stream else UdpSocket)(runtime.node.stack)
+
+    def _lookup(self, host):
+        return addresses.lookup(self._runtime, host)[0]
+
+    def _bind(self, ip, port):
+        self._ip.bind(ip or self._options.source, port)
+
+    def _start(self, ip, port):
+        # Begin to connect, or remember the peer.
+        tcp = self._ip
+        if self._options.source and not tcp.local[0]:
+            tcp.bind(self._options.source, 0)
+        if self._is_stream:
+            tcp.connect(self._runtime.now(), ip, port)
+        else:
+            tcp.connect(ip, port)
+
+    def _accepted(self, tcp):
+        return socket(AF_INET, SOCK_STREAM, 0, self._runtime, tcp)
+
+    def _set_option(self, ip, level, option, value):
+        self._options.set(self._runtime.now(), self._runtime.node, ip, level, option, value)
+
+    def _drive(self, timeout_ms, mask):
+        drive(timeout_ms, self._runtime)
 
     # --- how calls wait ---
 
@@ -264,114 +303,144 @@ class socket(io.IOBase):
         return self._ip
 
     def _stream(self):
-        if not self._tcp:
-            raise failure(EOPNOTSUPP)
-        return self._alive()
-
-    def _datagram(self):
-        if self._tcp:
+        if not self._is_stream:
             raise failure(EOPNOTSUPP)
         return self._alive()
 
     def _events(self):
-        return self._ip.events() | (READ if self._held else 0)
+        mask = self._ip.events() | (READ if self._held else 0)
+        if self._told:
+            mask &= ~ERROR
+        elif mask & HUP and self._ip.remote is None:
+            mask &= ~READ           # a new one: Linux and lwIP have it so
+        return mask
 
-    def _wait(self, mask):
+    def _wait(self, mask, flags=0):
         """Drive the node until one of these events or an error; False when that takes too long."""
-        runtime = self._runtime
-        timeout_ms = self._timeout_ms
-        end = None if timeout_ms is None else runtime.now() + timeout_ms
+        timeout_ms = 0 if flags & MSG_DONTWAIT else self._timeout_ms
+        end = None if timeout_ms is None else self._runtime.now() + timeout_ms
         while True:
-            runtime.step(timeout_ms)
+            self._drive(timeout_ms, mask)
             if self._ip.events() & (mask | ERROR | HUP):
                 return True
             if end is not None:
-                timeout_ms = end - runtime.now()
+                timeout_ms = end - self._runtime.now()
                 if timeout_ms <= 0:
                     return False
 
-    def _late(self):
-        return failure(ETIMEDOUT if self._timeout_ms else EAGAIN)
+    def _late(self, flags=0):
+        late = self._timeout_ms and not flags & MSG_DONTWAIT
+        return failure(ETIMEDOUT if late else EAGAIN)
 
-    def _send(self, data):
-        """The bytes sent, at least one; None when that would take too long."""
+    def _in_time(self, mask, flags):
+        """As _wait; raises ETIMEDOUT when there was time to wait and it has passed."""
+        if self._wait(mask, flags):
+            return True
+        if self._timeout_ms and not flags & MSG_DONTWAIT:
+            raise failure(ETIMEDOUT)
+        return False
+
+    def _connect(self, ip, port):
+        self._start(ip, port)
+        if not self._is_stream:
+            return
+        self._runtime.kick()
+        if self._timeout_ms == 0:
+            raise failure(EINPROGRESS)
+        tcp = self._ip
+        if not self._wait(WRITE):
+            tcp.abort(self._runtime.now())
+            raise failure(ETIMEDOUT)
+        if tcp.error:
+            self._told = True
+            raise failure(tcp.error)
+
+    def _send(self, data, flags=0):
+        """The bytes sent, at least one; None when there is no room and no time to wait."""
         ip = self._alive()
-        if not self._tcp:
+        if not self._is_stream:
             if ip.remote is None:
                 raise failure(EINVAL)
-            return self.sendto(data, _address(*ip.remote))
-        n = ip.send(self._runtime.now(), data)
+            return self._sendto(data, *ip.remote)
+        if self._told:
+            raise failure(EPIPE)
+        n = self._try(ip.send, data)
         while not n and data:
-            if not self._wait(WRITE):
+            if not self._in_time(WRITE, flags):
                 return None
-            n = ip.send(self._runtime.now(), data)
+            n = self._try(ip.send, data)
         self._runtime.kick()
         return n
 
-    def _receive(self, n):
-        """At most n bytes, b"" at the end; None when there are none in time."""
-        tcp = self._stream()
-        data = self._held
-        if data or not n:
-            self._held = data[n:]
-            return data[:n]
-        data = tcp.recv(self._runtime.now(), n)
+    def _sendto(self, data, ip, port):
+        if self._is_stream:
+            raise failure(EISCONN if self._ip.remote else ENOTCONN)
+        n = self._alive().sendto(self._runtime.now(), data, ip, port)
+        self._runtime.kick()
+        return n
+
+    def _receive(self, n, flags=0):
+        """At most n bytes, b"" at the end; None when there are none and no time to wait."""
+        ip = self._alive()
+        if not self._is_stream:
+            try:
+                return self._recvfrom(n, flags)[0]
+            except OSError as e:
+                if e.errno == EAGAIN:
+                    return None
+                raise
+        if self._told or not n:
+            return b""
+        data = self._try(ip.recv, n)
         while data is None:
-            if not self._wait(READ):
+            if not self._in_time(READ, flags):
                 return None
-            data = tcp.recv(self._runtime.now(), n)
+            data = self._try(ip.recv, n)
         return data
 
-    def _recvfrom_or_none(self, n):
+    def _peek(self, n, flags):
+        if not self._held:
+            data = self._receive(n, flags)
+            if not data:
+                return data
+            self._hold(data)
+        missing = n - (len(self._held) - self._at)
+        if missing > 0:
+            self._held += self._ip.recv(self._runtime.now(), missing) or b""
+        return self._held[self._at:self._at + n]
+
+    def _recvfrom(self, n, flags):
+        udp = self._alive()
+        peek = (True,) if flags & MSG_PEEK else ()
+        received = udp.recvfrom(*peek)
+        while received is None:
+            if not self._wait(READ, flags):
+                raise self._late(flags)
+            received = udp.recvfrom(*peek)
+        data, ip, port = received
+        return data[:n] if len(data) > n else data, ip, port
+
+    def _try(self, call, argument):
+        """Call a connection; its failure is told once, as Linux does it."""
         try:
-            return self.recvfrom(n)[0]
-        except OSError as e:
-            if e.errno in (EAGAIN, ETIMEDOUT):
-                return None
+            return call(self._runtime.now(), argument)
+        except OSError:
+            self._told = bool(self._ip.error)
             raise
+
+    def _watch(self):
+        callback = self._callback
+        if callback is None:
+            self._ip.on_event = None
+        else:
+            self._ip.on_event = lambda: callback(self) if self._events() & READ else None
 
 
 def getaddrinfo(host, port, af=0, type=0, proto=0, flags=0):
-    """[(family, type, protocol, "", address)] of a numeric host; None or "" is any of ours.
+    """[(family, type, protocol, "", address)] of a host; "" is any of ours.
 
-    Raises OSError -2 for a name.
+    A name is looked up on the virtual network. Raises OSError: -2 for an unknown one, -3 when
+    nobody answers.
     """
-    host = host or "0.0.0.0"
-    family = AF_INET6 if len(_ip(host)) == 16 else AF_INET
-    if af not in (0, family):
-        raise OSError(_UNKNOWN_NAME, host)
-    return [(family, type or SOCK_STREAM, proto, "", (host, int(port)))]
-
-
-def inet_pton(af, text):
-    """The 4 or 16 bytes of an IP address. Raises OSError EINVAL for a malformed one."""
-    try:
-        ip = ip_parse(text)
-    except ValueError:
-        ip = b""
-    if len(ip) != (4 if af == AF_INET else 16):
-        raise failure(EINVAL)
-    return ip
-
-
-def inet_ntop(af, ip):
-    """The text of an IP address of 4 or 16 bytes. Raises OSError EINVAL for another length."""
-    if len(ip) != (4 if af == AF_INET else 16):
-        raise failure(EINVAL)
-    return ip_text(bytes(ip))
-
-
-def inet_aton(text):
-    """The 4 bytes of an IPv4 address. Raises OSError EINVAL for a malformed one."""
-    return inet_pton(AF_INET, text)
-
-
-def _ip(host):
-    try:
-        return ip_parse(host)
-    except ValueError:
-        raise OSError(_UNKNOWN_NAME, "not an IP address: " + host)
-
-
-def _address(ip, port):
-    return ip_text(ip), port
+    return addresses.info(lambda host, size: addresses.lookup(None, host, size), host, port, af,
+                          type, proto)
