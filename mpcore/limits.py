@@ -55,8 +55,10 @@ UDP_DATAGRAM = const(32000)       # largest that is sent; costs no RAM
 TCP_SOCKETS = const(32)           # about 1200 B each, and their rings
 TCP_SEND_RING = const(4096)       # per connection, settable before it is opened
 TCP_RECEIVE_RING = const(8192)    # per connection, settable before it is opened
-TCP_GAPS = const(4)               # ranges received out of order, in the receive ring: 30 B each
+TCP_GAPS = const(4)               # ranges received out of order, in a ring of 64 KB: 30 B each
+TCP_SACKS = const(32)             # ranges that a peer has out of order, of a connection: 30 B each
 TCP_BACKLOG = const(8)            # connections not yet accepted by the application, per listener
+TCP_HALF_OPEN = const(8)          # connections that a peer has not completed, about 350 B each
 TCP_TIME_WAITS = const(8)         # about 1200 B each, 5 s
 
 # --- roles ---------------------------------------------------------------------------------
@@ -72,3 +74,10 @@ REMEMBERED_ENDPOINTS = const(64)  # underlay addresses kept in both forms, about
 STREAM_CHUNK = const(1024)        # taken from a connection at once while looking for a line's end
 STREAM_LINE = const(8192)         # longest line that readline() returns
 STREAM_BACKLOG = const(8192)      # written and not yet taken by TCP before write() refuses more
+
+# --- names ---------------------------------------------------------------------------------
+DNS_QUERIES = const(4)            # asked at a time, each with a UDP socket for each link or server
+DNS_WAITING = const(16)           # these and those that wait for them, about 200 B each
+DNS_CACHE = const(16)             # answers kept, about 150 B each
+DNS_RECORDS = const(16)           # of one answer that are kept
+DNS_ANSWER = const(4096)          # longest over TCP, and there while it is read

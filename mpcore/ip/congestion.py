@@ -6,7 +6,7 @@ _FIRST_MS = const(1000)
 _MIN_MS = const(200)
 _MAX_MS = const(60000)
 _AFTER_SYN_LOSS_MS = const(3000)
-_MAX_WINDOW = const(0xFFFF)
+_NEVER = const(0x3FFFFFFF)
 
 
 class RoundTrip:
@@ -51,15 +51,22 @@ class RoundTrip:
 
 
 class Congestion:
-    """The congestion window in bytes, by NewReno. Positions are those of the send sequence."""
+    """The congestion window in bytes, by NewReno.
 
-    def __init__(self, mss):
+    Positions are those of the send sequence; `most` bytes are never exceeded. selective: the peer
+    sends SACKs, so that the owner knows what has left the network and which holes to fill; then
+    the window is not inflated for that.
+    """
+
+    def __init__(self, mss, most):
         self._mss = mss
+        self._most = most
         self.window = self._initial()
-        self._threshold = _MAX_WINDOW
-        self._recover = 0
+        self._threshold = _NEVER
+        self.recover = 0
         self.duplicates = 0
         self.recovering = False
+        self.selective = False
 
     def _initial(self):
         mss = self._mss
@@ -67,7 +74,7 @@ class Congestion:
 
     def limit(self):
         """What may be in flight; the first two duplicate ACKs let one more out each (RFC 3042)."""
-        if self.recovering or self.duplicates > 2:
+        if self.recovering or self.duplicates > 2 or self.selective:
             return self.window
         return self.window + self.duplicates * self._mss
 
@@ -82,36 +89,39 @@ class Congestion:
         """
         self.duplicates = 0
         if self.recovering:
-            if ack >= self._recover:
+            if ack >= self.recover:
                 self.recovering = False
                 self.window = min(self._threshold, max(flight, self._mss) + self._mss)
-                return False
-            self.window = max(self.window - n, 0) + self._mss
-            return True
-        grow = min(n, self._mss)
-        if self.window >= self._threshold:
-            grow = max(1, self._mss * self._mss // self.window)
-        self.window = min(self.window + grow, _MAX_WINDOW)
+            elif not self.selective:
+                self.window = max(self.window - n, 0) + self._mss
+                return True
+            return False
+        if self.window < self._threshold:
+            grow = min(n, self._mss)
+        else:
+            grow = max(1, self._mss * min(n, self.window) // self.window)
+        self.window = min(self.window + grow, self._most)
         return False
 
     def duplicate(self, una, highest):
         """One duplicate ACK. Returns True when the segment at `una` must be retransmitted."""
         self.duplicates += 1
         if self.recovering:
-            self.window = min(self.window + self._mss, _MAX_WINDOW)
-        elif self.duplicates == 3 and una > self._recover:
+            if not self.selective:
+                self.window = min(self.window + self._mss, self._most)
+        elif self.duplicates == 3 and una > self.recover:
             self._reduce(highest - una)
-            self.window = self._threshold + 3 * self._mss
-            self._recover = highest
+            self.window = self._threshold + (0 if self.selective else 3 * self._mss)
+            self.recover = highest
             self.recovering = True
-            return True
+            return not self.selective
         return False
 
     def timed_out(self, una, highest):
         """The retransmission timer ran out."""
         self._reduce(highest - una)
         self.window = self._mss
-        self._recover = highest
+        self.recover = highest
         self.recovering = False
         self.duplicates = 0
 

@@ -1,12 +1,16 @@
 """What IPv4 and IPv6 share: who takes a packet's payload, and fragments on the way out."""
 
+from micropython import const
+
+_TTL = const(64)
+
 
 class Family:
     """One version of IP in a stack; `stack.families` has it under its length of addresses.
 
     A subclass has HEADER (bytes), FRAGMENT_HEADER (bytes more that a fragment has) and MIN_MTU,
     and answers is_group, is_multicast, is_limited_broadcast, group_mac, quoted; it sends by
-    send(now, route, source, destination, protocol, n), and parts of a datagram by send_part.
+    send(now, route, source, destination, protocol, n, ttl), and parts of a datagram by send_part.
 
     icmp: its twin of ICMP. handlers: protocol number -> who takes the payload, by
     receive(now, interface, unicast, buf, addresses, size, off, n).
@@ -18,7 +22,7 @@ class Family:
         self.handlers = dict(stack.protocols)
         self.handlers[icmp.PROTOCOL] = self.icmp
 
-    def send_datagram(self, now, route, source, destination, protocol, header, data):
+    def send_datagram(self, now, route, source, destination, protocol, header, data, ttl=_TTL):
         """Send header and data (memoryviews), in fragments where they exceed the path's MTU.
 
         The header's length is a multiple of 8.
@@ -39,5 +43,6 @@ class Family:
                 buf[start + n:start + size] = data[:size - n]
             else:
                 buf[start:start + size] = data[at - n:at - n + size]
-            self.send_part(now, route, source, destination, protocol, size, at, at + size < total)
+            self.send_part(now, route, source, destination, protocol, size, ttl, at,
+                           at + size < total)
             at += size

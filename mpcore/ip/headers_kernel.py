@@ -66,8 +66,8 @@ def ipv4_read(buf: ptr8, off: int, n: int, own: ptr8, out: ptr32) -> int:
 
 
 @micropython.viper
-def ipv4_write(buf: ptr8, off: int, total: int, identification: int, fragment: int, protocol: int,
-               source: ptr8, destination: ptr8):
+def ipv4_write(buf: ptr8, off: int, total: int, identification: int, fragment: int, ttl: int,
+               protocol: int, source: ptr8, destination: ptr8):
     b = ptr8(int(buf) + off)
     b[0] = 0x45
     b[1] = 0
@@ -77,14 +77,14 @@ def ipv4_write(buf: ptr8, off: int, total: int, identification: int, fragment: i
     b[5] = identification
     b[6] = fragment >> 8
     b[7] = fragment
-    b[8] = 64
+    b[8] = ttl
     b[9] = protocol
     i = 0
     while i < 4:
         b[12 + i] = source[i]
         b[16 + i] = destination[i]
         i += 1
-    s = 0x4500 + total + (identification & 0xFFFF) + fragment + 0x4000 + protocol
+    s = 0x4500 + total + (identification & 0xFFFF) + fragment + (ttl << 8) + protocol
     i = 12
     while i < 20:
         s += b[i] << 8 | b[i + 1]

@@ -49,13 +49,13 @@ def ipv4_read(buf, off, n, own, out):
     return header
 
 
-def ipv4_write(buf, off, total, identification, fragment, protocol, source, destination):
+def ipv4_write(buf, off, total, identification, fragment, ttl, protocol, source, destination):
     """Write a 20-byte IPv4 header with its checksum.
 
     total: length of header and payload; fragment: the flags and fragment offset word.
     """
-    _IPV4.pack_into(buf, off, 0x45, 0, total, identification & 0xFFFF, fragment, 64, protocol, 0,
-                    source, destination)
+    _IPV4.pack_into(buf, off, 0x45, 0, total, identification & 0xFFFF, fragment, ttl, protocol,
+                    0, source, destination)
     check = 0xFFFF - add(buf, off, 20, 0)
     buf[off + 10] = check >> 8
     buf[off + 11] = check & 0xFF

@@ -12,6 +12,7 @@ _HEADER = const(8)
 _ERRORS_PER_S = const(10)
 
 _UNREACHABLE = const(3)
+_TIME_EXCEEDED = const(11)
 _CODE_PROTOCOL = const(2)
 _CODE_PORT = const(3)
 _CODE_TOO_BIG = const(4)
@@ -46,6 +47,8 @@ class Icmp:
                 self.too_big(now, buf[off + 6] << 8 | buf[off + 7], buf, off, n)
             else:
                 self.unreachable(now, code == _CODE_PORT or code == _CODE_PROTOCOL, buf, off, n)
+        elif kind == _TIME_EXCEEDED:
+            self.unreachable(now, False, buf, off, n)
         else:
             self.echoed(now, kind, code, bytes(buf[addresses + size:addresses + 2 * size]),
                         bytes(buf[addresses:addresses + size]), buf, off, n)

@@ -11,6 +11,7 @@ _ADDRESSES = const(8)
 
 _UNREACHABLE = const(1)
 _TOO_BIG = const(2)
+_TIME_EXCEEDED = const(3)
 _PARAMETER = const(4)
 _CODE_PORT = const(4)           # of _UNREACHABLE
 _CODE_NEXT_HEADER = const(1)    # of _PARAMETER
@@ -40,6 +41,8 @@ class Icmpv6(Icmp):
         elif kind == _TOO_BIG:
             mtu = int.from_bytes(bytes(buf[off + 4:off + 8]), "big")
             self.too_big(now, mtu, buf, off, n)
+        elif kind == _TIME_EXCEEDED:
+            self.unreachable(now, False, buf, off, n)
         elif kind == _PARAMETER:
             self.unreachable(now, code == _CODE_NEXT_HEADER, buf, off, n)
         else:

@@ -17,6 +17,7 @@ BROADCAST = b"\xff\xff\xff\xff"
 _MORE_FRAGMENTS = const(0x2000)
 _OFFSET = const(0x1FFF)
 _DONT_FRAGMENT = const(0x4000)
+_TTL = const(64)
 
 
 class Ipv4(Family):
@@ -78,7 +79,8 @@ class Ipv4(Family):
             return b"\x01\x00\x5e" + bytes((ip[1] & 0x7F, ip[2], ip[3]))
         return ethernet.BROADCAST
 
-    def send(self, now, route, source, destination, protocol, n, fragment=_DONT_FRAGMENT):
+    def send(self, now, route, source, destination, protocol, n, ttl=_TTL,
+             fragment=_DONT_FRAGMENT):
         """Send what lies in the stack's buffer at the interface's start + HEADER, n bytes."""
         interface = route.interface
         stack = self._stack
@@ -86,17 +88,17 @@ class Ipv4(Family):
         total = n + _HEADER
         if not fragment & _OFFSET:
             self._identification = self._identification + 1 & 0xFFFF
-        ipv4_write(stack.buffer, start, total, self._identification, fragment, protocol, source,
-                   destination)
+        ipv4_write(stack.buffer, start, total, self._identification, fragment, ttl, protocol,
+                   source, destination)
         if route.local:
             return stack.loop_back(now, route, total)
         mac = route.mac or interface.arp.resolve(now, route.next_hop, start, total)
         if mac is not None:
             interface.link.transmit(now, mac, ethernet.IPV4, stack.buffer, start, total)
 
-    def send_part(self, now, route, source, destination, protocol, n, at, more):
+    def send_part(self, now, route, source, destination, protocol, n, ttl, at, more):
         """Like send, a datagram's n bytes from `at` on; more: others follow."""
-        self.send(now, route, source, destination, protocol, n,
+        self.send(now, route, source, destination, protocol, n, ttl,
                   (_MORE_FRAGMENTS if more else 0) | at >> 3)
 
     def quoted(self, buf, off, n):

@@ -88,20 +88,20 @@ class Ipv6(Family):
     def group_mac(self, ip):
         return group_mac(ip)
 
-    def send(self, now, route, source, destination, protocol, n):
+    def send(self, now, route, source, destination, protocol, n, ttl=_HOP_LIMIT):
         """Send what lies in the stack's buffer at the interface's start + HEADER, n bytes."""
         interface = route.interface
         stack = self._stack
         start = interface.start
         total = n + _HEADER
-        write(stack.buffer, start, n, protocol, source, destination)
+        write(stack.buffer, start, n, protocol, source, destination, ttl)
         if route.local:
             return stack.loop_back(now, route, total)
         mac = route.mac or interface.ndp.resolve(now, route.next_hop, start, total)
         if mac is not None:
             interface.link.transmit(now, mac, ethernet.IPV6, stack.buffer, start, total)
 
-    def send_part(self, now, route, source, destination, protocol, n, at, more):
+    def send_part(self, now, route, source, destination, protocol, n, ttl, at, more):
         """Like send, a datagram's n bytes from `at` on; more: others follow. A fragment's bytes
         lie FRAGMENT_HEADER further on."""
         if at or more:
@@ -111,7 +111,7 @@ class Ipv6(Family):
                              protocol, 0, at | bool(more), self._identification)
             protocol = _FRAGMENT
             n += _FRAGMENT_HEADER
-        self.send(now, route, source, destination, protocol, n)
+        self.send(now, route, source, destination, protocol, n, ttl)
 
     def quoted(self, buf, off, n):
         """What an ICMP error quotes: (protocol, source, destination, transport offset) or None.

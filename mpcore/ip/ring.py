@@ -49,13 +49,14 @@ class Ring:
 class ReceiveRing(Ring):
     """A ring whose content may arrive out of order.
 
-    gaps: the ranges [start, end) of positions that lie beyond the content, sorted; at most
-    TCP_GAPS of them.
+    gaps: the ranges [start, end) of positions that lie beyond the content, the one that changed
+    last first; at most TCP_GAPS of them, and more in a ring beyond 64 KB.
     """
 
     def __init__(self, size):
         super().__init__(size)
         self.gaps = []
+        self._most = max(TCP_GAPS, size >> 14)
 
     def store(self, expected, position, source, off, n):
         """Put n bytes from a memoryview at their place; `expected` is the position that follows
@@ -66,20 +67,19 @@ class ReceiveRing(Ring):
             self.write(self.used, source, off, n)
             self.used += n
             return end
-        gaps = []
+        others = []
         start = position
-        for low, high in self.gaps:
-            if start <= high and low <= end:
-                start, end = min(start, low), max(end, high)
+        for gap in self.gaps:
+            if start <= gap[1] and gap[0] <= end:
+                start, end = min(start, gap[0]), max(end, gap[1])
             else:
-                gaps.append((low, high))
+                others.append(gap)
         if start > expected:
-            if len(gaps) >= TCP_GAPS:
+            if len(others) >= self._most:
                 return None
-            gaps.append((start, end))
-            gaps.sort()
+            others.insert(0, (start, end))
             end = expected
         self.write(self.used + position - expected, source, off, n)
         self.used += end - expected
-        self.gaps = gaps
+        self.gaps = others
         return end

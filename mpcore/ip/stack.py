@@ -4,7 +4,7 @@ Nothing here opens a socket or reads a clock. `link.transmit` must not call back
 but for the answer to a neighbour solicitation. IPv6 is loaded with the first address of it.
 """
 
-from mpcore.ip import ethernet, tcp, udp
+from mpcore.ip import demux, ethernet, udp
 from mpcore.ip.arp import Arp
 from mpcore.ip.ipv4 import Ipv4
 from mpcore.ip.reassembly import Reassembler
@@ -27,6 +27,10 @@ class Route:
         self.broadcast = broadcast
         self.local = local
         self.mtu = interface.link.mtu   # of the path, when a router told of a smaller one
+
+    def looped(self):
+        """The way back to ourselves by the same interface."""
+        return Route(self.interface, self.family, self.source, self.next_hop, local=True)
 
 
 class Interface:
@@ -180,8 +184,8 @@ class Stack:
         self._looped = []
         self.reassembler = Reassembler(self)
         self.udp = udp.Udp(self)
-        self.tcp = tcp.Tcp(self)
-        self.protocols = {udp.PROTOCOL: self.udp, tcp.PROTOCOL: self.tcp}
+        self.tcp = demux.Tcp(self)
+        self.protocols = {udp.PROTOCOL: self.udp, demux.PROTOCOL: self.tcp}
         self.ipv4 = Ipv4(self)
         self.families = {4: self.ipv4}  # by the length of their addresses
 

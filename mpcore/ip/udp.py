@@ -12,13 +12,20 @@ from mpcore.limits import (UDP_DATAGRAM, UDP_GROUPS, UDP_QUEUE, UDP_QUEUE_BYTES,
 
 PROTOCOL = const(17)
 _HEADER = const(8)
+_TTL = const(64)
 
 
 class Udp:
-    """All UDP sockets of a stack, by their port."""
+    """All UDP sockets of a stack, by their port.
+
+    max_sockets, max_queue, max_queue_bytes: limits that a host may raise (see limits.py).
+    """
 
     def __init__(self, stack):
         self._stack = stack
+        self.max_sockets = UDP_SOCKETS
+        self.max_queue = UDP_QUEUE
+        self.max_queue_bytes = UDP_QUEUE_BYTES
         self.ports = {}
         self.sockets = 0
         self.header = bytearray(_HEADER)
@@ -62,7 +69,7 @@ class Udp:
         """Nobody answers for `ip` on the link. UDP promises nothing: nothing to do."""
 
     def add(self, socket, ip, port):
-        if self.sockets >= UDP_SOCKETS:
+        if self.sockets >= self.max_sockets:
             raise errors.failure(errors.ENOBUFS)
         if port == 0:
             port = self._stack.ephemeral(self.ports)
@@ -86,6 +93,11 @@ class Udp:
 class UdpSocket:
     """A UDP socket. on_event, if set, is called without arguments when events() may have changed.
 
+    broadcast: may it send to broadcast addresses? ttl: of packets to one host; multicast_ttl: of
+    those to a group, which by default do not leave the network. multicast_loop: do members of the
+    group on this host receive what it sends, too? max_queue, max_queue_bytes: datagrams that may
+    wait to be read.
+
     An ICMP unreachable is reported to a connected socket only: once, as OSError by the next call.
     """
 
@@ -94,6 +106,11 @@ class UdpSocket:
         self.local = (None, 0)
         self.remote = None
         self.broadcast = False
+        self.ttl = _TTL
+        self.multicast_ttl = 1
+        self.multicast_loop = False
+        self.max_queue = stack.udp.max_queue
+        self.max_queue_bytes = stack.udp.max_queue_bytes
         self.error = 0
         self.dropped = 0
         self.on_event = None
@@ -158,20 +175,27 @@ class UdpSocket:
             if route.broadcast and not self.broadcast:
                 raise errors.failure(errors.EACCES)
             self._send(now, route, memoryview(data), ip, port)
+            if self.multicast_loop and ip in route.interface.groups:
+                self._send(now, route.looped(), memoryview(data), ip, port)
         return len(data)
 
-    def recvfrom(self):
-        """(data, ip, port) of the oldest datagram, or None. Raises OSError for a pending error."""
+    def recvfrom(self, peek=False):
+        """(data, ip, port) of the oldest datagram, or None; peek: it stays to be read again.
+
+        Raises OSError for a pending error.
+        """
         self._raise_pending()
         if not self._queue:
             return None
+        if peek:
+            return self._queue[0]
         received = self._queue.pop(0)
         self._queued -= len(received[0])
         return received
 
-    def recvfrom_into(self, buf):
+    def recvfrom_into(self, buf, peek=False):
         """Like recvfrom, into a buffer: (length, ip, port) or None; what does not fit is lost."""
-        received = self.recvfrom()
+        received = self.recvfrom(peek)
         if received is None:
             return None
         data, ip, port = received
@@ -209,7 +233,8 @@ class UdpSocket:
         return not unicast or self.local[0] is None or self.local[0] == destination
 
     def deliver(self, data, ip, port):
-        if len(self._queue) >= UDP_QUEUE or self._queued + len(data) > UDP_QUEUE_BYTES:
+        if (len(self._queue) >= self.max_queue
+                or self._queued + len(data) > self.max_queue_bytes):
             self.dropped += 1
             return self._stack.count("udp_queue_full")
         self._queue.append((data, ip, port))
@@ -231,7 +256,8 @@ class UdpSocket:
         # A sum of 0 would say "no checksum": it is sent as its other form.
         check = 0xFFFF - add(data, 0, len(data), total) or 0xFFFF
         struct.pack_into(">H", header, 6, check)
-        route.family.send_datagram(now, route, source, ip, PROTOCOL, header, data)
+        ttl = self.multicast_ttl if route.family.is_multicast(ip) else self.ttl
+        route.family.send_datagram(now, route, source, ip, PROTOCOL, header, data, ttl)
 
     def _membership(self, group, ip):
         family = self._stack.families.get(len(group))

@@ -37,11 +37,11 @@ def test_ipv4_write_and_read():
     out = array("i", [0] * 4)
     for off in (0, 3, 5, 6):
         buf = bytearray(b"\xee" * 64)
-        headers.ipv4_write(buf, off, 40, 0x12345, 0x2001, 17, source, destination)
+        headers.ipv4_write(buf, off, 40, 0x12345, 0x2001, 7, 17, source, destination)
         assert buf[:off] == b"\xee" * off and buf[off + 20:] == b"\xee" * (44 - off)
         header = bytes(buf[off:off + 20])
         assert checksum(header) == 0
-        assert header[:10] == b"\x45\x00\x00\x28\x23\x45\x20\x01\x40\x11"
+        assert header[:10] == b"\x45\x00\x00\x28\x23\x45\x20\x01\x07\x11"
         assert header[12:] == source + destination
         assert headers.ipv4_read(buf, off, 40, destination, out) == 20
         assert list(out) == [40, 17, 0x2001, 1]

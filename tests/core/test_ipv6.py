@@ -415,7 +415,7 @@ def test_a_connection():
     segment(stack, interface, link, 1, 1, ACK)
     socket = listener.accept()
     assert socket.local == (US6, 80) and socket.remote == (PEER6, 50000)
-    assert segment(stack, interface, link, 1, 1, ACK | PSH, b"ping") == []
+    assert segment(stack, interface, link, 1, 1, ACK, b"ping") == []
     assert socket.recv(0, 9) == b"ping"
     socket.send(0, DATA[:4000])
     sent = [read_tcp(frame[3]) for frame in link.take()]

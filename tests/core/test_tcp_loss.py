@@ -150,7 +150,7 @@ def test_without_loss_nothing_is_sent_twice():
     cable = transfer(1, 0.0)
     for stack, _ in cable.ends:
         assert stack.counters == {}
-    assert cable.octets == 2 * SIZE + 40 * cable.packets + 2 * 4    # headers, two MSS options
+    assert cable.octets == 2 * SIZE + 40 * cable.packets + 2 * 8    # headers, options of SYNs
 
 
 def test_loss():

@@ -13,6 +13,7 @@ from support import raises
 
 MSS = b"\x02\x04\x05\xb4"           # 1460
 OUR_MSS = b"\x02\x04\x0a\xc8"       # 2760
+SACK_PERMITTED = b"\1\1\4\2"
 WINDOW = limits.TCP_RECEIVE_RING
 ISS = 0xFFFFFF00                    # ours; both sequences wrap within the tests
 IRS = 0xFFFFFFF0                    # the peer's
@@ -48,7 +49,10 @@ class Bench:
                 continue
             source, port, seq, ack, flags, window, options, data = read_tcp(packet)
             assert (source, port) == (self.port, self.peer_port)
-            assert options == (OUR_MSS if flags & SYN else b"")
+            if flags & SYN:
+                assert options == OUR_MSS + (b"" if flags & ACK else SACK_PERMITTED)
+            else:
+                assert options == b""
             ack = ack - IRS & 0xFFFFFFFF if flags & ACK else ack
             segments.append((seq - ISS & 0xFFFFFFFF, ack, flags, window, data))
         return segments
@@ -294,13 +298,19 @@ def test_the_backlog_is_bounded():
     bench = Bench()
     listener = bench.listen(2)
     for bench.peer_port in (1, 2, 3):
-        answered = bench.give(0, 0, SYN)
-        assert len(answered) == (bench.peer_port < 3)
-        if bench.peer_port == 1:
-            bench.give(1, 1, ACK)
-    assert bench.stack.counters == {"tcp_backlog": 1}
+        assert bench.give(0, 0, SYN) == [(0, 1, SYN | ACK, WINDOW, b"")]
+    for bench.peer_port in (1, 2, 3):
+        assert bench.give(1, 1, ACK) == []
+    bench.peer_port = 4
+    assert bench.give(0, 0, SYN) == []
+    assert bench.stack.counters == {"tcp_backlog": 2}
     assert listener.accept().remote == (PEER, 1)
-    assert len(bench.give(0, 0, SYN)) == 1
+    assert bench.give(0, 0, SYN) == [(0, 1, SYN | ACK, WINDOW, b"")]
+    # Whose ACK found no room is answered again in time, and may come then.
+    bench.peer_port = 3
+    assert bench.give(1, 1, ACK, b"still here") == []
+    assert listener.accept().remote == (PEER, 2)
+    assert listener.accept().recv(0, 99) == b"still here"
 
 
 def test_closing_a_listener_resets_what_waits():
@@ -388,10 +398,21 @@ def test_without_an_mss_option_segments_have_536_bytes():
         assert len(bench.out()[0][4]) == mss
 
 
+def test_an_interactive_write_is_acknowledged_at_the_next_poll():
+    bench = Bench()
+    bench.accept()
+    assert bench.give(1, 1, ACK | PSH, b"a", at=100) == []
+    assert bench.poll_now() == [(1, 2, ACK, WINDOW - 1, b"")]
+    bench = Bench()
+    bench.accept(options=b"\2\4\0\x64")
+    assert bench.give(1, 1, ACK | PSH, bytes(100), at=100) == []    # a full segment is none
+    assert bench.poll(100) == ([], 120)
+
+
 def test_acks_are_delayed_by_20_ms_or_one_segment():
     bench = Bench()
     socket = bench.accept()
-    assert bench.give(1, 1, ACK | PSH, b"a", at=100) == []
+    assert bench.give(1, 1, ACK, b"a", at=100) == []
     assert socket.recv(100, 9) == b"a"
     assert bench.poll(119) == ([], 120)
     assert bench.poll(120)[0] == [(1, 2, ACK, WINDOW - 1, b"")]

@@ -34,7 +34,7 @@ def test_add():
 def test_ipv4():
     for _ in range(100):
         arguments = (RANDOM.randrange(65536), RANDOM.randrange(1 << 20), RANDOM.randrange(65536),
-                     RANDOM.randrange(256), bytes(random_bytes(4)), bytes(random_bytes(4)))
+                     RANDOM.randrange(256), RANDOM.randrange(256), bytes(random_bytes(4)), bytes(random_bytes(4)))
         ours, theirs = bytearray(30), bytearray(30)
         headers_kernel.ipv4_write(ours, 3, *arguments)
         headers_struct.ipv4_write(theirs, 3, *arguments)

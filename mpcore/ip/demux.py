@@ -1,0 +1,223 @@
+"""Who a TCP segment is for: a connection, a listener, or nobody, who answers with a RST."""
+
+from array import array
+import hashlib
+
+from micropython import const
+
+from mpcore.ip import errors, options
+from mpcore.ip.half_open import HalfOpen
+from mpcore.ip.headers import pseudo, tcp_read, tcp_write
+from mpcore.ip.states import SYN_SENT, TIME_WAIT
+from mpcore.limits import (TCP_BACKLOG, TCP_HALF_OPEN, TCP_RECEIVE_RING, TCP_SEND_RING,
+                           TCP_SOCKETS, TCP_TIME_WAITS)
+
+PROTOCOL = const(6)
+_FIN = const(0x01)
+_SYN = const(0x02)
+_RST = const(0x04)
+_ACK = const(0x10)
+_HEADER = const(20)
+_TTL = const(64)
+
+
+class Tcp:
+    """All TCP sockets of a stack. Connections are found by source, destination and ports.
+
+    send_ring, receive_ring: what a new socket begins with. max_sockets, max_backlog,
+    max_half_open, max_time_waits: limits that a host may raise (see limits.py).
+    """
+
+    def __init__(self, stack):
+        self._stack = stack
+        self.send_ring = TCP_SEND_RING
+        self.receive_ring = TCP_RECEIVE_RING
+        self.max_sockets = TCP_SOCKETS
+        self.max_backlog = TCP_BACKLOG
+        self.max_half_open = TCP_HALF_OPEN
+        self.max_time_waits = TCP_TIME_WAITS
+        self.connections = {}
+        self.listeners = {}
+        self.half_open = {}
+        self.time_waits = []
+        self._cookies = None            # Cookies, once there were too many half-open connections
+        self._secret = stack.entropy(16)
+        self._out = array("i", [0] * 4)
+
+    def receive(self, now, interface, unicast, buf, addresses, size, off, n):
+        """One segment; source and destination are at buf[addresses:addresses + 2 * size]."""
+        if n < _HEADER or not unicast:
+            return self._stack.count("tcp_malformed" if unicast else "tcp_broadcast")
+        end = addresses + 2 * size
+        if off == end:
+            key = bytes(buf[addresses:off + 4])
+        else:
+            key = bytes(buf[addresses:end]) + bytes(buf[off:off + 4])
+        out = self._out
+        socket = self.connections.get(key)
+        if socket is None:
+            return self._stranger(now, key, size, buf, off, n)
+        header = tcp_read(socket.wire, buf, off, n, socket.snd_una, socket.rcv_nxt, out)
+        if header <= 0:
+            return self._stack.count("tcp_checksum" if header else "tcp_malformed")
+        if socket.state == TIME_WAIT and out[2] & (_SYN | _RST | _ACK) == _SYN and out[0] > 0:
+            # A new connection of the same addresses (RFC 9293 3.10.7.4).
+            socket.finish(0)
+            return self._stranger(now, key, size, buf, off, n)
+        socket.receive(now, socket.rcv_nxt + out[0], socket.snd_una + out[1], out[2], out[3],
+                       buf, off, header, n)
+
+    def unreachable(self, now, error, source, destination, buf, off):
+        """An ICMP error quotes a segment of ours, whose first 8 bytes are at buf[off:]. Only an
+        attempt to connect fails by it (RFC 5927)."""
+        socket = self._quoted(source, destination, buf, off)
+        if socket is not None and socket.state == SYN_SENT:
+            if int.from_bytes(bytes(buf[off + 4:off + 8]), "big") == socket.wire[0]:
+                socket.finish(error)
+
+    def too_big(self, now, mtu, source, destination, buf, off):
+        """The path takes packets of `mtu` bytes, as an ICMP error says that quotes a segment of
+        ours, whose first 8 bytes are at buf[off:]; believed if that is in flight (RFC 5927)."""
+        socket = self._quoted(source, destination, buf, off)
+        if socket is not None:
+            seq = int.from_bytes(bytes(buf[off + 4:off + 8]), "big") - socket.wire[0]
+            socket.fit_path(now, seq & 0xFFFFFFFF, mtu)
+
+    def neighbour_unreachable(self, now, interface, ip):
+        """Nobody answers for `ip` on the link: what is just connecting through it fails."""
+        for socket in list(self.connections.values()):
+            if socket.state == SYN_SENT and socket.leads_to(interface, ip):
+                socket.finish(errors.EHOSTUNREACH)
+
+    def poll(self, now):
+        """Run the timers that are due and schedule the others."""
+        for socket in list(self.connections.values()):
+            socket.poll(now)
+        for record in list(self.half_open.values()):
+            record.poll(now)
+
+    def initial_sequence(self, now, key):
+        """RFC 6528: a clock of 4 us ticks plus a keyed hash of the connection's addresses."""
+        digest = hashlib.sha256(self._secret + key).digest()
+        return int.from_bytes(digest[:4], "big") + now * 250 & 0xFFFFFFFF
+
+    def free_port(self):
+        """A port that neither a listener nor a connection uses."""
+        used = set(socket.local[1] for socket in self.connections.values())
+        used.update(self.listeners)
+        return self._stack.ephemeral(used)
+
+    def full(self):
+        """At the limit of sockets? The oldest connection in TIME_WAIT makes room."""
+        if len(self.connections) < self.max_sockets:
+            return False
+        if self.time_waits:
+            self.time_waits[0].finish(0)
+            return False
+        return True
+
+    def linger(self, socket):
+        """A connection enters TIME_WAIT; the oldest one leaves it when there are too many."""
+        if len(self.time_waits) >= self.max_time_waits:
+            self._stack.count("tcp_time_wait_evicted")
+            self.time_waits[0].finish(0)
+        self.time_waits.append(socket)
+
+    def add_listener(self, socket):
+        ip, port = socket.local
+        sockets = self.listeners.setdefault(port, [])
+        sockets.insert(0 if ip else len(sockets), socket)
+
+    def remove_listener(self, now, socket):
+        """Forget a listener; those who are just connecting to it are told by a RST."""
+        port = socket.local[1]
+        self.listeners[port].remove(socket)
+        if not self.listeners[port]:
+            del self.listeners[port]
+        for key, record in list(self.half_open.items()):
+            if record.listener is socket:
+                record.refuse(now)
+                del self.half_open[key]
+
+    def bound(self, ip, port):
+        """Does a listener have this address?"""
+        return any(socket.local[0] == ip for socket in self.listeners.get(port, ()))
+
+    def has_room(self, listener):
+        """May a handshake with this listener be completed?"""
+        if listener.has_room() and not self.full():
+            return True
+        self._stack.count("tcp_backlog")
+        return False
+
+    def send(self, now, local, remote, wire, seq, ack, flags, window=0, extra=b"", ttl=_TTL):
+        """Send a segment without data for who has no socket. local, remote: (ip, port); ack is
+        counted from wire[1]; extra: its options."""
+        stack = self._stack
+        route = stack.route(remote[0], local[0])
+        if route is not None:
+            at = route.interface.start + route.family.HEADER
+            n = _HEADER + len(extra)
+            stack.buffer[at + _HEADER:at + n] = extra
+            tcp_write(wire, stack.buffer, at, n, seq, ack, n << 10 | flags, window)
+            route.family.send(now, route, local[0], remote[0], PROTOCOL, n, ttl)
+
+    def _quoted(self, source, destination, buf, off):
+        """The connection whose segment an ICMP error quotes, or None."""
+        ports = bytes(buf[off:off + 4])
+        return self.connections.get(destination + source + ports[2:] + ports[:2])
+
+    def _stranger(self, now, key, size, buf, off, n):
+        """A segment of no known connection: it completes a handshake, or begins one with a
+        listener, or is answered by a RST."""
+        stack = self._stack
+        record = self.half_open.get(key)
+        if record is not None:
+            return record.receive(now, buf, off, n)
+        local = key[size:2 * size], buf[off + 2] << 8 | buf[off + 3]
+        remote = key[:size], buf[off] << 8 | buf[off + 1]
+        wire = array("I", (0, 0, local[1], remote[1], pseudo(local[0], remote[0], PROTOCOL)))
+        out = self._out
+        header = tcp_read(wire, buf, off, n, 0, 0, out)
+        if header <= 0:
+            return stack.count("tcp_checksum" if header else "tcp_malformed")
+        seq, ack, flags = out[0], out[1], out[2]
+        if flags & _RST:
+            return
+        listener = self._listener(*local)
+        if flags & _ACK:
+            if (listener is not None and not flags & _SYN and self._cookies is not None
+                    and self._cookies.receive(now, key, listener, local, remote, wire, seq, ack,
+                                              out[3], buf, off, n)):
+                return
+            stack.count("tcp_no_connection")
+            self.send(now, local, remote, wire, ack, 0, _RST)
+        elif listener is None:
+            stack.count("tcp_closed_port")
+            length = n - header + (flags & _SYN) // _SYN + (flags & _FIN)
+            self.send(now, local, remote, wire, 0, seq + length, _RST | _ACK)
+        elif not flags & _SYN:
+            stack.count("tcp_stray")
+        elif self.has_room(listener):
+            wire[1] = seq & 0xFFFFFFFF
+            offer = options.read_offer(buf, off + _HEADER, off + header, out[3])
+            if len(self.half_open) >= self.max_half_open:
+                return self._send_cookie(now, key, listener, local, remote, wire, offer)
+            wire[0] = self.initial_sequence(now, key)
+            record = HalfOpen(stack, key, listener, local, remote, wire, offer)
+            self.half_open[key] = record
+            record.answer(now)
+
+    def _send_cookie(self, now, key, listener, local, remote, wire, offer):
+        if self._cookies is None:
+            from mpcore.ip.syn_cookies import Cookies
+
+            self._cookies = Cookies(self._stack)
+        self._stack.count("tcp_syn_cookie")
+        self._cookies.answer(now, key, listener, local, remote, wire, offer)
+
+    def _listener(self, ip, port):
+        for socket in self.listeners.get(port, ()):
+            if socket.local[0] is None or socket.local[0] == ip:
+                return socket
+        return None

@@ -1,0 +1,348 @@
+"""The sending half of a TCP connection: segments, their loss and their timers.
+
+What the application gives leaves at once (no Nagle, unless `nodelay` is False): a segment goes
+out when it is full, or holds everything that is queued (then it carries PSH), or at least half of
+the largest window the peer ever offered; else it waits for the window to open, or for a timer:
+then what the window allows is sent, or one byte beyond a closed one. With `nodelay` False a
+segment that is not full waits while an earlier such one is not acknowledged.
+
+Loss is told by a timer (RFC 6298), by three duplicate ACKs (RFC 5681, 6582) or by SACKs
+(RFC 6675); what the peer has by its SACKs is not sent again.
+"""
+
+from micropython import const
+
+from mpcore.ip import errors, options
+from mpcore.ip.headers import tcp_write
+from mpcore.ip.states import (CLOSING, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, SYN_RECEIVED, SYN_SENT)
+
+PROTOCOL = const(6)
+
+_FIN = const(0x01)
+_SYN = const(0x02)
+_RST = const(0x04)
+_PSH = const(0x08)
+_ACK = const(0x10)
+_HEADER = const(20)
+_DEFAULT_MSS = const(536)
+
+
+class Sender:
+    """What Connection is made of; it sets what is used here."""
+
+    def fit_path(self, now, seq, mtu):
+        """Send smaller segments, and what was in flight again, if `seq` (32 bits) is in flight."""
+        if self._tx is None or seq - self.snd_una & 0xFFFFFFFF >= self._snd_max - self.snd_una:
+            return self._stack.count("icmp_stray")
+        route = self._find_route()
+        if route is not None:
+            mss = self._fitting(mtu - route.family.HEADER - _HEADER)
+            if mss < self._mss:
+                self._mss = mss
+                self._timed = None
+                self.snd_nxt = self.snd_una
+                self._output(now)
+
+    def leads_to(self, interface, ip):
+        """Do our segments leave by this interface to this neighbour?"""
+        route = self._stack.route(self.remote[0], self.local[0])
+        return route is not None and route.interface is interface and route.next_hop == ip
+
+    def outstanding(self):
+        """Bytes that the application gave and the peer has not acknowledged."""
+        return self._tx.used if self._tx is not None else 0
+
+    # --- segments ---
+
+    def _output(self, now, small=False):
+        """Send what the windows allow, by the rule in the module's description.
+
+        small: a part of the queue may go even though a window opened only a little.
+        """
+        used = self._tx.used
+        mss = self._mss
+        if self._rx is not None and self._rx.gaps and self._sack:
+            mss -= options.sacks_size(self._rx.gaps)
+        board = self._board
+        limit = self._congestion.limit()
+        if board is not None:
+            limit = self._repair(now, limit)
+        limit = min(self._snd_wnd, limit)
+        room = mss
+        while True:
+            if board is not None:
+                room = self._skip(mss)
+            flight = self.snd_nxt - self.snd_una
+            unsent = used - flight
+            n = min(unsent, room, limit - flight)
+            fin = self._fin and n == unsent >= 0
+            if n < 0 or not (n or fin):
+                break
+            seq = self.snd_nxt
+            if n < mss:
+                if n < unsent:
+                    if n < room and n < self._snd_wnd_max >> 1 and not small:
+                        break
+                elif not (self.nodelay or fin) and seq == self._snd_max:
+                    if self._short > self.snd_una:
+                        break
+                    self._short = seq + n
+            flags = _ACK
+            if n and n == unsent:
+                flags |= _PSH
+            self.snd_nxt += n
+            if fin:
+                flags |= _FIN
+                self.snd_nxt += 1
+            if self.snd_nxt > self._snd_max:
+                if seq == self._snd_max:
+                    if self._timed is None:
+                        self._timed, self._timed_ms = self.snd_nxt, now
+                    if flight == 0:
+                        self._progress_ms = now
+                self._snd_max = self.snd_nxt
+            if flight == 0:
+                self._probing = False
+                self._arm(now)
+            self._sent_ms = now
+            self._emit(now, seq, n, flags)
+        if self._rtx_ms is None and unsent > 0:
+            self._probing = True
+            self._progress_ms = now
+            self._arm(now)
+
+    def _retransmit(self, now, seq, n):
+        """Send n bytes from `seq` on again, and the FIN that follows; their round trip is not to
+        be measured."""
+        self._timed = None
+        end = self.snd_una + self._tx.used
+        flags = _ACK
+        if self._fin and seq + n >= end and self._snd_max > end:
+            flags |= _FIN
+        self._emit(now, seq, min(n, end - seq), flags)
+
+    def _retransmit_first(self, now):
+        self._retransmit(now, self.snd_una, min(self._mss, self._snd_max - self.snd_una))
+
+    def _emit(self, now, seq, n, flags):
+        """Send one segment with n bytes of the send ring from position `seq`."""
+        stack = self._stack
+        route = self._route if self._generation == stack.generation else self._find_route()
+        if route is None:
+            return stack.count("tcp_no_route")
+        family = route.family
+        buf = stack.buffer
+        at = route.interface.start + family.HEADER
+        end = at + _HEADER
+        ring = self._rx
+        if flags & _SYN:
+            offer = self._offer(now, self._link_mss())
+            buf[end:end + len(offer)] = offer
+            end += len(offer)
+        elif self._stamps is not None or (ring is not None and ring.gaps):
+            end = self._write_options(now, buf, end, n)
+        if n:
+            self._tx.read(seq - self.snd_una, buf, end, n)
+        window = 0
+        if not flags & _RST:
+            if ring is not None:
+                self._rcv_edge = self._edge()
+            window = self._rcv_edge - self.rcv_nxt
+            if not flags & _SYN:
+                window >>= self._rcv_scale
+            if flags & _ACK:
+                self._owed = 0
+                self._ack_ms = None
+        tcp_write(self.wire, buf, at, end - at + n, seq,
+                  self.rcv_nxt if flags & _ACK else -self.wire[1], end - at << 10 | flags, window)
+        family.send(now, route, self.local[0], self.remote[0], PROTOCOL, end - at + n, self.ttl)
+
+    def _write_options(self, now, buf, at, n):
+        """Write timestamps, and of the ranges that came out of order what fits beside n bytes of
+        data; returns where the options end."""
+        used = 0
+        if self._stamps is not None:
+            at = self._stamps.write(now, buf, at, self.rcv_nxt)
+            used = options.TIMESTAMPS_SIZE
+        if self._sack and self._rx is not None and self._rx.gaps:
+            at = options.write_sacks(buf, at, min(self._mss - n, options.ROOM - used),
+                                     self.wire[1], self._rx.gaps)
+        return at
+
+    def _ack(self, now):
+        self._emit(now, self._snd_max, 0, _ACK)
+
+    # --- what the peer acknowledged ---
+
+    def _acked(self, now, ack):
+        """Everything up to `ack` has arrived."""
+        n = ack - self.snd_una
+        if self._timed is not None:
+            if ack >= self._timed:
+                self._trip.sample(now - self._timed_ms)
+                self._timed = None
+        elif self.snd_una == 0:
+            self._trip.syn_was_lost()
+        else:
+            ms = self._stamps.round_trip(now) if self._stamps is not None else None
+            if ms is None:
+                self._trip.progress()
+            else:
+                self._trip.sample(ms)
+        if self.snd_una == 0:
+            n -= 1
+        ring = self._tx
+        fin_acked = n > ring.used
+        ring.skip(min(n, ring.used))
+        self.snd_una = ack
+        if self.snd_nxt < ack:
+            self.snd_nxt = ack
+            self._snd_max = max(self._snd_max, ack)
+        self._progress_ms = now
+        self._probing = False
+        if self._board is not None:
+            self._board.advance(ack)
+        if n and self._congestion.acked(n, ack, self._snd_max - ack) and self._snd_max > ack:
+            self._retransmit_first(now)
+        if ack == self._snd_max:
+            self._rtx_ms = None
+        else:
+            self._arm(now)
+        if self._blocked:
+            self._blocked = False
+            self._news = True
+        if fin_acked:
+            self._fin_acked(now)
+
+    def _fin_acked(self, now):
+        self._fin = False
+        if self.state == FIN_WAIT_1:
+            self.state = FIN_WAIT_2
+            if self._closed:
+                self.end_orphan(now)
+        elif self.state == CLOSING:
+            self._time_wait(now)
+        elif self.state == LAST_ACK:
+            self.finish(0)
+
+    def _set_window(self, window):
+        self._snd_wnd = window
+        self._snd_wnd_max = max(self._snd_wnd_max, window)
+        if self._probing and window:
+            self._probing = False
+            self._rtx_ms = None
+            self._trip.restore()
+
+    # --- SACK ---
+
+    def _sacked(self, buf, at):
+        """A SACK option, whose value is at buf[at:]. True when it tells something new."""
+        if self._board is None:
+            from mpcore.ip.scoreboard import Scoreboard
+
+            self._board = Scoreboard()
+            self._congestion.selective = True
+        una = self.snd_una
+        news = False
+        base = self.wire[0] + una
+        for start, end in options.read_sacks(buf, at):
+            start = una + (start - base & 0xFFFFFFFF)
+            end = una + (end - base & 0xFFFFFFFF)
+            if start < end <= self._snd_max:
+                news = self._board.add(start, end) or news
+        return news
+
+    def _repair(self, now, limit):
+        """Fill holes as far as the window allows; returns the limit of what may be in flight,
+        counted without what has left the network."""
+        board = self._board
+        una = self.snd_una
+        if not self._congestion.recovering:
+            return limit + board.sacked(self.snd_nxt)
+        end = min(board.lost(una, self._mss), self._snd_max)
+        at = max(board.filled, una)
+        gone = board.sacked(self._snd_max) + self._holes(at, end)
+        new = self._tx.used > self._snd_max - una
+        limit += gone
+        while True:
+            hole = board.hole(at, end)
+            if hole is None and not new:
+                # Nothing else to send: what is behind may as well be lost.
+                hole = board.hole(at, min(board.highest(), self._congestion.recover))
+            # The first segment is sent whatever the window is: that is what recovery begins with.
+            if hole is None or (at > una and self._snd_max - una + self._mss > limit):
+                break
+            n = min(hole[1] - hole[0], self._mss)
+            at = hole[0] + n
+            board.filled = at
+            limit -= n
+            self._retransmit(now, hole[0], n)
+        return limit
+
+    def _holes(self, at, end):
+        """How many bytes of [at, end) the peer lacks."""
+        board = self._board
+        return max(end - at, 0) - board.sacked(end) + board.sacked(min(at, end))
+
+    def _skip(self, mss):
+        """Pass what the peer has; returns the room for a segment before what else it has."""
+        if self.snd_nxt >= self._snd_max:
+            return mss
+        hole = self._board.hole(self.snd_nxt, self._snd_max)
+        if hole is None:
+            self.snd_nxt = self._snd_max
+            return mss
+        self.snd_nxt = hole[0]
+        # Up to the end of what was sent the room is no limit: new data may follow in a segment.
+        return mss if hole[1] == self._snd_max else min(hole[1] - hole[0], mss)
+
+    # --- timers ---
+
+    def _timed_out(self, now):
+        """The retransmission or probe timer ran out."""
+        self._rtx_ms = None
+        limit = self.connect_ms if self.state <= SYN_RECEIVED else self.give_up_ms
+        if now - self._progress_ms >= limit:
+            self._stack.count("tcp_gave_up")
+            return self.finish(errors.ETIMEDOUT)
+        self._trip.back_off()
+        self._timed = None
+        if self.state == SYN_SENT:
+            self._send_syn(now, _SYN)
+        elif self.state == SYN_RECEIVED:
+            self._send_syn(now, _SYN | _ACK)
+        elif self._probing and self._snd_wnd:
+            self._probing = False
+            self._output(now, True)
+        elif self._probing:
+            # One byte beyond the window: the answer tells what the window is now.
+            self._arm(now)
+            self._emit(now, self.snd_una, 1, _ACK)
+        else:
+            self._stack.count("tcp_timeout")
+            self._congestion.timed_out(self.snd_una, self._snd_max)
+            if self._board is not None:
+                self._board.timed_out(self.snd_una)
+            self.snd_nxt = self.snd_una
+            self._output(now)
+
+    def _arm(self, now):
+        self._rtx_ms = now + self._trip.timeout_ms
+        self._stack.schedule(self._rtx_ms)
+
+    # --- the path ---
+
+    def _link_mss(self):
+        route = self._find_route()
+        if route is None:
+            return _DEFAULT_MSS
+        return route.mtu - route.family.HEADER - _HEADER
+
+    def _fitting(self, mss):
+        """How much of a segment remains for data, beside what every segment has."""
+        return mss - options.TIMESTAMPS_SIZE if self._stamps is not None else mss
+
+    def _find_route(self):
+        self._generation = self._stack.generation
+        self._route = self._stack.route(self.remote[0], self.local[0])
+        return self._route
