@@ -1,61 +1,25 @@
 """`filament`: everything this project does, from the command line."""
 
-import asyncio
 import json
 import os
-import signal
 import sys
 import time
 from pathlib import Path
 
 import rich_click as click
-from rich.console import Console
 
-from host_tools import generate as generating, home, remote, unix_port
-from mpcore.port import Port, entropy
+from host_tools import home, remote, unix_port
+from host_tools.command import (
+    Group, Store, bind_option, generate_identities, home_option, json_option, loopback_option,
+    planet_option, prepare_home, prepare_identity, read_planet, run_until_stopped, say)
+from host_tools.desktop import commands as desktop
+from mpcore.port import entropy
 from mpcore.vl1 import inet
 from mpcore.vl1.identity import Identity
 from mpcore.vl1.world import MOON, PLANET, World
 
 click.rich_click.TEXT_MARKUP = "rich"
-_HASHES_EXPECTED = 15       # of a generation, on average (spec/identity.md 2)
 _NODE_HEAP = "16M"
-
-console = Console(stderr=True)
-
-
-class Store(Port):
-    """A home directory without a socket: what the commands that run no node need."""
-
-    def __init__(self, directory):
-        super().__init__(str(directory), [])
-
-
-class Group(click.RichGroup):
-    """Turns what goes wrong with a user's input into one sentence and exit code 1."""
-
-    def invoke(self, ctx):
-        try:
-            return super().invoke(ctx)
-        except (ValueError, OSError) as error:
-            raise click.ClickException(_sentence(error)) from error
-
-
-def _sentence(error):
-    if isinstance(error, OSError) and error.strerror:
-        where = f"{error.filename}: " if error.filename else ""
-        return where + error.strerror
-    return str(error) or repr(error)
-
-
-def say(as_json, facts, text):
-    """One JSON line for scripts or a text for people, on standard output."""
-    click.echo(json.dumps(facts) if as_json else text)
-
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Answer in one line of JSON.")
-home_option = click.option("--home", "directory", required=True, type=click.Path(file_okay=False),
-                           help="Home directory of the node, laid out as zerotier-one's.")
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -70,26 +34,6 @@ def main():
 @main.group(cls=Group)
 def identity():
     """Make, check and use identities (identity.secret, identity.public)."""
-
-
-def generate_identities(count=1):
-    """New identities, with progress on standard error."""
-    what = "an identity" if count == 1 else f"{count} identities"
-    expected = f"of about {_HASHES_EXPECTED * count} memory-hard hashes"
-    if not console.is_terminal:
-        console.print(f"generating {what}")
-    with console.status(f"generating {what}") as status:
-        return generating.generate(count, lambda found, hashes: status.update(
-            f"generating {what}: {hashes} {expected}"))
-
-
-def prepare_identity(store):
-    """The identity in a home directory, made there when it is missing."""
-    known = home.load_identity(store)
-    if known is None:
-        known = generate_identities()[0]
-        home.save_identity(store, known)
-    return known
 
 
 def read_identity(path):
@@ -166,14 +110,6 @@ def verify(file, message, signature, as_json):
 @main.group(cls=Group)
 def planet():
     """Make and check planet files, which name a network's roots."""
-
-
-def read_planet(path):
-    try:
-        world, _ = World.from_bytes(Path(path).read_bytes())
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    return world
 
 
 def planet_facts(world):
@@ -267,25 +203,6 @@ def extract(file, source, as_json):
 # --- nodes ---------------------------------------------------------------------------------
 
 
-def run_until_stopped(coroutine):
-    """Run a node until Ctrl-C or SIGTERM, which are the ordinary ways to stop it."""
-    def stop(number, frame):
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, stop)
-    sys.stdout.reconfigure(line_buffering=True)
-    try:
-        asyncio.run(coroutine)
-    except KeyboardInterrupt:
-        pass
-
-
-bind_option = click.option("--bind", default="0.0.0.0:9993", show_default=True, metavar="IP:PORT",
-                           help="UDP address of the node.")
-loopback_option = click.option("--loopback", is_flag=True,
-                               help="Let loopback addresses be paths, as no other node does.")
-
-
 @main.command()
 @home_option
 @bind_option
@@ -296,20 +213,14 @@ loopback_option = click.option("--loopback", is_flag=True,
               help="MicroPython's heap, with --runtime micropython.")
 @click.option("--echo", "echo_port", type=click.IntRange(1, 65535), default=None,
               help="TCP and UDP port of echo services on the virtual addresses.")
-@click.option("--planet", "planet_file", type=click.Path(exists=True, dir_okay=False),
-              help="Planet file to start with; copied into the home directory.")
+@planet_option
 @loopback_option
 def node(directory, bind, networks, runtime, heap, echo_port, planet_file, loopback):
     """Run a node in the foreground; each change of its status is one line of JSON."""
     from host_tools import daemon
     for nwid in networks:
         home.network_id(nwid)
-    store = Store(directory)
-    if planet_file:
-        read_planet(planet_file)
-        store.store(home.PLANET_FILE, Path(planet_file).read_bytes())
-    home.load_planet(store)
-    prepare_identity(store)
+    prepare_home(directory, planet_file)
     arguments = {"directory": str(directory), "bind": bind, "join": networks,
                  "echo_port": echo_port, "loopback": loopback}
     if runtime == "cpython":
@@ -465,6 +376,10 @@ def ping(ip, directory, count, interval, timeout, as_json):
     if as_json:
         click.echo(json.dumps({"ip": ip, "sent": count, "received": len(answered), "ms": times}))
     sys.exit(0 if answered else 1)
+
+
+for command in (desktop.run, desktop.proxy, desktop.forward):
+    main.add_command(command)
 
 
 # --- the rest ------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from host_tools import cli, home
+from host_tools import cli, generate, home
 from mpcore.port import Port
 from mpcore.vl1.identity import Identity
 from tests.core.support import vectors
@@ -52,7 +52,7 @@ def public(tmp_path):
 
 def test_generate_writes_both_files_and_overwrites_only_when_forced(tmp_path, monkeypatch):
     made = iter([SECRET, CASES["identities"][1]["secret_text"]])
-    monkeypatch.setattr(cli.generating, "generate",
+    monkeypatch.setattr(generate, "generate",
                         lambda count, progress: [Identity.from_text(next(made))])
     directory = tmp_path / "new"
     assert done("identity", "generate", directory).strip() == PUBLIC
@@ -69,10 +69,10 @@ def test_generate_writes_both_files_and_overwrites_only_when_forced(tmp_path, mo
 
 def test_a_generated_identity_is_valid_and_no_worker_is_left(tmp_path):
     seen = []
-    identity, = cli.generating.generate(1, lambda found, hashes: seen.append((found, hashes)))
+    identity, = generate.generate(1, lambda found, hashes: seen.append((found, hashes)))
     assert identity.locally_valid() and identity.private
     assert seen[0] == (0, 1) and seen[-1][0] == 1
-    assert not cli.generating.multiprocessing.active_children()
+    assert not generate.multiprocessing.active_children()
 
 
 def test_validate_says_and_exits_what_is_true(public, tmp_path):
