@@ -176,6 +176,8 @@ class Tcp:
             return record.receive(now, buf, off, n)
         local = key[size:2 * size], buf[off + 2] << 8 | buf[off + 3]
         remote = key[:size], buf[off] << 8 | buf[off + 1]
+        if stack.forged(remote[0]):
+            return
         wire = array("I", (0, 0, local[1], remote[1], pseudo(local[0], remote[0], PROTOCOL)))
         out = self._out
         header = tcp_read(wire, buf, off, n, 0, 0, out)

@@ -50,8 +50,10 @@ class Icmp:
         elif kind == _TIME_EXCEEDED:
             self.unreachable(now, False, buf, off, n)
         else:
-            self.echoed(now, kind, code, bytes(buf[addresses + size:addresses + 2 * size]),
-                        bytes(buf[addresses:addresses + size]), buf, off, n)
+            source = bytes(buf[addresses:addresses + size])
+            if not self._stack.forged(source):
+                self.echoed(now, kind, code, bytes(buf[addresses + size:addresses + 2 * size]),
+                            source, buf, off, n)
 
     def echo(self, now, ip, identifier, sequence, data, callback):
         """Send an echo request; see Stack.echo."""

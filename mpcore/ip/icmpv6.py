@@ -47,6 +47,8 @@ class Icmpv6(Icmp):
             self.unreachable(now, code == _CODE_NEXT_HEADER, buf, off, n)
         else:
             source = bytes(buf[addresses:addresses + 16])
+            if self._stack.forged(source):
+                return
             us = bytes(buf[addresses + 16:addresses + 32])
             # Who asks a group is answered by its members' own addresses.
             self.echoed(now, kind, code, us if unicast else interface.source_for(source), source,

@@ -17,6 +17,7 @@ BROADCAST = b"\xff\xff\xff\xff"
 _MORE_FRAGMENTS = const(0x2000)
 _OFFSET = const(0x1FFF)
 _DONT_FRAGMENT = const(0x4000)
+_LOOPBACK = const(127)
 _TTL = const(64)
 
 
@@ -24,6 +25,7 @@ class Ipv4(Family):
     HEADER = _HEADER
     FRAGMENT_HEADER = 0
     MIN_MTU = 576
+    NOBODY = b"\0"
 
     def __init__(self, stack):
         super().__init__(stack, Icmp)
@@ -44,7 +46,7 @@ class Ipv4(Family):
             if not (unicast or destination == BROADCAST or destination in interface.broadcasts
                     or destination in interface.groups):
                 return self._stack.count("ip_not_ours")
-        if buf[off + 12] >= 224 or (unicast and group):
+        if buf[off + 12] >= 224 or buf[off + 12] == _LOOPBACK or (unicast and group):
             return self._stack.count("ip_bad_address")
         n = out[0] - header
         at = off + header

@@ -56,6 +56,7 @@ class Ipv6(Family):
     HEADER = _HEADER
     FRAGMENT_HEADER = _FRAGMENT_HEADER
     MIN_MTU = 1280
+    NOBODY = bytes(8)
 
     def __init__(self, stack):
         super().__init__(stack, Icmpv6)

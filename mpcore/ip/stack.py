@@ -182,6 +182,7 @@ class Stack:
         self._polling = False
         self._routes = {}
         self._looped = []
+        self._looping = False
         self.reassembler = Reassembler(self)
         self.udp = udp.Udp(self)
         self.tcp = demux.Tcp(self)
@@ -212,8 +213,10 @@ class Stack:
         self._polling = True
         try:
             looped, self._looped = self._looped, []
+            self._looping = True
             for route, packet in looped:
                 route.family.receive(now, route.interface, 0, packet, 0, len(packet))
+            self._looping = False
             for interface in self.interfaces:
                 interface.arp.poll(now)
                 if interface.ndp is not None:
@@ -221,7 +224,7 @@ class Stack:
             self.reassembler.poll(now)
             self.tcp.poll(now)
         finally:
-            self._polling = False
+            self._polling = self._looping = False
         return self._next_ms
 
     def echo(self, now, ip, identifier, sequence, data, callback):
@@ -295,6 +298,18 @@ class Stack:
 
     def count(self, cause, n=1):
         self.counters[cause] = self.counters.get(cause, 0) + n
+
+    def forged(self, source):
+        """Is this a source that no other host has (RFC 1122 3.2.1.3)? Our own addresses are such,
+        unless we talk to ourselves. It is counted: what comes from there is to be dropped."""
+        forged = source.startswith(self.families[len(source)].NOBODY)
+        for interface in self.interfaces:
+            if (source in interface.broadcasts
+                    or (source in interface.addresses and not self._looping)):
+                forged = True
+        if forged:
+            self.count("ip_bad_address")
+        return forged
 
     def fit(self, interface):
         """Have the buffer hold the largest packet of an interface, whose MTU may have changed."""

@@ -42,6 +42,8 @@ class Udp:
             if add(buf, off, length, add(buf, addresses, 2 * size, PROTOCOL + length)) != 0xFFFF:
                 return count("udp_checksum")
         source = bytes(buf[addresses:addresses + size])
+        if self._stack.forged(source):
+            return
         destination = bytes(buf[addresses + size:addresses + 2 * size])
         port = buf[off] << 8 | buf[off + 1]
         family = self._stack.families[size]

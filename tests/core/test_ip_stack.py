@@ -3,11 +3,13 @@
 import errno
 import struct
 
-from ip_link import (ARP, BROADCAST_MAC, ICMP, IPV4, OUR_MAC, PEER, PEER_MAC, UDP, US, Link, arp,
-                     checksum, entropy, give, icmp, ipv4, make, read_ipv4, read_udp, udp)
+from ip_link import (ACK, ARP, BROADCAST_MAC, ICMP, IPV4, IPV6, OUR_MAC, PEER, PEER_MAC, SYN, UDP,
+                     US, US6, Link, arp, checksum, entropy, give, icmp, icmpv6, ipv4, make, make6,
+                     read_ipv4, read_udp, tcp, udp)
 from mpcore import limits
-from mpcore.ip import stack as ip_stack
+from mpcore.ip import ipv6, stack as ip_stack
 from mpcore.ip.events import ERROR, READ, WRITE
+from mpcore.ip.tcp import TcpSocket
 from mpcore.ip.udp import UdpSocket
 from support import raises
 
@@ -168,6 +170,29 @@ def test_bad_packets_are_counted_by_cause():
     interface.receive(0, PEER_MAC, OUR_MAC, IPV4, bytearray(30), 5, 26)
     assert stack.counters["frame_malformed"] == 1
     assert link.take() == []
+
+
+def test_nothing_is_said_to_who_cannot_be_the_source():
+    for us, make_stack, sources, ping in (
+            (US, make, (US, SUBNET_ALL, bytes(4), b"\0\1\2\3", b"\x7f\0\0\1", b"\xff" * 4),
+             lambda source: icmp(8, 0, bytes(4), source)),
+            (US6, make6, (US6, ipv6.link_local(OUR_MAC), bytes(16), bytes(15) + b"\1"),
+             lambda source: icmpv6(128, 0, bytes(4), source))):
+        stack, interface, link = make_stack()
+        socket = udp_socket(stack, 5)
+        listener = TcpSocket(stack)
+        listener.bind(None, 80)
+        listener.listen(1)
+        ethertype = IPV4 if len(us) == 4 else IPV6
+        for source in sources:
+            for packet in (udp(5, 5, b"x", source, us), udp(5, 6, b"x", source, us),
+                           tcp(80, 80, 1, 0, SYN, source=source, destination=us),
+                           tcp(80, 81, 1, 0, SYN, source=source, destination=us),
+                           tcp(80, 80, 1, 1, ACK, source=source, destination=us), ping(source)):
+                give(interface, 0, packet, ethertype)
+                stack.poll(0)
+        assert stack.counters == {"ip_bad_address": 6 * len(sources)}
+        assert link.take() == [] and socket.recvfrom() is None
 
 
 def test_padding_behind_a_packet_and_options_in_it_are_skipped():
