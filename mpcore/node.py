@@ -39,6 +39,7 @@ class Node:
         self.vl2 = VL2(self.vl1, port.load, port.store, port.remove, max_peers=max_peers)
         self.stack = Stack(port.entropy)
         self.interfaces = {}  # network ID -> ip.stack.Interface
+        self.services = []    # of floor 6; poll(now) of each is called as the node's own is
 
     @property
     def identity(self):
@@ -97,10 +98,12 @@ class Node:
 
     def poll(self, now):
         """Do what is due; returns the ms at which to call again at the latest."""
+        due_ms = [service.poll(now) for service in self.services]   # first, as they send
         next_ms = min(self.vl1.poll(now), self.vl2.poll(now))
-        ip_ms = self.stack.poll(now)
-        if ip_ms is not None:
-            next_ms = min(next_ms, ip_ms)
+        due_ms.append(self.stack.poll(now))
+        for ms in due_ms:
+            if ms is not None and ms < next_ms:
+                next_ms = ms
         return next_ms if self._cache is None else min(next_ms, self._cache.poll(now))
 
     def save(self):
