@@ -93,10 +93,15 @@ class Neighbours:
 
     def _add(self, now, ip):
         if len(self._entries) >= NEIGHBOURS:
-            self._remove(min(self._entries, key=lambda ip: self._entries[ip].heard_ms))
+            self._remove(min(self._entries, key=self._worth))
             self._stack.count("neighbour_evicted")
         entry = self._entries[ip] = Neighbour(now)
         return entry
+
+    def _worth(self, ip):
+        """Those who never answered go first: questions that others provoke cost no neighbour."""
+        entry = self._entries[ip]
+        return entry.mac is not None, entry.heard_ms
 
     def _remove(self, ip):
         self._waiting -= len(self._entries.pop(ip).pending)

@@ -137,6 +137,17 @@ def test_bad_arp_is_counted():
     assert link.take() == []
 
 
+def test_addresses_where_nobody_is_push_no_neighbour_out():
+    stack, interface, link = make()
+    socket = udp_socket(stack, 5)
+    for host in range(3, 3 + 2 * limits.NEIGHBOURS):
+        socket.sendto(host, b"x", bytes((10, 0, 0, host)), 9)
+    assert stack.counters["neighbour_evicted"] == limits.NEIGHBOURS + 1
+    link.take()
+    socket.sendto(100, b"x", PEER, 9)
+    assert [frame[2] for frame in link.take()] == [IPV4]
+
+
 # --- IPv4 ---
 
 def test_bad_packets_are_counted_by_cause():
