@@ -249,7 +249,7 @@ class socket(Stream):
         if request == _POLL:
             if not self._open:
                 return _POLLNVAL
-            drive(0, self._runtime)
+            self._drive(0, 0)
             return self._events() & (argument | ERROR | HUP)
         if request == _CLOSE:
             self.close()

@@ -1,6 +1,7 @@
 """The constants of MicroPython's `socket`, with the values that this platform gives them.
 
-A name that the platform lacks gets a value of its own which means nothing to the platform.
+A name that the platform lacks gets a value of its own, which means nothing to the platform: for
+options one from UNKNOWN_OPTION on.
 """
 
 from mpcore.port import constant
@@ -21,6 +22,7 @@ SHUT_RDWR = 2
 MSG_PEEK = constant("MSG_PEEK", 2)
 MSG_DONTWAIT = constant("MSG_DONTWAIT", 64)
 
+UNKNOWN_OPTION = 0x7F00
 SOL_SOCKET = constant("SOL_SOCKET", 1)
 SO_REUSEADDR = constant("SO_REUSEADDR", 0x7F01)
 SO_BROADCAST = constant("SO_BROADCAST", 0x7F02)

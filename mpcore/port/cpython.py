@@ -7,7 +7,7 @@ import time
 
 from mpcore import limits
 from mpcore.port.base import START, BasePort, entropy
-from mpcore.port.native import NativeSocket, constant
+from mpcore.port.native import NativeSocket, constant, lookup, native_module
 
 POLLIN = 1      # as MicroPython has them; not every platform's select does
 POLLOUT = 4
@@ -55,8 +55,7 @@ class Native(NativeSocket):
     to_sockaddr = staticmethod(to_sockaddr)
     to_endpoint = staticmethod(to_endpoint)
 
-    def events(self):
-        """Mask of what would not have to wait, as of mpcore.ip's sockets."""
+    def _ready(self):
         read, write, _ = select.select((self.sock,), (self.sock,), (), 0)
         return (POLLIN if read else 0) | (POLLOUT if write else 0)
 

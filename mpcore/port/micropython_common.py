@@ -7,7 +7,7 @@ from asyncio import core
 from micropython import const
 
 from mpcore.port.base import START, BasePort, entropy
-from mpcore.port.native import NativeSocket, constant
+from mpcore.port.native import NativeSocket, constant, lookup, native_module
 
 _EPOCH_OFFSET_MS = 946684800000 if time.gmtime(0)[0] == 2000 else 0
 _LONGEST_SLEEP_MS = const(3600000)    # well within the range in which ticks can be compared
@@ -49,8 +49,7 @@ class MicroPythonNative(NativeSocket):
         self._poller = select.poll()
         self._poller.register(self.sock, select.POLLIN | select.POLLOUT)
 
-    def events(self):
-        """Mask of what would not have to wait, as of mpcore.ip's sockets."""
+    def _ready(self):
         for _, mask in self._poller.ipoll(0):
             return mask
         return 0

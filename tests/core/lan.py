@@ -15,6 +15,7 @@ class Host:
     mtu = 2800
     headroom = 60
     sockets = ()
+    networks = {}
 
     def __init__(self, lan, number):
         self.lan = lan
