@@ -89,6 +89,11 @@ class Tcp:
             if socket.state == SYN_SENT and socket.leads_to(interface, ip):
                 socket.finish(errors.EHOSTUNREACH)
 
+    def routes_changed(self):
+        """The stack's addresses, routes or MTUs are others."""
+        for socket in self.connections.values():
+            socket.fit_route()
+
     def poll(self, now):
         """Run the timers that are due and schedule the others."""
         for socket in list(self.connections.values()):

@@ -43,6 +43,12 @@ class Sender:
                 self.snd_nxt = self.snd_una
                 self._output(now)
 
+    def fit_route(self):
+        """Routes have changed: the new one may have a smaller MTU."""
+        route = self._find_route()
+        if route is not None and self._congestion is not None:
+            self._mss = min(self._mss, self._fitting(route.mtu - route.family.HEADER - _HEADER))
+
     def leads_to(self, interface, ip):
         """Do our segments leave by this interface to this neighbour?"""
         route = self._stack.route(self.remote[0], self.local[0])
@@ -71,7 +77,9 @@ class Sender:
         room = mss
         while True:
             if board is not None:
+                at = self.snd_nxt
                 room = self._skip(mss)
+                limit = min(self._snd_wnd, limit + self.snd_nxt - at)
             flight = self.snd_nxt - self.snd_una
             unsent = used - flight
             n = min(unsent, room, limit - flight)
@@ -147,7 +155,8 @@ class Sender:
         if not flags & _RST:
             if ring is not None:
                 self._rcv_edge = self._edge()
-            window = self._rcv_edge - self.rcv_nxt
+            # A FIN may come where the window ends.
+            window = max(self._rcv_edge - self.rcv_nxt, 0)
             if not flags & _SYN:
                 window >>= self._rcv_scale
             if flags & _ACK:

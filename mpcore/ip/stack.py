@@ -320,6 +320,7 @@ class Stack:
     def routes_changed(self):
         self._routes.clear()
         self.generation += 1
+        self.tcp.routes_changed()
 
     def neighbour_unreachable(self, now, interface, ip):
         """Nobody answers for `ip` on an interface's link."""

@@ -13,7 +13,7 @@ class Timestamps:
         self._offset = offset
         self._recent = recent
         self._recent_ms = now
-        self._acknowledged = 0          # up to where our last ACK went
+        self._acknowledged = 1          # up to where our last ACK went
         self.echoed = None              # what the segment at hand echoes of ours
 
     def pair(self, now):

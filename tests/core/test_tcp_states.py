@@ -3,99 +3,15 @@
 import errno
 import struct
 
-from ip_link import (ACK, ARP, BROADCAST_MAC, FIN, OUR_MAC, PEER, PEER_MAC, PSH, RST, SYN, US,
-                     Link, arp, give, icmp, ipv4, make, read_ipv4, read_tcp, tcp)
+from ip_link import (ACK, BROADCAST_MAC, FIN, PEER, PSH, RST, SYN, US, Link, give, icmp, ipv4,
+                     make, read_ipv4, read_tcp, tcp)
 from mpcore import limits
 from mpcore.ip import stack as ip_stack, tcp as T
 from mpcore.ip.events import ERROR, HUP, READ, WRITE
 from mpcore.ip.tcp import TcpSocket
 from support import raises
-
-MSS = b"\x02\x04\x05\xb4"           # 1460
-OUR_MSS = b"\x02\x04\x0a\xc8"       # 2760
-SACK_PERMITTED = b"\1\1\4\2"
-WINDOW = limits.TCP_RECEIVE_RING
-ISS = 0xFFFFFF00                    # ours; both sequences wrap within the tests
-IRS = 0xFFFFFFF0                    # the peer's
-PORT, PEER_PORT = 80, 50000
-
-
-class Bench:
-    """A stack whose one connection is spoken to by hand; sequence numbers count from the SYNs."""
-
-    def __init__(self, link=None):
-        self.stack, self.interface, self.link = make(link)
-        self.stack.tcp.initial_sequence = lambda now, key: ISS
-        self.now = 0
-        self.port, self.peer_port = PORT, PEER_PORT
-
-    def give(self, seq, ack, flags, data=b"", window=65535, options=b"", at=None):
-        """A segment comes in; returns what goes out by it, as out() does."""
-        if at is not None:
-            self.now = at
-        ack = ISS + ack if flags & ACK else 0
-        segment = tcp(self.peer_port, self.port, IRS + seq, ack, flags, window, data, options)
-        give(self.interface, self.now, segment)
-        return self.out()
-
-    def out(self):
-        """[(seq, ack, flags, window, data)] of the segments sent meanwhile."""
-        segments = []
-        while self.link.sent:
-            now, _, ethertype, packet = self.link.sent.pop(0)
-            assert now == self.now
-            if ethertype == ARP:
-                give(self.interface, now, arp(2, PEER_MAC, PEER, OUR_MAC, US), ARP)
-                continue
-            source, port, seq, ack, flags, window, options, data = read_tcp(packet)
-            assert (source, port) == (self.port, self.peer_port)
-            if flags & SYN:
-                assert options == OUR_MSS + (b"" if flags & ACK else SACK_PERMITTED)
-            else:
-                assert options == b""
-            ack = ack - IRS & 0xFFFFFFFF if flags & ACK else ack
-            segments.append((seq - ISS & 0xFFFFFFFF, ack, flags, window, data))
-        return segments
-
-    def poll(self, at):
-        """Time passes to `at`: (segments, next time)."""
-        self.now = at
-        next_ms = self.stack.poll(at)
-        return self.out(), next_ms
-
-    def poll_now(self):
-        """Segments of the poll that follows what came in."""
-        return self.poll(self.now)[0]
-
-    def listen(self, backlog=4):
-        self.listener = TcpSocket(self.stack)
-        self.listener.bind(None, PORT)
-        self.listener.listen(backlog)
-        return self.listener
-
-    def accept(self, window=65535, options=MSS):
-        """An established connection that the peer opened."""
-        self.listen()
-        assert self.give(0, 0, SYN, window=window, options=options) == [
-            (0, 1, SYN | ACK, WINDOW, b"")]
-        assert self.give(1, 1, ACK, window=window) == []
-        self.socket = self.listener.accept()
-        return self.socket
-
-    def begin(self):
-        """A connection that we are opening."""
-        socket = self.socket = TcpSocket(self.stack)
-        socket.bind(None, self.port)
-        socket.connect(self.now, PEER, PEER_PORT)
-        assert self.out() == [(0, 0, SYN, WINDOW, b"")]
-        return socket
-
-    def connect(self, window=65535, options=MSS):
-        """An established connection that we opened."""
-        socket = self.begin()
-        assert self.give(0, 1, SYN | ACK, window=window, options=options) == []
-        assert self.poll_now() == [(1, 1, ACK, WINDOW, b"")]
-        return socket
+from tcp_bench import (IRS, ISS, MSS, OUR_MSS, PEER_PORT, PORT, SACK_PERMITTED, WINDOW,
+                       Bench)
 
 
 # --- opening ---
@@ -324,6 +240,76 @@ def test_closing_a_listener_resets_what_waits():
     assert sorted([(reset[1], reset[4]) for reset in resets]) == [(1, RST | ACK), (2, RST | ACK)]
     assert bench.stack.tcp.connections == {} and bench.stack.tcp.listeners == {}
     listener.close(0)
+
+
+def test_a_flood_of_syns_costs_records_then_nothing():
+    bench = Bench()
+    listener = bench.listen(2)
+    for bench.peer_port in range(1, 1 + limits.TCP_HALF_OPEN):
+        assert bench.give(0, 0, SYN) == [(0, 1, SYN | ACK, WINDOW, b"")]
+    for bench.peer_port in range(100, 140):
+        # Now the initial sequence number is a cookie, and another one for each.
+        assert len(bench.give(0, 0, SYN)) == 1
+    assert len(bench.stack.tcp.half_open) == limits.TCP_HALF_OPEN
+    assert bench.stack.tcp.connections == {}
+    assert bench.stack.counters == {"tcp_syn_cookie": 40}
+    bench.peer_port = 300
+    bench.plain = False
+    seq, ack, flags, window, _ = bench.give(0, 0, SYN, options=MSS + SACK_PERMITTED)[0]
+    assert (ack, flags, window, bench.options) == (1, SYN | ACK, WINDOW, [OUR_MSS])
+    cookie = ISS + seq & 0xFFFFFFFF
+    # A guess is reset, the cookie makes the connection, with the data that came with it.
+    assert bench.give(1, seq + 2, ACK) == [(seq + 2, 0, RST, 0, b"")]
+    assert bench.give(1, seq + 1, ACK | PSH, b"hello") == []
+    socket = listener.accept()
+    assert socket.remote == (PEER, 300) and socket.recv(0, 9) == b"hello"
+    assert socket.wire[0] == cookie and socket._mss == 1460
+    # It serves for two minutes at most, and only the one that it was made for.
+    bench.peer_port = 301
+    assert len(bench.give(1, seq + 1, ACK)) == 1
+    bench.peer_port = 302
+    seq = bench.give(0, 0, SYN)[0][0]
+    assert bench.give(1, seq + 1, ACK, at=200000)[0][2] == RST
+    assert listener.accept() is None
+
+
+def test_the_flood_ends_with_the_attempts():
+    bench = Bench()
+    bench.listen()
+    for bench.peer_port in range(1, 1 + limits.TCP_HALF_OPEN):
+        bench.give(0, 0, SYN)
+    now = 0
+    while now is not None:
+        now = bench.stack.poll(now)
+        bench.link.take()
+    assert bench.stack.tcp.half_open == {}
+    assert bench.stack.counters == {"tcp_gave_up": limits.TCP_HALF_OPEN}
+
+
+def test_a_peer_that_began_anew_gets_through():
+    bench = Bench()
+    listener = bench.listen()
+    bench.give(0, 0, SYN)
+    # Its SYN has another number now: an ACK makes it reset the old attempt.
+    assert bench.give(5000, 0, SYN) == [(1, 1, ACK, 0, b"")]
+    assert bench.give(1, 0, RST) == [] and bench.stack.tcp.half_open == {}
+    assert bench.give(0, 0, SYN) == [(0, 1, SYN | ACK, WINDOW, b"")]
+    bench.give(1, 1, ACK)
+    assert listener.accept().state == T.ESTABLISHED
+
+
+def test_a_completing_segment_must_be_in_the_window():
+    bench = Bench()
+    listener = bench.listen()
+    bench.give(0, 0, SYN)
+    assert bench.give(WINDOW + 2, 1, ACK, b"far") == bench.give(0, 1, ACK) == []
+    assert bench.give(2, 1, RST) == [] and len(bench.stack.tcp.half_open) == 1
+    assert bench.give(1, 1, PSH, b"no ack") == []
+    assert bench.stack.counters == {"tcp_out_of_window": 2, "tcp_stray": 1}
+    assert listener.accept() is None
+    assert bench.give(4, 1, ACK, b"def") == [(1, 1, ACK, WINDOW, b"")]
+    assert bench.give(1, 1, ACK, b"abc") == [(1, 7, ACK, WINDOW - 6, b"")]
+    assert listener.accept().recv(0, 99) == b"abcdef"
 
 
 def test_the_number_of_sockets_is_bounded():
@@ -797,6 +783,30 @@ def test_abort():
     socket.abort(0)
     socket.close(0)
     assert bench.out() == []
+
+
+def test_a_new_connection_ends_time_wait():
+    bench = Bench()
+    socket = bench.accept()
+    socket.close(0)
+    bench.out()
+    bench.give(1, 2, ACK | FIN)
+    assert socket.state == T.TIME_WAIT
+    assert bench.give(1, 2, SYN) == [(2, 2, ACK, WINDOW - 1, b"")]      # an old one does not
+    assert bench.give(70000, 2, SYN) == [(0, 70001, SYN | ACK, WINDOW, b"")]
+    assert socket.state == T.CLOSED and bench.stack.tcp.time_waits == []
+    assert bench.give(70001, 1, ACK) == [] and bench.listener.accept() is not None
+
+
+def test_a_fin_may_come_where_the_window_ends():
+    bench = Bench()
+    socket = bench.accept()
+    for at in range(1, WINDOW, 1024):
+        bench.give(at, 1, ACK, bytes(1024))
+    assert bench.poll_now()[-1:] == [(1, WINDOW + 1, ACK, 0, b"")]
+    assert bench.give(WINDOW + 1, 1, ACK | FIN) == []
+    assert bench.poll_now() == [(1, WINDOW + 2, ACK, 0, b"")]
+    assert len(socket.recv(0, 99999)) == WINDOW and socket.recv(0, 9) == b""
 
 
 def test_time_waits_are_bounded_and_make_room():

@@ -9,7 +9,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "core"))
 
 import ip_link as wire  # noqa: E402
 from mpcore import limits  # noqa: E402
-from mpcore.ip import tcp as T  # noqa: E402
+from mpcore.ip import options, tcp as T  # noqa: E402
+from mpcore.ip.ring import ReceiveRing  # noqa: E402
+from mpcore.ip.scoreboard import Scoreboard  # noqa: E402
 from mpcore.ip.tcp import TcpSocket  # noqa: E402
 from mpcore.ip.udp import UdpSocket  # noqa: E402
 
@@ -81,34 +83,123 @@ def test_a_truncated_or_extended_packet(cut, tail):
     assert socket.recvfrom() in (None, (b"twelve bytes", wire.PEER, 9))
 
 
+@RULES
+@given(st.binary(max_size=40), st.integers(0, 9))
+def test_any_options(data, before):
+    buf = memoryview(bytes(before) + data)
+    for kind, at in options.read(buf, before, len(buf)).items():
+        size = buf[at - 1]
+        assert buf[at - 2] == kind and before + 2 <= at and at - 2 + size <= len(buf)
+        if kind == options.SACK:
+            assert len(options.read_sacks(buf, at)) == (size - 2) // 8 > 0
+    offer = options.read_offer(buf, before, len(buf), 9)
+    assert 64 <= offer.mss <= 65535 and (offer.scale is None or 0 <= offer.scale <= 14)
+
+
+RANGES = st.lists(st.tuples(st.integers(1, 400), st.integers(1, 60)), max_size=60)
+
+
+@RULES
+@given(RANGES, st.integers(-10, 40), st.integers(0, 2**32 - 1))
+def test_sacks_are_read_as_they_were_written(ranges, room, base):
+    ranges = [(start, start + n) for start, n in ranges]
+    buf = bytearray(48)
+    end = options.write_sacks(buf, 4, room, base, ranges)
+    assert end - 4 <= max(room, 0)
+    found = options.read(buf, 4, end)
+    read = options.read_sacks(buf, found[options.SACK]) if found else []
+    assert [((low - base) % 2**32, (high - base) % 2**32) for low, high in read] \
+        == ranges[:max(room - 4, 0) // 8]
+
+
+@RULES
+@given(RANGES, st.integers(1, 400), st.integers(0, 500))
+def test_the_scoreboard_knows_what_the_peer_has(ranges, una, end):
+    board, has = Scoreboard(), set()
+    for start, n in ranges:
+        news = board.add(start, start + n)
+        before = len(has)
+        if news or len(board.ranges) < limits.TCP_SACKS:
+            has |= set(range(start, start + n))
+            assert news == (len(has) > before)
+    assert len(board.ranges) <= limits.TCP_SACKS
+    assert {i for low, high in board.ranges for i in range(low, high)} == has
+    assert board.ranges == sorted(board.ranges)
+    assert board.sacked(end) == len([i for i in has if i < end])
+    hole = board.hole(una, end)
+    lacking = [i for i in range(una, end) if i not in has]
+    assert (hole is None) == (not lacking)
+    if hole:
+        assert hole[0] == lacking[0] and not has & set(range(*hole)) and hole[1] <= end
+        assert hole[1] == end or hole[1] in has
+    assert board.lost(una, 20) >= una + 20
+
+
+@RULES
+@given(st.lists(st.tuples(st.integers(0, 250), st.integers(1, 40)), max_size=60))
+def test_a_ring_puts_what_comes_in_any_order_in_order(pieces):
+    ring, expected, data = ReceiveRing(256), 0, bytes(range(256))
+    kept = set()
+    for position, n in pieces:
+        n = min(n, 256 - position)
+        if position + n <= expected:
+            continue
+        start = max(position, expected)
+        end = ring.store(expected, start, memoryview(data), start, position + n - start)
+        if end is not None:
+            kept |= set(range(start, position + n))
+            expected = end
+    assert expected not in kept
+    held = bytearray(ring.used)
+    ring.read(0, held, 0, ring.used)
+    assert held == data[:expected] and len(ring.gaps) <= limits.TCP_GAPS
+    assert {i for low, high in ring.gaps for i in range(low, high)} == {
+        i for i in kept if i > expected}
+
+
 STREAM = bytes(i * 31 & 0xFF for i in range(256)) * 40
+
+
+def sack(blocks):
+    return b"\1\1\5" + bytes([2 + 8 * len(blocks)]) + b"".join(
+        ((ISS + low) % 2**32).to_bytes(4, "big") + ((ISS + low + n) % 2**32).to_bytes(4, "big")
+        for low, n in blocks)
+
+
+OFFERS = st.sampled_from([b"", b"\1\1\4\2", b"\1\3\3\4", b"\1\1\x08\x0a\0\0\0\1\0\0\0\0",
+                          b"\4\2\x08\x0a\0\0\0\1\0\0\0\0\1\3\3\1"])
+OPTIONS = st.just(b"") | st.binary(max_size=40).map(lambda data: data[:len(data) & ~3]) \
+    | st.lists(st.tuples(st.integers(-5, 60), st.integers(0, 60)), min_size=1, max_size=4).map(sack) \
+    | st.integers(0, 9).map(lambda value: b"\1\1\x08\x0a\0\0\0" + bytes([value]) + bytes(4))
 
 # Segments near the window, most of them with the true content of the stream.
 SEGMENTS = st.lists(st.tuples(
     st.integers(-20, 300) | st.integers(8000, 8400), st.integers(0, 120),
     st.integers(-5, 60) | st.integers(-70000, 70000),
     st.sampled_from([wire.ACK] * 6 + [wire.ACK | wire.FIN, wire.RST, wire.SYN, 0, 0xFF]),
-    st.sampled_from([0, 1, 500, 65535]), st.sampled_from(["read", "send", "none", "poll"])),
-    max_size=40)
+    st.sampled_from([0, 1, 500, 65535]), st.sampled_from(["read", "send", "none", "poll"]),
+    OPTIONS), max_size=40)
 
 
 @RULES
-@given(SEGMENTS)
-def test_any_segments_into_a_connection(segments):
+@given(SEGMENTS, OFFERS, st.sampled_from([None, 100000]))
+def test_any_segments_into_a_connection(segments, offer, ring):
     stack, interface, link = wire.make()
     stack.tcp.initial_sequence = lambda now, key: ISS
     listener = TcpSocket(stack)
     listener.bind(None, PORT)
     listener.listen(1)
-    wire.give(interface, 0, wire.tcp(PEER_PORT, PORT, IRS, 0, wire.SYN))
-    wire.give(interface, 0, wire.tcp(PEER_PORT, PORT, IRS + 1, ISS + 1, wire.ACK))
+    listener.send_ring = listener.receive_ring = ring or limits.TCP_RECEIVE_RING
+    wire.give(interface, 0, wire.tcp(PEER_PORT, PORT, IRS, 0, wire.SYN, options=offer))
+    stamps = b"\1\1\x08\x0a\0\0\0\1\0\0\0\0" if ring and b"\x08\x0a" in offer else b""
+    wire.give(interface, 0, wire.tcp(PEER_PORT, PORT, IRS + 1, ISS + 1, wire.ACK, options=stamps))
     socket = listener.accept()
     received, now, written = b"", 0, 0
-    for seq, n, ack, flags, window, action in segments:
+    for seq, n, ack, flags, window, action, options_bytes in segments:
         now += 7
         data = STREAM[max(seq - 1, 0):max(seq - 1, 0) + n] if seq > 0 else b""
         wire.give(interface, now, wire.tcp(PEER_PORT, PORT, IRS + seq, ISS + ack, flags, window,
-                                           data))
+                                           data, options_bytes or stamps))
         if action == "read" and not socket.error:
             received += socket.recv(now, 50) or b""
         elif action == "send" and socket.state in (T.ESTABLISHED, T.CLOSE_WAIT):
@@ -119,7 +210,8 @@ def test_any_segments_into_a_connection(segments):
         assert len(link.take()) <= 10
         assert socket.state == T.CLOSED or 0 <= socket.snd_una <= socket.snd_nxt <= written + 2
         if socket._rx is not None and socket.state != T.CLOSED:
-            assert len(socket._rx.gaps) <= limits.TCP_GAPS
-            assert 0 <= socket._rcv_edge - socket.rcv_nxt <= socket._rx.size - socket._rx.used
+            assert len(socket._rx.gaps) <= max(limits.TCP_GAPS, 6)
+            assert socket._board is None or len(socket._board.ranges) <= limits.TCP_SACKS
+            assert -1 <= socket._rcv_edge - socket.rcv_nxt <= socket._rx.size - socket._rx.used
     assert STREAM.startswith(received)
     assert len(stack.tcp.connections) <= 1
