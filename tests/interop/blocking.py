@@ -1,9 +1,10 @@
 """A peer with blocking sockets: its request loop and the verbs that libzt and the kernel share.
 
-A platform gives `sockets`: an object with udp() and tcp(), which make sockets with the methods of
-the standard library's and `wait(write, timeout_s)`, which sleeps until the socket can be read (or
-written); calls that would block raise BlockingIOError. Its icmp() makes one with `send(message,
-ip)` and `receive(timeout_s)`.
+A platform gives `sockets`: an object with udp(ip) and tcp(ip), which make sockets with the methods
+of the standard library's and `wait(write, timeout_s)`, which sleeps until the socket can be read
+(or written); calls that would block raise BlockingIOError. Its icmp(ip) makes one with
+`send(message, ip)`, which sees to the checksum in ICMPv6, and `receive(timeout_s)`. All are for
+the family that an IP address is of.
 """
 
 import itertools
@@ -16,7 +17,10 @@ import time
 
 from exchange import CHUNK, LATE_S, content, datagram
 
+ANY = "0.0.0.0"
+
 _ECHO, _ECHO_REPLY = 8, 0
+_ECHO_6, _ECHO_REPLY_6 = 128, 129
 
 
 class Verbs:
@@ -30,9 +34,11 @@ class Verbs:
 
     def do_ping(self, ip, size=16, timeout_ms=1000):
         identifier, data = struct.pack(">H", next(self._numbers) & 0xFFFF), bytes(size)
-        message = bytes((_ECHO, 0, 0, 0)) + identifier + b"\0\1" + data
-        message = message[:2] + struct.pack(">H", _checksum(message)) + message[4:]
-        with self._sockets.icmp() as sock:
+        echo, reply = (_ECHO_6, _ECHO_REPLY_6) if ":" in ip else (_ECHO, _ECHO_REPLY)
+        message = bytes((echo, 0, 0, 0)) + identifier + b"\0\1" + data
+        if echo == _ECHO:
+            message = with_checksum(message)
+        with self._sockets.icmp(ip) as sock:
             began = time.monotonic()
             sock.send(message, ip)
             while (left := began + timeout_ms / 1000 - time.monotonic()) > 0:
@@ -40,18 +46,18 @@ class Verbs:
                     answer = sock.receive(left)
                 except TimeoutError:
                     break
-                if answer[0] == _ECHO_REPLY and answer[4:6] == identifier:
+                if answer[0] == reply and answer[4:6] == identifier:
                     return (time.monotonic() - began) * 1000
         return None
 
-    def do_serve(self, port):
-        udp = self._sockets.udp()
-        udp.bind(("0.0.0.0", port))
-        _thread(self._echo_datagrams, udp)
-        listener = self._sockets.tcp()
-        listener.bind(("0.0.0.0", port))
+    def do_serve(self, port, ip=ANY):
+        udp = self._sockets.udp(ip)
+        udp.bind((ip, port))
+        start(self._echo_datagrams, udp)
+        listener = self._sockets.tcp(ip)
+        listener.bind((ip, port))
         listener.listen(8)
-        _thread(self._accept, listener)
+        start(self._accept, listener)
 
     @staticmethod
     def _echo_datagrams(udp):
@@ -70,7 +76,7 @@ class Verbs:
             except BlockingIOError:
                 listener.wait(False, None)
                 continue
-            _thread(self._echo_stream, connection)
+            start(self._echo_stream, connection)
 
     @staticmethod
     def _echo_stream(connection):
@@ -95,8 +101,8 @@ class Verbs:
 
     def do_udp(self, ip, port, sizes, timeout_ms=2000, attempts=1):
         missing = []
-        with self._sockets.udp() as sock:
-            sock.bind(("0.0.0.0", 0))
+        with self._sockets.udp(ip) as sock:
+            sock.bind(("::" if ":" in ip else ANY, 0))
             for size in sizes:
                 if not any(self._echoed(sock, ip, port, size, timeout_ms)
                            for _ in range(attempts)):
@@ -110,14 +116,15 @@ class Verbs:
         end = time.monotonic() + timeout_ms / 1000
         while (left := end - time.monotonic()) > 0:
             try:
-                if sock.recvfrom(65535) == (data, (ip, port)):
+                got, sender = sock.recvfrom(65535)
+                if (got, *sender[:2]) == (data, ip, port):
                     return True
             except BlockingIOError:
                 sock.wait(False, left)
         return False
 
     def do_open(self, ip, port):
-        sock = self._sockets.tcp()
+        sock = self._sockets.tcp(ip)
         began = time.monotonic()
         sock.connect((ip, port))
         number = next(self._numbers)
@@ -158,12 +165,12 @@ class Verbs:
         self._connections.pop(connection).close()
 
     def do_listen(self, port, group=None):
-        sock = self._sockets.udp()
-        sock.bind(("0.0.0.0", port))
+        sock = self._sockets.udp(ANY)
+        sock.bind((ANY, port))
         if group is not None:
             self._sockets.join_group(sock, group)
         self._heard[port] = []
-        _thread(self._hear, sock, self._heard[port])
+        start(self._hear, sock, self._heard[port])
 
     @staticmethod
     def _hear(sock, heard):
@@ -177,21 +184,24 @@ class Verbs:
         return self._heard[port]
 
     def do_say(self, ip, port, text):
-        with self._sockets.udp() as sock:
+        with self._sockets.udp(ip) as sock:
             self._sockets.allow_groups(sock)
             sock.sendto(text.encode(), (ip, port))
 
 
-def _checksum(data):
+def with_checksum(message, pseudo=b""):
+    """An ICMP message with its checksum, over a pseudo-header too where there is one."""
+    data = pseudo + message
     total = sum(struct.unpack(f">{len(data) // 2}H", data[:len(data) & ~1]))
     if len(data) & 1:
         total += data[-1] << 8
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
-    return 0xFFFF - total
+    return message[:2] + struct.pack(">H", 0xFFFF - total) + message[4:]
 
 
-def _thread(function, *arguments):
+def start(function, *arguments):
+    """Run a function in a thread that ends with the process."""
     threading.Thread(target=function, args=arguments, daemon=True).start()
 
 
@@ -209,5 +219,5 @@ def run(peer):
             print(json.dumps(said), flush=True)
 
     for line in sys.stdin:
-        _thread(answer, json.loads(line))
+        start(answer, json.loads(line))
     os._exit(0)     # libzt's threads would not let an ordinary exit finish

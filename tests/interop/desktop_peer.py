@@ -8,6 +8,7 @@ import json
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -19,20 +20,28 @@ from host_tools.remote import Control
 
 _PR_SET_PDEATHSIG = 1
 _GROUP_TTL = 4
+_ETH_P_ALL, _OUTGOING = 3, 4        # of AF_PACKET
 
 
 class Sockets:
     def __init__(self, peer):
         self._peer = peer
 
-    def udp(self):
-        return Socket(socket.AF_INET, socket.SOCK_DGRAM)
+    def udp(self, ip):
+        return self._new(ip, socket.SOCK_DGRAM)
 
-    def tcp(self):
-        return Socket(socket.AF_INET, socket.SOCK_STREAM)
+    def tcp(self, ip):
+        return self._new(ip, socket.SOCK_STREAM)
 
-    def icmp(self):
-        return Icmp()
+    @staticmethod
+    def _new(ip, kind):
+        sock = Socket(_family(ip), kind)
+        if sock.family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        return sock
+
+    def icmp(self, ip):
+        return Icmp(ip)
 
     def allow_groups(self, sock):
         """Broadcasts and multicasts are to leave by the virtual network, not the physical one."""
@@ -69,8 +78,10 @@ class Socket(socket.socket):
 class Icmp(socket.socket):
     """Sends ICMP messages and receives whatever comes."""
 
-    def __init__(self):
-        super().__init__(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+    def __init__(self, ip):
+        family = _family(ip)
+        super().__init__(family, socket.SOCK_RAW, socket.IPPROTO_ICMP
+                         if family == socket.AF_INET else socket.IPPROTO_ICMPV6)
 
     def send(self, message, ip):
         self.sendto(message, (ip, 0))
@@ -79,7 +90,11 @@ class Icmp(socket.socket):
         """The next message. Raises TimeoutError."""
         self.settimeout(timeout_s)
         packet = self.recv(65535)
-        return packet[(packet[0] & 15) * 4:]
+        return packet[(packet[0] & 15) * 4:] if self.family == socket.AF_INET else packet
+
+
+def _family(ip):
+    return socket.AF_INET6 if ":" in ip else socket.AF_INET
 
 
 class Peer(blocking.Verbs):
@@ -103,9 +118,46 @@ class Peer(blocking.Verbs):
         """Name of the kernel interface of the first network."""
         return self._networks()[0]["portDeviceName"]
 
+    def _interface(self, nwid):
+        """A socket for whole frames on a network's kernel interface."""
+        (name,) = [network["portDeviceName"] for network in self._networks()
+                   if network["id"] == nwid]
+        sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
+        sock.bind((name, 0))
+        return sock
+
+    def do_capture(self, nwid):
+        self._captured = captured = []
+
+        def read(sock):
+            while True:
+                frame, where = sock.recvfrom(65535)
+                if where[2] != _OUTGOING:
+                    captured.append([int.from_bytes(frame[12:14], "big"), frame[14:].hex()])
+
+        blocking.start(read, self._interface(nwid))
+
+    def do_captured(self):
+        return self._captured
+
+    def do_transmit(self, nwid, source_mac, destination_mac, frames):
+        with self._interface(nwid) as sock:
+            for ethertype, payload in frames:
+                sock.send(bytes.fromhex(destination_mac + source_mac) + struct.pack(">H", ethertype)
+                          + bytes.fromhex(payload))
+
     def do_status(self):
         status = self._control().get("/status")
         return {key: status[key] for key in ("address", "online", "version")}
+
+    def do_orbit(self, moon, seed):
+        # Of a moon it takes only an ID that is like an address.
+        self._control().post(f"/moon/{moon[-10:]}", {"seed": seed})
+
+    def do_worlds(self):
+        return {"planet": self._control().get("/status")["planetWorldTimestamp"],
+                "moons": {moon["id"]: moon["timestamp"] for moon in self._control().get("/moon")
+                          if not moon["waiting"]}}
 
     def do_join(self, nwid):
         self._control().post(f"/network/{nwid}", {})

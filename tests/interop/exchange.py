@@ -10,8 +10,10 @@ A request is `{"id", "do", ...}`, one line of JSON on standard input; the answer
 | status | | address, online, version |
 | join, leave | nwid | |
 | network | nwid | status, addresses, mtu |
+| orbit | moon, seed | |
+| worlds | | planet: timestamp, moons: timestamp by ID; those held, so far as they can be seen |
 | ping | ip, size, timeout_ms | ms or null |
-| serve | port | TCP and UDP echo on this port from now on |
+| serve | port, ip | TCP and UDP echo on this port from now on; "::": of IPv6 |
 | udp | ip, port, sizes, timeout_ms, attempts | sizes whose echo did not come back as sent |
 | open | ip, port | connection, ms |
 | transfer | connection, size, start | intact, ms: `size` bytes of `content` to an echo and back |
@@ -19,6 +21,9 @@ A request is `{"id", "do", ...}`, one line of JSON on standard input; the answer
 | listen | port, group or null | keeps the datagrams that come to this port |
 | heard | port | them, as text |
 | say | ip, port, text | sends a datagram; broadcast and multicast addresses are fine |
+| capture | nwid | keeps the frames that arrive from now on |
+| captured | | them: [[ethertype, payload in hex]] |
+| transmit | nwid, source_mac, destination_mac, frames | sends frames like those of `captured` |
 | bulb | config | follows the demonstration's games that it finds (not zerotier-one) |
 | reactions | | milliseconds from each change in a game to the bulb's LED |
 | game | clients | serves the demonstration's game (libzt only) |

@@ -74,6 +74,14 @@ class Peer:
         return {"status": network.status, "addresses": [inet.ip_text(ip) for ip, _ in addresses],
                 "mtu": network.mtu}
 
+    async def do_orbit(self, moon, seed):
+        self._daemon.orbit(bytes.fromhex(moon), bytes.fromhex(seed))
+
+    async def do_worlds(self):
+        return {"planet": self._daemon.node.vl1.upstreams.planet.timestamp,
+                "moons": {moon["id"]: moon["timestamp"] for moon in self._daemon.moons()
+                          if not moon["waiting"]}}
+
     async def do_peer(self, address):
         """Protocol version of another node, and the endpoints of the paths to it."""
         peer = self._daemon.node.vl1.peers[bytes.fromhex(address)]
@@ -101,7 +109,7 @@ class Peer:
             pass
         return ms[0] if ms else None
 
-    async def do_serve(self, port):
+    async def do_serve(self, port, ip=None):
         self._tasks.append(await echo.serve(port, self._runtime))
 
     async def do_udp(self, ip, port, sizes, timeout_ms=2000, attempts=1):
@@ -181,6 +189,29 @@ class Peer:
         lan = aio.Datagrams(broadcast=True, runtime=self._runtime)
         lan.sendto(text.encode(), (ip, port))
         lan.close()
+
+    async def do_capture(self, nwid):
+        nwid = bytes.fromhex(nwid)
+        deliver = self._daemon.node.interfaces[nwid].receive
+        captured = self._captured = []
+
+        def on_frame(now, source_mac, destination_mac, ethertype, buf, off, n):
+            captured.append([ethertype, bytes(memoryview(buf)[off:off + n]).hex()])
+            deliver(now, source_mac, destination_mac, ethertype, buf, off, n)
+
+        self._daemon.node.networks[nwid].on_frame = on_frame
+
+    async def do_captured(self):
+        return self._captured
+
+    async def do_transmit(self, nwid, source_mac, destination_mac, frames):
+        network = self._daemon.node.networks[bytes.fromhex(nwid)]
+        room = network.headroom
+        for ethertype, payload in frames:
+            payload = bytes.fromhex(payload)
+            network.transmit(self._runtime.now(), bytes.fromhex(destination_mac), ethertype,
+                             bytearray(room) + payload, room, len(payload))
+        self._runtime.kick()
 
     async def do_bulb(self, config):
         """Follow games; `reactions` tells how fast."""

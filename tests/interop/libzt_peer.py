@@ -17,19 +17,26 @@ import sys
 
 import blocking
 import libzt_bulb
+from blocking import ANY
+from mpcore.vl1.world import World
 
 _STATUS = ("REQUESTING_CONFIGURATION", "OK", "ACCESS_DENIED", "NOT_FOUND", "PORT_ERROR",
            "CLIENT_TOO_OLD")
-_AF_INET = 2
+_AF_INET, _AF_INET6 = 2, 10
 _STREAM, _DGRAM = 1, 2
-_IPPROTO_ICMP = 1
+_IPPROTO_ICMP, _IPPROTO_ICMPV6 = 1, 58
+_IPV4 = 0x0800
+_IPV4_HEADER, _IPV6_HEADER = 20, 40
 _IPPROTO_TCP, _TCP_NODELAY = 6, 1
 _SOL_SOCKET, _SO_BROADCAST = 0xFFF, 0x20
 _DONTWAIT = 8
 _POLLIN, _POLLOUT = 1, 2
 _TEXT_SIZE = 64
+_ZONE = 4               # what follows the 16 bytes of lwIP's IPv6 addresses
 _HEADROOM, _PBUF_RAM, _TTL = 64, 0x280, 64      # of lwIP's packet buffers
-_HEARD = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int)
+_NOTHING, _ICMP, _EVERYTHING = 0, 1, 2         # what the shim shows of arriving frames
+_LWIP_FRAME = "_ZN8ZeroTier15zts_lwip_eth_rxEPNS_10VirtualTapERKNS_3MACES4_jPKvj"
+_HEARD = ctypes.CFUNCTYPE(None, ctypes.c_uint, ctypes.c_void_p, ctypes.c_uint)
 _CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 _VERSION = "1.8.4"
 
@@ -41,32 +48,81 @@ class Library:
         shim = ctypes.CDLL(shim, ctypes.RTLD_GLOBAL)
         library = ctypes.CDLL(path, use_errno=True)
         library.zts_node_get_id.restype = ctypes.c_uint64
-        library.pbuf_alloc.restype = ctypes.c_void_p
-        _pointer(shim, "libzt_icmp_input").value = _code(library.icmp_input)
+        for function in ("pbuf_alloc", "ip4_route", "ip6_route", "ip6_select_source_address"):
+            getattr(library, function).restype = ctypes.c_void_p
+        for variable, function in (("libzt_frame", _LWIP_FRAME),
+                                   ("libzt_ethernet_input", "ethernet_input"),
+                                   ("libzt_tcpip_try_callback", "tcpip_try_callback")):
+            _pointer(shim, variable).value = _code(library[function])
         self._library = library
+        self.captured = []              # (ethertype, payload) of frames
         self.icmp_listeners = set()     # queues of who waits for ICMP messages
-        self._kept = [_HEARD(self._hear_icmp)]
+        self._hears = ctypes.c_int.in_dll(shim, "hears")
+        self._hears.value = _ICMP
+        self._kept = [_HEARD(self._hear)]
         _pointer(shim, "heard").value = _code(self._kept[0])
 
     def __getattr__(self, name):
         return getattr(self._library, "zts_" + name)
 
-    def _hear_icmp(self, at, length):
-        for listener in list(self.icmp_listeners):
-            listener.put(ctypes.string_at(at, length))
+    def capture(self):
+        """Keep each frame that arrives from now on."""
+        self.captured = []
+        self._hears.value = _EVERYTHING
 
-    def send_icmp(self, message, ip):
-        """Send an ICMP message, on lwIP's own thread as it demands."""
-        def send(_):
-            lwip = self._library
-            packet = ctypes.c_void_p(lwip.pbuf_alloc(_HEADROOM, len(message), _PBUF_RAM))
-            lwip.pbuf_take(packet, message, len(message))
-            lwip.ip4_output(packet, None, socket.inet_aton(ip), _TTL, 0, _IPPROTO_ICMP)
-            lwip.pbuf_free(packet)
+    def _hear(self, ethertype, at, length):
+        payload = ctypes.string_at(at, length)
+        if self._hears.value == _EVERYTHING:
+            self.captured.append((ethertype, payload))
+        message = _icmp_message(ethertype, payload)
+        for listener in list(self.icmp_listeners) if message else ():
+            listener.put(message)
 
-        callback = _CALLBACK(send)
+    def _on_lwips_thread(self, function):
+        """What handles packets, lwIP demands to be done there."""
+        callback = _CALLBACK(lambda _: function())
         self._kept.append(callback)
         self._library.tcpip_callback(callback, None)
+
+    def _emit(self, data, output):
+        """Hand `data` to a function of lwIP that sends a packet."""
+        lwip = self._library
+        packet = ctypes.c_void_p(lwip.pbuf_alloc(_HEADROOM, len(data), _PBUF_RAM))
+        lwip.pbuf_take(packet, data, len(data))
+        output(packet)
+        lwip.pbuf_free(packet)
+
+    def send_icmp(self, message, ip):
+        """Send an ICMP message, or an ICMPv6 one, which gets its checksum here."""
+        lwip = self._library
+
+        def send():
+            target = socket.inet_aton(ip)
+            self._emit(message, lambda packet: lwip.ip4_output(
+                packet, None, target, _TTL, 0, _IPPROTO_ICMP))
+
+        def send_6():
+            target = socket.inet_pton(socket.AF_INET6, ip) + bytes(_ZONE)
+            interface = ctypes.c_void_p(lwip.ip6_route(bytes(len(target)), target))
+            source = ctypes.string_at(lwip.ip6_select_source_address(interface, target),
+                                      len(target))
+            checked = blocking.with_checksum(
+                message, source[:16] + target[:16] + struct.pack(">II", len(message),
+                                                                 _IPPROTO_ICMPV6))
+            self._emit(checked, lambda packet: lwip.ip6_output(
+                packet, source, target, _TTL, 0, _IPPROTO_ICMPV6))
+
+        self._on_lwips_thread(send_6 if ":" in ip else send)
+
+    def transmit(self, ip, source_mac, destination_mac, frames):
+        """Send frames [(ethertype, payload)] on the network that an IPv4 address is in."""
+        def send():
+            interface = ctypes.c_void_p(self._library.ip4_route(socket.inet_aton(ip)))
+            for ethertype, payload in frames:
+                self._emit(payload, lambda packet: self._library.ethernet_output(
+                    interface, packet, source_mac, destination_mac, ethertype))
+
+        self._on_lwips_thread(send)
 
     def checked(self, name, *arguments):
         """A call whose negative results are failures. Raises OSError, BlockingIOError."""
@@ -77,6 +133,13 @@ class Library:
                 raise BlockingIOError(number, name)
             raise OSError(number, f"{name} returns {result}: {os.strerror(number)}")
         return result
+
+
+def _icmp_message(ethertype, packet):
+    """The ICMP or ICMPv6 message that a packet is, or None."""
+    if ethertype == _IPV4:
+        return packet[_IPV4_HEADER:] if packet[9] == _IPPROTO_ICMP else None
+    return packet[_IPV6_HEADER:] if packet[6] == _IPPROTO_ICMPV6 else None
 
 
 def _pointer(library, variable):
@@ -91,13 +154,13 @@ class Sockets:
     def __init__(self, library):
         self._library = library
 
-    def udp(self):
-        return Socket(self._library, self._new(_DGRAM, 0))
+    def udp(self, ip=ANY):
+        return self._new(ip, _DGRAM)
 
-    def tcp(self):
-        return Socket(self._library, self._new(_STREAM, 0))
+    def tcp(self, ip=ANY):
+        return self._new(ip, _STREAM)
 
-    def icmp(self):
+    def icmp(self, ip):
         return Icmp(self._library)
 
     def allow_groups(self, sock):
@@ -106,8 +169,9 @@ class Sockets:
     def join_group(self, sock, group):
         raise OSError("libzt is built without IGMP")
 
-    def _new(self, kind, protocol):
-        return self._library.checked("bsd_socket", _AF_INET, kind, protocol)
+    def _new(self, ip, kind):
+        family = _AF_INET6 if ":" in ip else _AF_INET
+        return Socket(self._library, self._library.checked("bsd_socket", family, kind, 0))
 
 
 class Socket:
@@ -201,20 +265,28 @@ class Icmp:
 
 
 def _sockaddr(address):
-    """lwIP's sockaddr_in and its length."""
+    """lwIP's sockaddr_in or sockaddr_in6, and its length."""
     host, port = address
-    raw = struct.pack(">BBH", 16, _AF_INET, port) + socket.inet_aton(host) + bytes(8)
+    if ":" in host:
+        raw = struct.pack(">BBHI16sI", 28, _AF_INET6, port, 0,
+                          socket.inet_pton(socket.AF_INET6, host), 0)
+    else:
+        raw = struct.pack(">BBH4s8x", 16, _AF_INET, port, socket.inet_aton(host))
     return raw, ctypes.c_uint(len(raw))
 
 
 def _address(raw):
-    return socket.inet_ntoa(raw[4:8]), int.from_bytes(raw[2:4], "big")
+    port = int.from_bytes(raw[2:4], "big")
+    if raw[1] == _AF_INET6:
+        return socket.inet_ntop(socket.AF_INET6, raw[8:24]), port
+    return socket.inet_ntoa(raw[4:8]), port
 
 
 class Peer(blocking.Verbs):
     def __init__(self, library, shim, home, port):
         self._zts = Library(library, shim)
         super().__init__(Sockets(self._zts))
+        self._home = home
         with open(os.path.join(home, "planet"), "rb") as file:
             planet = file.read()
         for name, *arguments in (("init_from_storage", home.encode()), ("init_set_port", port),
@@ -227,6 +299,15 @@ class Peer(blocking.Verbs):
         return {"address": "%010x" % self._zts.node_get_id(),
                 "online": self._zts.node_is_online() == 1, "version": _VERSION}
 
+    def do_orbit(self, moon, seed):
+        self._zts.checked("moon_orbit", _network(moon), _network(seed))
+
+    def do_worlds(self):
+        """It stores a planet that it takes over, and does not tell about moons."""
+        with open(os.path.join(self._home, "roots"), "rb") as file:
+            planet, _ = World.from_bytes(file.read())
+        return {"planet": planet.timestamp, "moons": {}}
+
     def do_join(self, nwid):
         self._zts.checked("net_join", _network(nwid))
 
@@ -236,15 +317,29 @@ class Peer(blocking.Verbs):
     def do_network(self, nwid):
         network = _network(nwid)
         status = self._zts.net_get_status(network)
-        text = ctypes.create_string_buffer(_TEXT_SIZE)
-        found = self._zts.addr_get_str(network, _AF_INET, text, _TEXT_SIZE)
         ready = self._zts.net_transport_is_ready(network) == 1
         if status == 1 and not ready:
             status = 0
         return {"status": _STATUS[status] if 0 <= status < len(_STATUS) else None,
-                "addresses": [text.value.decode()] if found == 0 else [],
+                "addresses": list(self._addresses(network)),
                 "mtu": self._zts.net_get_mtu(network)}
 
+    def _addresses(self, network):
+        text = ctypes.create_string_buffer(_TEXT_SIZE)
+        for family in (_AF_INET, _AF_INET6):
+            if self._zts.addr_get_str(network, family, text, _TEXT_SIZE) == 0:
+                yield text.value.decode()
+
+    def do_capture(self, nwid):
+        self._zts.capture()
+
+    def do_captured(self):
+        return [[ethertype, payload.hex()] for ethertype, payload in self._zts.captured]
+
+    def do_transmit(self, nwid, source_mac, destination_mac, frames):
+        ip = next(self._addresses(_network(nwid)))
+        self._zts.transmit(ip, bytes.fromhex(source_mac), bytes.fromhex(destination_mac),
+                           [(ethertype, bytes.fromhex(payload)) for ethertype, payload in frames])
 
     def do_game(self, clients):
         """Serve the demonstration's game with a player who never stays where he is."""
