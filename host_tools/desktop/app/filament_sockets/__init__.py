@@ -6,9 +6,10 @@ network, the node makes a pair of Unix sockets, and one end of it takes the plac
 own descriptor. So whatever works on descriptors goes on working: select, epoll, asyncio, ssl,
 fork. Everything else stays with the platform's network.
 
-Binding to any address (0.0.0.0, ::) listens on both networks; UDP with port 0 joins the virtual
-ones with the first datagram that is sent to them. Multicast and 255.255.255.255 leave by both
-networks once a socket is on both.
+Binding to any address (0.0.0.0, ::) listens on both networks. A UDP socket that is not bound
+joins the virtual ones with the first datagram that is sent to them: before that it must not be
+registered with epoll, which would lose it. Multicast and 255.255.255.255 leave by both networks
+once a socket is on both.
 """
 
 import socket

@@ -25,7 +25,7 @@ class Outside:
         udp = sock.type == socket.SOCK_DGRAM
         if not any(ip):
             platform.bind(sock, address)
-            if udp and address[1]:
+            if udp:
                 open_datagrams(sock, platform.getsockname(sock), both=True)
         elif not self._leads(ip) or "port" not in (answer := line.ask(
                 "bind", ip=ip.hex(), port=address[1])[0]):

@@ -42,8 +42,12 @@ class Listener(End):
     def listen(self, sock, backlog=socket.SOMAXCONN):
         pass
 
-    def getpeername(self, sock):
+    def getpeername(self, sock, *arguments):
         raise line.failure(errno.ENOTCONN)
+
+    # What its descriptor brings is not for the application.
+    recv = recv_into = recvfrom = recvfrom_into = recvmsg = getpeername
+    send = sendall = sendto = sendmsg = getpeername
 
     def getsockopt(self, sock, level, option, size=0):
         if (level, option) == (socket.SOL_SOCKET, socket.SO_ACCEPTCONN):

@@ -1,0 +1,272 @@
+"""Unmodified Python programs over virtual networks: in this process by `Overlay`, in others by
+`filament run`."""
+
+import asyncio
+import errno
+import http.server
+import json
+import platform
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+import threading
+from importlib.metadata import version
+
+import aiohttp
+import httpx
+import pytest
+
+from host_tools.desktop import Overlay
+from tests.host.desktop import services
+from tests.host.desktop.scene import APPS, ROOT, Scene, make_certificate, program
+
+PATIENCE_S = 60
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    with Scene(tmp_path_factory.mktemp("desktop"), ["there", "here", "other"]) as scene:
+        scene.certificate, scene.key = make_certificate(scene.directory)
+        with scene.start("there", "run", "--", APPS / "services.py", scene.certificate,
+                         scene.key) as server:
+            server.wait_for("ready")
+            yield scene
+
+
+@pytest.fixture(scope="module")
+def there(scene):
+    """The address of the services; this process is on the network too."""
+    home = scene.node("here")
+    with Overlay(home["home"], [scene.id], home["bind"], PATIENCE_S, loopback=True) as overlay:
+        assert scene.address("here") in overlay.addresses
+        yield scene.address("there")
+
+
+def run(coroutine):
+    return asyncio.run(asyncio.wait_for(coroutine, PATIENCE_S))
+
+
+def url(host, port, path="/"):
+    return f"http://{host}:{port}{path}"
+
+
+def test_aiohttp_as_client_and_server(scene, there):
+    async def main():
+        async with aiohttp.ClientSession() as session:
+            async with session.get(url(there, services.AIOHTTP)) as answer:
+                assert await answer.text() == scene.address("here")
+            async with session.get(url(there, services.AIOHTTP, "/large")) as answer:
+                assert await answer.read() == services.LARGE
+            async with session.post(url(there, services.AIOHTTP), data=services.LARGE) as answer:
+                assert await answer.read() == services.LARGE[::-1]
+            async with session.ws_connect(url(there, services.AIOHTTP, "/ws")) as websocket:
+                await websocket.send_str("over the overlay")
+                assert await websocket.receive_str() == "OVER THE OVERLAY"
+            at = url(f"[{scene.address6('there')}]", services.AIOHTTP)
+            async with session.get(at) as answer:
+                assert await answer.text() == scene.address6("here")
+
+    with program("aiohttp", version("aiohttp"), "client, server, websocket, IPv6; in the process"):
+        run(main())
+
+
+def test_httpx_and_uvicorn(scene, there):
+    async def main():
+        async with httpx.AsyncClient(timeout=PATIENCE_S) as client:
+            assert (await client.get(url(there, services.UVICORN))).text == scene.address("here")
+            bodies = [services.LARGE[:size] for size in (1, 1000, 100000)]
+            answers = await asyncio.gather(*(client.post(url(there, services.UVICORN), content=body)
+                                             for body in bodies))
+            assert [answer.content for answer in answers] == [body[::-1] for body in bodies]
+
+    with program("httpx", version("httpx"), "AsyncClient; in the process"), \
+            program("uvicorn", version("uvicorn"), "server; filament run"):
+        run(main())
+
+
+def test_microdot(scene, there):
+    with program("microdot", version("microdot"), "server; filament run"):
+        answer = httpx.get(url(there, services.MICRODOT), timeout=PATIENCE_S)
+        assert answer.text == scene.address("here")
+
+
+def test_streams_with_tls(scene, there):
+    async def main():
+        context = ssl.create_default_context(cafile=scene.certificate)
+        for port in (services.TLS, services.BLOCKING_TLS):
+            reader, writer = await asyncio.open_connection(there, port, ssl=context,
+                                                           server_hostname="filament.test")
+            assert writer.get_extra_info("peername") == (there, port)
+            assert writer.get_extra_info("sockname")[0] == scene.address("here")
+            writer.write(services.LARGE)
+            received = asyncio.create_task(reader.readexactly(len(services.LARGE)))
+            await writer.drain()
+            assert await received == services.LARGE
+            writer.close()
+
+    with program("asyncio", platform.python_version(), "streams with TLS; in the process"):
+        run(main())
+
+
+def test_datagrams(there):
+    class Protocol(asyncio.DatagramProtocol):
+        def __init__(self):
+            self.received = asyncio.Queue()
+
+        def datagram_received(self, data, address):
+            self.received.put_nowait((data, address))
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        for options in ({"remote_addr": (there, services.UDP)}, {"local_addr": ("0.0.0.0", 0)}):
+            transport, protocol = await loop.create_datagram_endpoint(Protocol, **options)
+            for size in (1, 1400, 5000):
+                transport.sendto(bytes(size), (there, services.UDP))
+                assert await protocol.received.get() == (bytes(size), (there, services.UDP))
+            transport.close()
+
+    with program("asyncio", platform.python_version(), "datagrams; in the process"):
+        run(main())
+
+
+def test_a_server_of_this_process_is_on_both_networks(scene, there):
+    async def main():
+        async def serve(reader, writer):
+            writer.write(writer.get_extra_info("peername")[0].encode())
+            writer.close()
+
+        server = await asyncio.start_server(serve, "0.0.0.0", 0)
+        port = server.sockets[0].getsockname()[1]
+        for host in ("127.0.0.1", scene.address("here")):
+            reader, writer = await asyncio.open_connection(host, port)
+            assert (await reader.read()).decode() == host
+            writer.close()
+        server.close()
+        await server.wait_closed()
+        only = await asyncio.start_server(serve, scene.address("here"), port)
+        assert only.sockets[0].getsockname() == (scene.address("here"), port)
+        reader, writer = await asyncio.open_connection(scene.address("here"), port)
+        assert (await reader.read()).decode() == scene.address("here")
+        writer.close()
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
+        with pytest.raises(OSError) as raised:
+            await asyncio.start_server(serve, scene.address("here"), port)
+        assert raised.value.errno == errno.EADDRINUSE
+        only.close()
+
+    run(main())
+
+
+def test_what_fails_fails_as_it_does_elsewhere(scene, there):
+    async def main():
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection(there, 9)
+
+    run(main())
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((there, 9), timeout=PATIENCE_S)
+    with socket.socket() as sock:
+        assert sock.connect_ex((there, 9)) == errno.ECONNREFUSED
+    with socket.socket() as sock:
+        sock.settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            sock.connect(("10.73.1.250", 80))           # nobody has that address
+    with socket.socket() as sock:
+        with pytest.raises(OSError) as raised:
+            sock.getpeername()
+        assert raised.value.errno == errno.ENOTCONN
+    with socket.socket() as sock:
+        sock.bind((scene.address("here"), 0))
+        with pytest.raises(OSError) as raised:
+            sock.connect(("192.0.2.1", 80))
+        assert raised.value.errno == errno.ENETUNREACH
+
+
+def test_a_reset_is_told(scene, there):
+    with socket.create_server((scene.address("here"), 0)) as listener:
+        with socket.create_connection(listener.getsockname(), timeout=PATIENCE_S) as client:
+            client.sendall(b"never read")
+            peer, address = listener.accept()
+            assert address == client.getsockname() and client.getpeername() == peer.getsockname()
+            peer.recv(1, socket.MSG_PEEK)
+            peer.close()                                # with data that was not read
+            with pytest.raises(ConnectionResetError):
+                while client.recv(100):
+                    pass
+
+
+def test_half_closed_and_slow(scene, there):
+    """A reader that does not read stops the writer; the end of one direction is not the other's."""
+    with socket.create_server((scene.address("here"), 0)) as listener:
+        with socket.create_connection(listener.getsockname(), timeout=PATIENCE_S) as client:
+            peer, _ = listener.accept()
+            client.setblocking(False)
+            sent = 0
+            try:
+                while sent < 100 * len(services.LARGE):
+                    sent += client.send(services.LARGE)
+            except BlockingIOError:
+                pass
+            assert 0 < sent < 4 << 20
+            received = 0
+            client.shutdown(socket.SHUT_WR)
+            while data := peer.recv(65536):
+                received += len(data)
+            assert received == sent
+            peer.sendall(b"afterwards")
+            peer.close()
+            client.settimeout(PATIENCE_S)
+            assert client.recv(100) == b"afterwards" and client.recv(100) == b""
+
+
+def test_options_and_kinds_are_those_of_inet_sockets(there):
+    with socket.create_connection((there, services.HTTP), timeout=PATIENCE_S) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) == socket.SOCK_STREAM
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_DOMAIN) == socket.AF_INET
+        assert sock.family == socket.AF_INET and sock.type == socket.SOCK_STREAM
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        twin = sock.dup()
+        assert twin.getpeername() == (there, services.HTTP)
+        twin.close()
+
+
+def test_blocking_programs_by_filament_run(scene, there):
+    class Outside(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"outside")
+
+        def log_message(self, *arguments):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Outside) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        command = scene.filament("other", "run", "--", sys.executable, APPS / "clients.py", there,
+                                 scene.certificate, server.server_address[1])
+        with program("requests", version("requests"), "blocking; filament run"), \
+                program("urllib, http.server", platform.python_version(), "filament run"), \
+                program("httpx", version("httpx"), "blocking; filament run"), \
+                program("ssl", ssl.OPENSSL_VERSION.split()[1], "both ways; filament run"):
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+            assert done.returncode == 0, done.stderr
+            own = scene.address("other")
+            assert json.loads(done.stdout)["clients"] == {
+                "urllib": own, "requests": own, "httpx": own, "child": own, "outside": "outside",
+                "ssl": "TLSv1.3", "select": "HTTP/1.0 200 OK", "udp": "connected",
+                "refusal": "[Errno 111] Connection refused"}
+        server.shutdown()
+
+
+@pytest.mark.parametrize("code, expected", [
+    ("import sys; sys.exit(7)", 7),
+    ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", -15),
+    ("import os, signal, time; os.kill(os.getppid(), signal.SIGUSR1); time.sleep(60)", -10)])
+def test_the_exit_code_and_signals_pass_through(scene, code, expected):
+    done = subprocess.run(scene.filament("other", "run", "--", "-c", code), cwd=ROOT, timeout=120)
+    assert done.returncode == expected
