@@ -80,6 +80,39 @@ def test_sending_to_a_group():
         assert read_udp(link.take()[0][3]) == (source, 6, group, 9, b"all")
 
 
+def test_what_we_send_to_a_group_stays_in_the_network_unless_told_otherwise():
+    for make_one, group, at in ((make, GROUP, 8), (make6, GROUP6, 7)):
+        stack, interface, link = make_one()
+        socket = udp_socket(stack, 5)
+        socket.ttl = 9
+        socket.sendto(0, b"x", group, 9)
+        socket.multicast_ttl = 255
+        socket.sendto(0, b"x", group, 9)
+        socket.sendto(0, b"x", PEER if at == 8 else PEER6, 9)
+        assert [frame[3][at] for frame in link.take()] == [1, 255, 9]
+
+
+def test_our_own_members_hear_us_when_told_so():
+    for make_one, group, us in ((make, GROUP, US), (make6, GROUP6, US6)):
+        stack, interface, link = make_one()
+        sender, member = udp_socket(stack, 5), udp_socket(stack, 6)
+        member.join(0, group)
+        data = bytes(range(250)) * 16
+        sender.sendto(0, data, group, 6)
+        stack.poll(0)
+        assert member.recvfrom() is None and len(link.take()) == 2
+        sender.multicast_loop = True
+        sender.sendto(0, data, group, 6)
+        assert member.recvfrom() is None and len(link.take()) == 2
+        stack.poll(0)
+        assert member.recvfrom() == (data, us, 5) and member.recvfrom() is None
+        # Where nobody of us is in the group nothing loops.
+        member.leave(0, group)
+        sender.sendto(0, b"x", group, 6)
+        stack.poll(0)
+        assert stack.counters == {} and len(link.take()) == 1
+
+
 def test_the_link_is_told_once():
     link = Listening()
     stack, interface, _ = make(link)

@@ -412,6 +412,41 @@ def test_broadcasts_reach_every_socket_of_the_port():
     assert bound.recvfrom() == (b"one", PEER, 9) and anyone.recvfrom() is None
 
 
+def test_peeking_leaves_the_datagram():
+    stack, interface, link = make()
+    socket = udp_socket(stack, 5)
+    assert socket.recvfrom(True) is None
+    for data in (b"first", b"second"):
+        give(interface, 0, udp(9, 5, data))
+    buf = bytearray(3)
+    assert socket.recvfrom(True) == socket.recvfrom(True) == (b"first", PEER, 9)
+    assert socket.recvfrom_into(buf, True) == (3, PEER, 9) and bytes(buf) == b"fir"
+    assert socket.recvfrom() == (b"first", PEER, 9)
+    assert socket.recvfrom(peek=True) == (b"second", PEER, 9) == socket.recvfrom()
+
+
+def test_a_packet_that_died_on_its_way_is_reported():
+    stack, interface, link = make()
+    socket = udp_socket(stack, 5)
+    socket.connect(PEER, 9)
+    socket.sendto(0, b"x", PEER, 9)
+    give(interface, 1, icmp(11, 0, bytes(4) + link.take()[0][3][:28]))
+    assert raises(OSError, socket.recvfrom).errno == errno.EHOSTUNREACH
+
+
+def test_limits_can_be_raised():
+    stack, interface, link = make()
+    stack.udp.max_sockets, stack.udp.max_queue = limits.UDP_SOCKETS + 1, 2
+    sockets = [udp_socket(stack, 100 + i) for i in range(limits.UDP_SOCKETS + 1)]
+    assert raises(OSError, udp_socket, stack, 99).errno == errno.ENOBUFS
+    for _ in range(3):
+        give(interface, 0, udp(9, 100, b"x"))
+    assert len(sockets[0]._queue) == 2 and sockets[0].dropped == 1
+    sockets[0].max_queue = 5
+    give(interface, 0, udp(9, 100, b"x"))
+    assert sockets[0].dropped == 1
+
+
 def test_a_connected_socket_hears_its_peer_only():
     stack, interface, link = make()
     socket = udp_socket(stack, 5)

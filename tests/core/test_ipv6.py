@@ -358,6 +358,7 @@ def test_an_unreachable_reaches_the_connected_socket():
     for data, kind, code, error in ((b"x", 1, 4, errno.ECONNREFUSED),
                                     (b"x", 4, 1, errno.ECONNREFUSED),
                                     (b"x", 1, 0, errno.EHOSTUNREACH),
+                                    (b"x", 3, 0, errno.EHOSTUNREACH),
                                     (DATA, 1, 4, errno.ECONNREFUSED)):
         socket.sendto(0, data, PEER6, 9)
         quoted = link.take()[0][3][:1232]
