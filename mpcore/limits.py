@@ -81,3 +81,4 @@ DNS_WAITING = const(16)           # these and those that wait for them, about 20
 DNS_CACHE = const(16)             # answers kept, about 150 B each
 DNS_RECORDS = const(16)           # of one answer that are kept
 DNS_ANSWER = const(4096)          # longest over TCP, and there while it is read
+MDNS_REPLIES = const(8)           # of a responder that wait on one link, about 200 B each
