@@ -8,7 +8,6 @@ import json
 import select
 import signal
 import socket
-import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -143,8 +142,7 @@ class Peer(blocking.Verbs):
     def do_transmit(self, nwid, source_mac, destination_mac, frames):
         with self._interface(nwid) as sock:
             for ethertype, payload in frames:
-                sock.send(bytes.fromhex(destination_mac + source_mac) + struct.pack(">H", ethertype)
-                          + bytes.fromhex(payload))
+                sock.send(bytes.fromhex(f"{destination_mac}{source_mac}{ethertype:04x}{payload}"))
 
     def do_status(self):
         status = self._control().get("/status")
@@ -161,6 +159,9 @@ class Peer(blocking.Verbs):
 
     def do_join(self, nwid):
         self._control().post(f"/network/{nwid}", {})
+
+    def do_leave(self, nwid):
+        self._control().delete(f"/network/{nwid}")
 
     def do_network(self, nwid):
         for network in self._networks():
