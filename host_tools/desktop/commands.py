@@ -8,7 +8,8 @@ import rich_click as click
 
 from host_tools import home
 from host_tools.command import (
-    home_option, loopback_option, planet_option, prepare_home, run_until_stopped)
+    home_option, json_option, loopback_option, planet_option, prepare_home, run_until_stopped,
+    say)
 
 _LOGIN = "FILAMENT_PROXY_LOGIN"
 _CANNOT_RUN, _NOT_FOUND = 126, 127      # exit codes, as those of a shell
@@ -77,7 +78,8 @@ def run(command, **options):
               help=f"File with the USER:PASSWORD that clients must give; or set {_LOGIN}.")
 @click.option("--without-login", is_flag=True,
               help="Let whoever reaches an address that is not loopback use the proxy.")
-def proxy(listen, login_file, without_login, **options):
+@json_option
+def proxy(listen, login_file, without_login, as_json, **options):
     """Serve SOCKS5 to programs of this machine, for TCP, UDP, IPv4 and IPv6.
 
     Destinations of the joined networks, and names in their DNS domains, are reached over them;
@@ -99,7 +101,7 @@ def proxy(listen, login_file, without_login, **options):
         async with session.node(**prepared(**options)) as daemon:
             server = await Proxy(daemon.runtime, login).start(*place)
             host, port = server.sockets[0].getsockname()[:2]
-            click.echo(f"SOCKS5 on {host} port {port}")
+            say(as_json, {"listening": [host, port]}, f"SOCKS5 on {host} port {port}")
             await server.serve_forever()
 
     run_until_stopped(main())
@@ -110,7 +112,8 @@ def proxy(listen, login_file, without_login, **options):
 @click.argument("forwards", nargs=-1, metavar="[LISTEN=TARGET]...")
 @click.option("--reverse", multiple=True, metavar="LISTEN=TARGET",
               help="Listen on the virtual network for a target of this machine. Repeatable.")
-def forward(forwards, reverse, **options):
+@json_option
+def forward(forwards, reverse, as_json, **options):
     """Forward TCP ports of this machine to a virtual network, and with --reverse the other way.
 
     LISTEN and TARGET are [HOST:]PORT. Without a host LISTEN is 127.0.0.1, with --reverse every
@@ -133,8 +136,8 @@ def forward(forwards, reverse, **options):
                 await forwarder.start(each)
             for each in back:
                 await forwarder.start_reverse(each)
-            for text in (*forwards, *reverse):
-                click.echo(f"forwarding {text}")
+            say(as_json, {"forwarding": forwards, "reverse": reverse},
+                "\n".join(f"forwarding {text}" for text in (*forwards, *reverse)))
             await asyncio.get_running_loop().create_future()
 
     run_until_stopped(main())

@@ -25,17 +25,18 @@ def parse(text, listen_host):
 
 
 def parse_place(text):
-    """(host, port) of "HOST:PORT" or of a port alone, which is 127.0.0.1's. Raises ValueError."""
-    return _split(text, "127.0.0.1")
+    """(host, port) to listen at, of "HOST:PORT" or of a port alone, which is 127.0.0.1's; port 0
+    takes a free one. Raises ValueError."""
+    return _split(text, "127.0.0.1", 0)
 
 
-def _split(text, default):
+def _split(text, default, least=1):
     host, colon, port = text.rpartition(":")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     elif ":" in host:
         raise ValueError(f"'{text}': an IPv6 address is written [address]:port")
-    if not port.isdecimal() or not 0 < int(port) < 65536 or (colon and not host):
+    if not port.isdecimal() or not least <= int(port) < 65536 or (colon and not host):
         raise ValueError(f"'{text}' is not [HOST:]PORT")
     return host or default, int(port)
 

@@ -7,8 +7,11 @@ from pathlib import Path
 from host_tools import home, remote
 from host_tools.daemon import Daemon
 
-TCP_SOCKETS = 4096          # a desktop's programs open more than a board's,
-TCP_BACKLOG = 128           # with more of them waiting,
+# A desktop's programs have more connections than a board's, and longer distances are worth
+# longer windows.
+TCP_SOCKETS = 1024
+TCP_BACKLOG = 128
+TCP_RING = 131072           # bytes of each direction of a connection
 UDP_SOCKETS = 1024
 _HELP = {"ACCESS_DENIED": "the network's controller has not let this node in; there, run "
                           "`filament authorize {address}`",
@@ -65,7 +68,8 @@ def _check_alone(directory):
 
 def _widen(stack):
     stack.tcp.max_sockets = TCP_SOCKETS
-    stack.tcp.max_backlog = TCP_BACKLOG
+    stack.tcp.max_backlog = stack.tcp.max_half_open = TCP_BACKLOG
+    stack.tcp.send_ring = stack.tcp.receive_ring = TCP_RING
     stack.udp.max_sockets = UDP_SOCKETS
 
 
