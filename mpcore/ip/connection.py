@@ -404,6 +404,7 @@ class Connection(Sender):
             self._owed = _AT_ONCE
         if self._fin_at == self.rcv_nxt:
             self.rcv_nxt += 1
+            self._rcv_edge = max(self._rcv_edge, self.rcv_nxt)  # a FIN takes no room in the ring
             self._ended = self._news = True
             self._peer_closed(now)
 

@@ -155,8 +155,7 @@ class Sender:
         if not flags & _RST:
             if ring is not None:
                 self._rcv_edge = self._edge()
-            # A FIN may come where the window ends.
-            window = max(self._rcv_edge - self.rcv_nxt, 0)
+            window = self._rcv_edge - self.rcv_nxt
             if not flags & _SYN:
                 window >>= self._rcv_scale
             if flags & _ACK:

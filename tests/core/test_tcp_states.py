@@ -806,6 +806,9 @@ def test_a_fin_may_come_where_the_window_ends():
     assert bench.poll_now()[-1:] == [(1, WINDOW + 1, ACK, 0, b"")]
     assert bench.give(WINDOW + 1, 1, ACK | FIN) == []
     assert bench.poll_now() == [(1, WINDOW + 2, ACK, 0, b"")]
+    socket.send(0, b"answer")
+    assert bench.out() == [(1, WINDOW + 2, ACK | PSH, 0, b"answer")]
+    assert bench.give(WINDOW + 2, 7, ACK) == [] and bench.poll(5000)[0] == []
     assert len(socket.recv(0, 99999)) == WINDOW and socket.recv(0, 9) == b""
 
 
