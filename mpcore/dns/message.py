@@ -24,6 +24,7 @@ SRV = const(33)
 NSEC = const(47)
 ANY = const(255)
 
+MAX_NAME = const(255)           # bytes
 ROOT = b"\0"                    # the empty name, in which all others are
 IN = const(1)                   # the class
 FLUSH = const(0x8000)           # with the class, RFC 6762: this record replaces others
@@ -43,7 +44,6 @@ ADDITIONAL = const(3)
 
 _HEADER = const(12)
 _MAX_LABEL = const(63)
-_MAX_NAME = const(255)
 _POINTER = const(0xC0)
 _REACH = const(0x4000)          # of a pointer
 
@@ -118,7 +118,7 @@ def read_name(data, at, end):
         if at + 1 + length > end:
             raise ValueError("DNS name cut short")
         name.extend(data[at:at + 1 + length])
-        if len(name) > _MAX_NAME:
+        if len(name) > MAX_NAME:
             raise ValueError("DNS name too long")
         at += 1 + length
         if not length:
@@ -165,7 +165,7 @@ def name_from(text):
     if text[-1:] == ".":
         text = text[:-1]
     name = b"".join([label(part) for part in text.split(".")]) + b"\0" if text else b"\0"
-    if len(name) > _MAX_NAME:
+    if len(name) > MAX_NAME:
         raise ValueError("a name has at most 255 bytes")
     return name
 

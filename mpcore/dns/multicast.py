@@ -5,6 +5,7 @@ from micropython import const
 from mpcore.ip.udp import UdpSocket
 
 PORT = const(5353)
+_TTL = const(255)
 LOCAL = b"\x05local\0"          # the domain
 GROUPS = {4: b"\xe0\x00\x00\xfb", 16: b"\xff\x02" + bytes(13) + b"\xfb"}
 
@@ -23,6 +24,8 @@ class Link:
         self._udp = UdpSocket(stack)
         self._udp.bind(address, port)
         self._udp.on_event = wake
+        self._udp.ttl = self._udp.multicast_ttl = _TTL
+        self._udp.multicast_loop = not port     # who only asks may also ask for our own name
 
     def join(self, now):
         """Hear what is sent to all."""

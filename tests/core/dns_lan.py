@@ -14,6 +14,7 @@ class Segment:
     def __init__(self, hosts=2, ipv6=False):
         self.now = 0
         self.frames = []
+        self.kicked = False
         self.hosts = []
         for number in range(1, hosts + 1):
             self.hosts.append(Host(self, number, ipv6))
@@ -33,11 +34,12 @@ class Segment:
             self.now = at
 
     def _exchange(self):
-        """Poll everybody once and deliver what that sent; whether there was any."""
+        """Poll everybody once and deliver what that sent; whether anybody is to do more."""
         before = len(self.frames)
+        self.kicked = False
         for host in self.hosts:
             host.poll(self.now)
-        return len(self.frames) > before
+        return self.kicked or len(self.frames) > before
 
 
 class Host:
@@ -60,6 +62,10 @@ class Host:
         self.stack = Stack(self.entropy)
         self.interface = self.stack.add_interface(self)
         self.interface.set_addresses(0, [(self.ip, 24)] + ([(self.ip6, 64)] if ipv6 else []))
+
+    def kick(self):
+        """As Runtime.kick."""
+        self.segment.kicked = True
 
     def entropy(self, n):
         """Not random at all, but other bytes every time."""

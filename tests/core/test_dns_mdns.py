@@ -355,7 +355,7 @@ def test_when_somebody_else_has_the_port_the_name_is_not_answered_for():
 
 
 def _resolver(scene):
-    resolver = Resolver(scene.peer.stack, lambda: [])
+    resolver = Resolver(scene.peer.stack, lambda: [], scene.peer.kick)
     scene.peer.services.append(resolver)
     results = []
 
@@ -376,6 +376,29 @@ def test_the_resolver_finds_a_board_by_its_name():
     assert ask("bulb.local", AAAA) == (UNKNOWN, ()) and scene.segment.now == 3000    # an NSEC
     assert ask("_http._tcp.local", PTR) == (0, [b"\4bulb" + HTTP])
     assert scene.peer.stack.udp.sockets == 1        # the mouth
+
+
+def test_our_own_name_is_found_too():
+    scene = Scene("bulb")
+    scene.peer.services.append(Responder(scene.peer.stack, "lamp", scene.peer.kick))
+    scene.mouth.close(0)
+    scene.run(3000)
+    ask = _resolver(scene)
+    assert ask("lamp.local", A) == (0, [scene.peer.ip]) and scene.segment.now == 3000
+
+
+def test_what_is_sent_can_be_seen_not_to_come_from_afar():
+    scene = established(ipv6=True)
+    _resolver(scene)("bulb.local", A)
+    kinds = set()
+    for _, _, destination, ethertype, packet in scene.segment.frames:
+        if ethertype == IPV4:
+            assert packet[8] == 255
+            kinds.add((4, destination[0]))
+        elif ethertype == IPV6 and packet[6] == 17:
+            assert packet[7] == 255
+            kinds.add((16, destination[0]))
+    assert kinds == {(4, 1), (4, 2), (16, 0x33), (16, 2)}       # groups, and the one who asked
 
 
 def test_the_resolver_keeps_what_it_found_for_ten_seconds():
