@@ -21,11 +21,13 @@ if [ -z "$python" ] || ! "$python" -c 'import sys; sys.exit(sys.version_info < (
     exit 1
 fi
 
-# from_apt PACKAGE: installs it, or fails where this user cannot.
+# from_apt PACKAGE: installs it, or fails where this user cannot. In runlevel 1 no server that it
+# brings is started.
 from_apt() {
     [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
     say "installing $1"
-    apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install "$1" >/dev/null
+    apt-get -qq update && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
+        apt-get -qq -y install "$1" >/dev/null
 }
 
 if ! "$python" -c 'import ensurepip, venv' 2>/dev/null && ! from_apt python3-venv; then
@@ -42,6 +44,13 @@ fi
 for tool in ip:iproute2 nft:nftables cc:gcc; do
     PATH="$PATH:/usr/sbin:/sbin" command -v "${tool%:*}" >/dev/null || from_apt "${tool#*:}" ||
         say "the package ${tool#*:} is missing: no interoperability tests"
+done
+
+# Programs that the tests of proxy and forward run as other people wrote them.
+for tool in curl:curl redis-server:redis-server redis-cli:redis-tools nginx:nginx-light \
+    iperf3:iperf3; do
+    PATH="$PATH:/usr/sbin:/sbin" command -v "${tool%:*}" >/dev/null || from_apt "${tool#*:}" ||
+        say "the package ${tool#*:} is missing: its tests are skipped"
 done
 
 "$venv/bin/python" -c '' 2>/dev/null || { rm -rf "$venv"; "$python" -m venv "$venv"; }
