@@ -12,6 +12,7 @@ from host_tools import home, remote, unix_port
 from host_tools.command import (
     Group, Store, bind_option, generate_identities, home_option, json_option, loopback_option,
     planet_option, prepare_home, prepare_identity, read_planet, run_until_stopped, say)
+from host_tools.conformance.command import conformance
 from host_tools.desktop import commands as desktop
 from mpcore.port import entropy
 from mpcore.vl1 import inet
@@ -378,7 +379,7 @@ def ping(ip, directory, count, interval, timeout, as_json):
     sys.exit(0 if answered else 1)
 
 
-for command in (desktop.run, desktop.proxy, desktop.forward):
+for command in (conformance, desktop.run, desktop.proxy, desktop.forward):
     main.add_command(command)
 
 

@@ -204,6 +204,7 @@ class socket(Stream):
         """
         if not self._is_stream:
             return self._recvfrom(n, flags)[0]
+        self._top_up(n)
         data = self._peek(n, flags) if flags & MSG_PEEK else self._next(n, flags)
         if data is None:
             raise failure(EAGAIN)
@@ -403,11 +404,17 @@ class socket(Stream):
             data = self._receive(n, flags)
             if not data:
                 return data
-            self._hold(data)
-        missing = n - (len(self._held) - self._at)
-        if missing > 0:
-            self._held += self._ip.recv(self._runtime.now(), missing) or b""
+            self._held = data
         return self._held[self._at:self._at + n]
+
+    def _top_up(self, n):
+        """Have n bytes held, if as many are there already; nothing when none are held."""
+        held = len(self._held) - self._at
+        if 0 < held < n and not self._told:
+            try:
+                self._held += self._ip.recv(self._runtime.now(), n - held) or b""
+            except OSError:
+                pass        # told by the call that finds nothing before it
 
     def _recvfrom(self, n, flags):
         udp = self._alive()

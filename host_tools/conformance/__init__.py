@@ -1,0 +1,1 @@
+"""MicroPython's own tests of sockets, run unmodified over a virtual network."""
