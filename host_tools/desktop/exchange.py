@@ -77,28 +77,37 @@ class Exchange:
             message, descriptors = b"", []
         if not message:
             return self._leave(thread)
-        outside = socket.socket(fileno=descriptors[0]) if descriptors else None
+        try:
+            outside = socket.socket(fileno=descriptors[0]) if descriptors else None
+        except OSError:
+            os.close(descriptors[0])
+            return self._answer(thread, {"error": errno.ENOTSOCK})
+        answer, given = self._obey(thread, message, outside)
+        if outside is not None and given is None:
+            outside.close()
+        if answer is not None:
+            self._answer(thread, answer, given)
+        self._runtime.kick()
+
+    def _obey(self, thread, message, outside):
+        """(answer, socket to go with it or None); no answer yet where it takes its time."""
         try:
             verb, fields = json.loads(message)
-            if verb not in _VERBS:
+            if verb not in _VERBS or "outside" in fields or "thread" in fields:
                 raise ValueError
             if verb == "resolve":
                 task = asyncio.create_task(self._on_resolve(thread, **fields))
                 self._tasks.add(task)
-                return task.add_done_callback(self._tasks.discard)
+                task.add_done_callback(self._tasks.discard)
+                return None, None
             if outside is not None:
                 fields["outside"] = outside
-            answer, given = getattr(self, "_on_" + verb)(**fields), None
-            if isinstance(answer, tuple):
-                answer, given = answer
+            answer = getattr(self, "_on_" + verb)(**fields)
+            return answer if isinstance(answer, tuple) else (answer, None)
         except OSError as error:
-            answer, given = {"error": error.errno or errno.EIO}, None
+            return {"error": error.errno or errno.EIO}, None
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            answer, given = {"error": errno.EINVAL}, None
-        if "error" in answer and outside is not None:
-            outside.close()
-        self._answer(thread, answer, given)
-        self._runtime.kick()
+            return {"error": errno.EINVAL}, None
 
     def _answer(self, thread, answer, given=None):
         try:
@@ -122,32 +131,33 @@ class Exchange:
         """The port that a socket bound to an address of ours has; nothing for other addresses."""
         if not reach.is_own(self._node, bytes.fromhex(ip)):
             return {}
-        return {"port": port or self._node.stack.tcp.free_port()}
+        return {"port": _port(port) or self._node.stack.tcp.free_port()}
 
     def _on_connect(self, ip, port, local):
         """A connection in the making; nothing when the platform is to make it."""
-        ip = bytes.fromhex(ip)
+        ip, port = bytes.fromhex(ip), _port(port)
         if not reach.leads(self._node, ip):
             if local is None:
                 return {}
             raise OSError(errno.ENETUNREACH, "")
         tcp = TcpSocket(self._node.stack)
         if local is not None:
-            tcp.bind(_bindable(local[0]), local[1])
+            tcp.bind(*_place(local))
         self._check_room()
         tcp.connect(self._runtime.now(), ip, port)
         return self._add_stream(tcp, connecting=True)
 
     def _on_listen(self, sizes, local, backlog, outside=None):
         """A listener; nothing when a socket that listens outside has to be content with that."""
-        if not set(sizes) <= {4, 16}:
+        ip, port = _place(local)
+        if not set(sizes) <= {4, 16} or not isinstance(backlog, int):
             raise ValueError
         self._check_room()
         number = self._next()
         listener = Listener(self._loop, self._ports, sizes, outside, self._add_stream,
                             lambda error: self._ended(number, error))
         try:
-            self._ports.add(listener, _bindable(local[0]), local[1], backlog)
+            self._ports.add(listener, ip, port, backlog)
         except OSError:
             listener.theirs.close()
             listener.close()
@@ -160,7 +170,7 @@ class Exchange:
     def _on_datagrams(self, size, local, outside=None):
         self._check_room()
         udp = UdpSocket(self._node.stack)
-        udp.bind(_bindable(local[0]), local[1])
+        udp.bind(*_place(local))
         family = socket.AF_INET if size == 4 else socket.AF_INET6
         number = self._next()
         pump = DatagramPump(self._loop, self._runtime, udp, outside, family,
@@ -170,7 +180,7 @@ class Exchange:
 
     def _on_peer(self, number, ip, port):
         pump, ip = self._datagrams(number), bytes.fromhex(ip)
-        return {"local": _named(len(ip), pump.connect(ip, port))}
+        return {"local": _named(len(ip), pump.connect(ip, _port(port)))}
 
     def _on_option(self, number, level, option, value):
         if isinstance(value, str):
@@ -218,10 +228,16 @@ class Exchange:
             self._errors[number] = error
 
 
-def _bindable(host):
-    """An address to bind to, None for any."""
-    ip = parse(host)
-    return ip if any(ip) else None
+def _port(value):
+    if not isinstance(value, int) or not 0 <= value < 65536:
+        raise ValueError("not a port")
+    return value
+
+
+def _place(local):
+    """(IP address, None for any; port) to bind to, of (host, port)."""
+    ip = parse(local[0])
+    return ip if any(ip) else None, _port(local[1])
 
 
 def _named(size, address):
