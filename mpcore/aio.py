@@ -15,17 +15,20 @@ from mpcore.ip.udp import UdpSocket
 from mpcore.runtime import current
 from mpcore.vl1.inet import ip_parse, ip_text
 
+_ANY = (None, "", "0.0.0.0", "::")
+
 
 async def open_connection(host, port, runtime=None):
-    """Connect to host, an IP address as text. Returns (reader, writer), which are one Stream.
+    """Connect to host, an IP address as text or a name (see mpcore.dns).
 
-    Raises ValueError for a malformed host, OSError when there is no connection: ECONNREFUSED,
-    EHOSTUNREACH, ETIMEDOUT, ...
+    Returns (reader, writer), which are one Stream. Raises OSError when there is no connection:
+    ECONNREFUSED, EHOSTUNREACH, ETIMEDOUT, ..., or -2 or -3 when the name is not found.
     """
     runtime = _driven(runtime)
+    ip = await _find(host, runtime)
     stream = Stream(TcpSocket(runtime.node.stack), runtime)
     try:
-        await stream._connect(ip_parse(host), port)
+        await stream._connect(ip, port)
     except BaseException:
         stream.abort()
         raise
@@ -33,14 +36,15 @@ async def open_connection(host, port, runtime=None):
 
 
 async def start_server(callback, host, port, backlog=limits.TCP_BACKLOG, runtime=None):
-    """Accept connections to host (an IP address as text; None, "" or "0.0.0.0": any of ours).
+    """Accept connections to host (a name or an IP address as text; None, "", "0.0.0.0": any).
 
     Each runs callback(reader, writer) in a task of its own; when that raises, the connection is
     aborted. Returns a Server. Raises OSError, such as EADDRINUSE.
     """
     runtime = _driven(runtime)
+    ip = None if host in _ANY else await _find(host, runtime)
     listener = TcpSocket(runtime.node.stack)
-    listener.bind(_local(host), port)
+    listener.bind(ip, port)
     listener.listen(backlog)
     return Server(listener, callback, runtime)
 
@@ -312,7 +316,7 @@ class Datagrams:
         self._runtime = _driven(runtime)
         self._readable = asyncio.Event()
         self._udp = UdpSocket(self._runtime.node.stack)
-        self._udp.bind(_local(host), port)
+        self._udp.bind(None if host in _ANY else ip_parse(host), port)
         self._udp.broadcast = broadcast
         self._udp.on_event = self._readable.set
         self.port = self._udp.local[1]
@@ -352,5 +356,9 @@ def _driven(runtime):
     return runtime
 
 
-def _local(host):
-    return None if host in (None, "", "0.0.0.0", "::") else ip_parse(host)
+async def _find(host, runtime):
+    try:
+        return ip_parse(host)
+    except ValueError:
+        from mpcore import dns  # costs nothing until the first name comes
+        return (await dns.resolve(runtime, host))[0]

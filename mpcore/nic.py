@@ -38,16 +38,21 @@ class NIC:
     STAT_AUTHENTICATION_REQUIRED = -4   # the controller wants a login elsewhere
     STAT_RULES_UNSUPPORTED = -5         # the network has rules that this node does not know
 
-    def __init__(self, home="filament", bind="0.0.0.0:9993", loopback=False, **options):
+    def __init__(self, home="filament", bind="0.0.0.0:9993", loopback=False, hostname=None,
+                 **options):
         """
         home: directory with the files "identity.secret" and "planet"; network configs are kept
             there too.
         bind: address and port of the UDP socket, or a sequence of them.
         loopback: let 127.0.0.0/8 be used for paths, as real nodes never do.
+        hostname: name by which others on the network find this node: "bulb" is "bulb.local" to
+            them, by mDNS. `responder` (mpcore.dns.mdns.Responder) then advertises services too.
         options: other arguments of mpcore.node.Node.
         """
         self.node = None
         self.runtime = None
+        self.responder = None
+        self._hostname = hostname
         self._home = home
         self._bind = bind
         self._options = dict(options, loopback=loopback)
@@ -58,8 +63,8 @@ class NIC:
         """Open or close the interface; without an argument, whether it is open.
 
         The first NIC that is opened is the one whose network sockets use by default. Raises
-        OSError ENOENT without an identity or a planet, or when bind fails; ValueError when a file
-        or bind is malformed.
+        OSError ENOENT without an identity or a planet, or when bind fails; ValueError when a file,
+        bind or the hostname is malformed.
         """
         if is_active is None:
             return self.node is not None
@@ -159,13 +164,16 @@ class NIC:
 
     def config(self, param=None, **settings):
         """"mac" on the network (6 bytes), "mtu", "network" (its ID), "ssid" (its name), "address"
-        (this node's, 10 digits); None for what is not known yet. Nothing can be set.
+        (this node's, 10 digits), "hostname" (which is another than the given one while somebody
+        else has that); None for what is not known yet. Nothing can be set.
 
         Raises ValueError for another.
         """
         network = self._network
-        if settings or param not in ("mac", "mtu", "network", "ssid", "address"):
+        if settings or param not in ("mac", "mtu", "network", "ssid", "address", "hostname"):
             raise ValueError("unknown config param")
+        if param == "hostname":
+            return self._hostname if self.responder is None else self.responder.hostname
         if param == "address":
             return self._active().identity.address.hex()
         if network is None:
@@ -182,12 +190,17 @@ class NIC:
             identity = Identity.from_text(_load(port, "identity.secret").decode())
             planet, _ = World.from_bytes(_load(port, "planet"))
             epoch_ms = platform.wall_ms() - platform.now_ms()
-            self.node = Node(port, identity, planet, epoch_ms=epoch_ms,
-                             on_change=self._on_change, **self._options)
+            node = Node(port, identity, planet, epoch_ms=epoch_ms,
+                        on_change=self._on_change, **self._options)
+            self.runtime = Runtime(node, port)
+            if self._hostname is not None:
+                from mpcore.dns.mdns import Responder   # costs nothing where it is not used
+                self.responder = Responder(node.stack, self._hostname, self.runtime.kick)
+                node.services.append(self.responder)
         except BaseException:
             port.close()
             raise
-        self.runtime = Runtime(self.node, port)
+        self.node = node
         runtimes.activate(self.runtime)
         try:
             self.runtime.start()
@@ -195,10 +208,12 @@ class NIC:
             pass        # CPython, and no loop runs: whoever waits drives
 
     def _close(self):
+        if self.responder is not None:
+            self.responder.close(self.runtime.now())
         self.runtime.stop()
         self.runtime.port.close()
         runtimes.deactivate(self.runtime)
-        self.node = self.runtime = self._network = None
+        self.node = self.runtime = self.responder = self._network = None
 
     def _active(self):
         if self.node is None:

@@ -7,6 +7,8 @@ of its node; size: 4 or 16 for the addresses of one family, 0 for both.
 
 import asyncio
 
+from mpcore.runtime import drive
+
 
 def knows(runtime, name):
     """Whether a name is this node's affair: in the DNS domain of a network or in ".local", or
@@ -24,7 +26,7 @@ def lookup(runtime, name, size=0):
     from mpcore.dns.search import Search
     search = Search(runtime, name, size)
     while search.error is None:
-        runtime.step()
+        drive(None, runtime)
     return search.result()
 
 

@@ -23,6 +23,8 @@ class Host:
         self.ip = bytes((10, 0, 0, number))
         self.address = "10.0.0.%d" % number
         self.inbox = []
+        self.groups = set()
+        self.services = []
         self.stack = Stack(entropy)
         self.interface = self.stack.add_interface(self)
         self.interface.set_addresses(0, [(self.ip, 24)])
@@ -31,7 +33,8 @@ class Host:
     def transmit(self, now, destination_mac, ethertype, buf, off, n):
         self.lan.frames += 1
         for host in self.lan.hosts:
-            if host is not self and destination_mac in (host.mac, b"\xff" * 6):
+            if host is not self and (destination_mac in (host.mac, b"\xff" * 6)
+                                     or destination_mac in host.groups):
                 host.inbox.append((self.mac, destination_mac, ethertype,
                                    bytes(memoryview(buf)[off:off + n])))
                 host.runtime.kick()
@@ -41,7 +44,14 @@ class Host:
         for source_mac, destination_mac, ethertype, payload in inbox:
             self.interface.receive(now, source_mac, destination_mac, ethertype, payload, 0,
                                    len(payload))
-        return self.stack.poll(now)
+        due = [service.poll(now) for service in self.services] + [self.stack.poll(now)]
+        return min([ms for ms in due if ms is not None] or [None])
+
+    def subscribe(self, now, mac):
+        self.groups.add(mac)
+
+    def unsubscribe(self, now, mac):
+        self.groups.discard(mac)
 
     def drain(self, callback):
         pass

@@ -6,7 +6,7 @@ All of them live in one thread; whoever waits lets the others go on.
 import asyncio
 import errno
 
-from mpcore import aio, runtime as runtimes, socket
+from mpcore import aio, dns, runtime as runtimes, socket
 from mpcore.nic import NIC
 from mpcore.node import Node
 from mpcore.port import Port, now_ms, wall_ms
@@ -46,13 +46,13 @@ class Authority:
     def poll(self, now):
         return min(self.node.poll(now), self.controller.poll(now) or now + 1000)
 
-    def member(self, home, i):
+    def member(self, home, i, **options):
         """An active NIC of the i-th identity."""
         files = Port(home, "127.0.0.1:0")
         files.store("identity.secret", identity(i).to_text(secret=True).encode())
         files.store("planet", self.planet.to_bytes())
         files.close()
-        nic = NIC(home, "127.0.0.1:0", loopback=True)
+        nic = NIC(home, "127.0.0.1:0", loopback=True, **options)
         assert not nic.active()
         nic.active(True)
         assert nic.active()
@@ -163,6 +163,35 @@ def test_sockets_and_streams_use_the_active_nic():
             b.active(False)
             authority.port.close()
             asyncio.new_event_loop()
+
+
+def test_a_nic_is_found_by_its_hostname():
+    async def main(authority, a, b):
+        authority.runtime.start()
+        for nic in (a, b):
+            nic.connect(authority.nwid.hex())
+            await nic.wait_connected()
+        while not b.responder.established:
+            await asyncio.sleep(0.01)
+        assert await dns.resolve(a.runtime, "bulb.local", 4) == [
+            socket.inet_aton(b.ifconfig()[0])]
+        assert (a.config("hostname"), b.config("hostname")) == (None, "bulb")
+
+    with Scratch() as home:
+        authority = Authority(home + "/authority")
+        a = authority.member(home + "/a", 1)
+        b = authority.member(home + "/b", 2, hostname="bulb")
+        try:
+            asyncio.run(asyncio.wait_for(main(authority, a, b), TIMEOUT_S))
+        finally:
+            authority.runtime.stop()
+            for nic in (a, b):
+                nic.active(False)
+            authority.port.close()
+            asyncio.new_event_loop()
+        nameless = NIC(home + "/b", "127.0.0.1:0", hostname="")
+        raises(ValueError, nameless.active, True)
+        assert not nameless.active()
 
 
 def test_what_is_missing_is_said():
