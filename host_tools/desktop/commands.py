@@ -36,7 +36,7 @@ def prepared(directory, planet_file, loopback, networks, bind, wait):
     joined = [home.network_id(text) for text in networks]
     prepare_home(directory, planet_file)
     return {"directory": directory, "bind": bind, "networks": joined, "wait_s": wait,
-            "loopback": loopback}
+            "loopback": loopback, "tell": lambda text: click.echo(text, err=True)}
 
 
 @click.command(context_settings={"allow_interspersed_args": False})

@@ -24,10 +24,10 @@ class NotReady(ValueError):
 
 
 @contextlib.asynccontextmanager
-async def node(directory, bind, networks=(), wait_s=30, loopback=False):
+async def node(directory, bind, networks=(), wait_s=30, loopback=False, tell=None):
     """A running Daemon whose networks (those of its home and `networks`, 8 bytes each) are usable.
 
-    Raises NotReady when they are not within wait_s seconds; ValueError when a node runs with that
+    tell(text) is told what is waited for, where that is more than an answer of the network. Raises NotReady when they are not within wait_s seconds; ValueError when a node runs with that
     home already or something in it is missing; OSError when `bind` cannot be bound.
     """
     _check_alone(directory)
@@ -43,7 +43,11 @@ async def node(directory, bind, networks=(), wait_s=30, loopback=False):
             raise NotReady(f"{directory} has joined no network: name one with --join")
         try:
             async with asyncio.timeout(wait_s):
-                while _missing(daemon) and not task.done():
+                told = None
+                while (missing := _missing(daemon)) and not task.done():
+                    if tell and missing != told and _is_refused(daemon):
+                        tell("waiting: " + missing)
+                        told = missing
                     changed.clear()
                     await changed.wait()
         except TimeoutError:
@@ -71,6 +75,10 @@ def _widen(stack):
     stack.tcp.max_backlog = stack.tcp.max_half_open = TCP_BACKLOG
     stack.tcp.send_ring = stack.tcp.receive_ring = TCP_RING
     stack.udp.max_sockets = UDP_SOCKETS
+
+
+def _is_refused(daemon):
+    return any(network.status in _HELP for network in daemon.node.networks.values())
 
 
 def _missing(daemon):

@@ -32,12 +32,13 @@ class Scene(loopback.Network):
     def __init__(self, directory, names):
         self._identities = dict(zip(names, IDENTITIES[1:]))
         super().__init__(directory, IDENTITIES[:len(names) + 1], names)
-        self._control("", {"v6AssignMode": {"rfc4193": True}})
+        self.control("", {"v6AssignMode": {"rfc4193": True}})
         for number, identity in enumerate(self._identities.values(), 10):
-            self._control(f"/member/{identity.address.hex()}",
+            self.control(f"/member/{identity.address.hex()}",
                           {"ipAssignments": [f"10.73.1.{number}"]})
 
-    def _control(self, path, fields):
+    def control(self, path, fields):
+        """Change the network, or what belongs to it at a path under it."""
         end = time.monotonic() + loopback.START_S
         while True:
             try:
@@ -47,6 +48,9 @@ class Scene(loopback.Network):
                 if time.monotonic() > end:
                     raise
                 time.sleep(0.05)
+
+    def identity(self, name):
+        return self._identities[name]
 
     def address(self, name):
         """Of IPv4."""
