@@ -11,7 +11,7 @@ from rich.table import Table
 
 from host_tools import unix_port
 from host_tools.command import generate_identities, json_option
-from host_tools.conformance.runner import PASS, Runner, tests
+from host_tools.conformance.runner import PASS, Runner, find_tests
 from host_tools.conformance.scene import IDENTITIES, Scene
 
 _STYLES = {"pass": "green", "fail": "red", "skip": "yellow"}
@@ -38,7 +38,7 @@ def conformance(directory, library, only, markdown, verbose, as_json):
     skips has not passed.
     """
     unix_port.executable()
-    found = tests(directory, only)
+    found = find_tests(directory, only)
     library = [*library, *_beside(directory)]
     results = []
     with tempfile.TemporaryDirectory() as scratch:

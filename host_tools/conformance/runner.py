@@ -49,7 +49,7 @@ class Result:
     stock: str = ""
 
 
-def tests(directory, only=()):
+def find_tests(directory, only=()):
     """[(group, path)] of the test files in a checkout's tests directory.
 
     only: parts of names, of which one has to match. Raises ValueError when nothing is there.
