@@ -4,7 +4,7 @@ VENV := .venv
 STAMP := $(VENV)/.stamp
 ARGS ?=
 
-.PHONY: setup demo test package clean
+.PHONY: setup demo test package sweep interop clean
 
 setup: $(STAMP)
 	@echo "ready: $(VENV)/bin/filament"
@@ -21,6 +21,9 @@ test: $(STAMP)
 
 package: $(STAMP)
 	@$(VENV)/bin/python -m host_tools.package
+
+sweep: $(STAMP)
+	@$(VENV)/bin/python -m host_tools.tcp_sweep $(ARGS)
 
 interop: $(STAMP)
 	@$(VENV)/bin/python tests/interop $(ARGS)

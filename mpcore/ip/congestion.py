@@ -103,13 +103,22 @@ class Congestion:
         self.window = min(self.window + grow, self._most)
         return False
 
-    def duplicate(self, una, highest):
-        """One duplicate ACK. Returns True when the segment at `una` must be retransmitted."""
+    def duplicate(self, una, highest, more):
+        """One duplicate ACK. Returns True when the segment at `una` must be retransmitted.
+
+        more: there is new data to be sent. Without it few segments in flight cannot lead to three
+        duplicates: then one less than they are is enough (early retransmit, RFC 5827).
+        """
         self.duplicates += 1
+        enough = 3
+        if not more:
+            segments = (highest - una + self._mss - 1) // self._mss
+            if 1 < segments < 4:
+                enough = segments - 1
         if self.recovering:
             if not self.selective:
                 self.window = min(self.window + self._mss, self._most)
-        elif self.duplicates == 3 and una > self.recover:
+        elif self.duplicates >= enough and una > self.recover:
             self._reduce(highest - una)
             self.window = self._threshold + (0 if self.selective else 3 * self._mss)
             self.recover = highest

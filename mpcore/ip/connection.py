@@ -171,7 +171,8 @@ class Connection(Sender):
         else:
             news = not n and not fin and window == self._snd_wnd and self._board is None
         if (news and ack == una < self._snd_max and not self._probing
-                and self._congestion.duplicate(una, self._snd_max)):
+                and self._congestion.duplicate(una, self._snd_max,
+                                               self._tx.used > self._snd_max - una)):
             self._retransmit_first(now)
         if self._snd_wl1 < seq or (self._snd_wl1 == seq and self._snd_wl2 <= ack):
             self._snd_wl1, self._snd_wl2 = seq, ack

@@ -631,6 +631,21 @@ def test_duplicate_acks_let_new_data_out():
     assert [s[0] for s in bench.give(1, 1, ACK)] == [1]
 
 
+def test_few_segments_need_few_duplicates():
+    for size, enough in ((1461, 1), (2921, 2), (4381, 3)):
+        bench = Bench()
+        bench.listen().send_ring = 5000
+        bench.give(0, 0, SYN, options=MSS)
+        bench.give(1, 1, ACK)
+        socket = bench.listener.accept()
+        socket._congestion.window = 9000
+        socket.send(0, bytes(size))
+        bench.out()
+        answers = [[s[0] for s in bench.give(1, 1, ACK)] for _ in range(enough + 2)]
+        assert [bool(sent) for sent in answers] == [i == enough - 1 for i in range(enough + 2)]
+        assert answers[enough - 1] == [1]
+
+
 def test_a_window_update_is_no_duplicate_ack():
     bench, socket = established_with_segments(4)
     for i in range(6):
