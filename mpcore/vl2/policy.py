@@ -132,7 +132,8 @@ class Policy:
         payload = (self._membership.network_id + bytes((flags,)) + frame.destination_mac
                    + frame.source_mac + struct.pack(">H", frame.ethertype)
                    + bytes(frame.payload[:n]))
-        self._membership.member(target)     # who may ask for our credentials now
+        for credentials in self._membership.pushes(now, self._membership.member(target)):
+            self._vl1.send(now, target, packet.NETWORK_CREDENTIALS, credentials, True)
         self._vl1.send(now, target, packet.EXT_FRAME, payload, True)
 
     # --- ownership, section 4 --------------------------------------------------------------

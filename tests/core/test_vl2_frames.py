@@ -144,12 +144,14 @@ def test_who_lacks_our_credentials_gets_them_once_a_second():
         assert len(scene.vl1.take(packet.NETWORK_CREDENTIALS, ANNE)) == pushes, now
 
 
-def test_bridges_and_targets_of_copies_get_them_when_they_ask():
+def test_bridges_get_them_when_they_ask_and_targets_of_copies_before():
     scene = Scene().configured(specialists=[(ANNE.address, 2)],
                                rules=target(2, CARL) + ACCEPT_ALL)
     scene.transmit(10, FOREIGN_MAC, IPV4, DATA)
-    assert [s.verb for s in scene.vl1.take()] == [packet.EXT_FRAME] * 2
-    for identity, pushes in ((ANNE, 1), (CARL, 1), (BOB, 0)):
+    assert [(s.verb, s.to) for s in scene.vl1.take()] == [
+        (packet.NETWORK_CREDENTIALS, CARL.address), (packet.EXT_FRAME, CARL.address),
+        (packet.EXT_FRAME, ANNE.address)]
+    for identity, pushes in ((ANNE, 1), (CARL, 0), (BOB, 0)):
         scene.vl1.inject_error(20, identity, packet.EXT_FRAME, 6, NWID)
         assert len(scene.vl1.take(packet.NETWORK_CREDENTIALS, identity)) == pushes
 
@@ -614,8 +616,8 @@ def test_copies_go_where_the_rules_say():
 def test_redirected_frames_do_not_pass_here():
     scene = Scene().configured(public=True, rules=target(4, CARL) + ACCEPT_ALL)
     scene.transmit(10, ANNES_MAC, IPV4, DATA)
-    frame, = scene.vl1.take()
-    assert (frame.verb, frame.to) == (packet.EXT_FRAME, CARL.address)
+    frame, = scene.vl1.take(packet.EXT_FRAME)
+    assert frame.to == CARL.address
     assert frame.payload == NWID + b"\x04" + ANNES_MAC + MY_MAC + b"\x08\0" + DATA
     scene.frame(20, ANNE, DATA)
     frame, = scene.vl1.take(packet.EXT_FRAME)
