@@ -10,6 +10,7 @@ from mpcore.port.base import START, BasePort, entropy
 from mpcore.port.native import NativeSocket, constant, lookup, native_module
 
 _EPOCH_OFFSET_MS = 946684800000 if time.gmtime(0)[0] == 2000 else 0
+_RETRY_MS = const(10)                 # after there was no memory to wait with
 _LONGEST_SLEEP_MS = const(3600000)    # well within the range in which ticks can be compared
 
 _ticks = time.ticks_ms()
@@ -142,13 +143,21 @@ class Loop:
 
 def _watch(sock, on_readable):
     while True:
-        yield core._io_queue.queue_read(sock)
+        try:
+            core._io_queue.queue_read(sock)
+        except MemoryError:
+            core._task_queue.push(core.cur_task, core.ticks_add(core.ticks(), _RETRY_MS))
+        yield
         _guard(on_readable)
 
 
 def _guard(callback):
+    # Whatever happens, memory running out included, the node's tasks go on.
     try:
         callback()
     except Exception as e:
-        core.Loop.call_exception_handler(
-            {"message": "node failed", "exception": e, "future": core.cur_task})
+        try:
+            core.Loop.call_exception_handler(
+                {"message": "node failed", "exception": e, "future": core.cur_task})
+        except MemoryError:
+            pass
