@@ -38,7 +38,7 @@ class Contact:
         self._vl1 = vl1
         self._wanted = set()
         self._started_ms = None
-        self._check_ms = self._housekeeping_ms = NEVER
+        self._check_ms = self._housekeeping_ms = self._due_ms = NEVER
         self._confirmed = Gate(_CONFIRM_MS - 1, limits.PEERS)
         self._probed = {}           # endpoint -> [peer, tries left, when to try again]
         self.echo_gate = Gate(_ECHO_MS, limits.PEERS)
@@ -88,7 +88,8 @@ class Contact:
                 elif (received.verb == packet.HELLO
                       or not peer.has_live_sibling(now, received.endpoint)):
                     self.confirm(now, peer, received.endpoint)
-        if peer.trusted(now):
+        pause_ms = _PUSH_RELAYED_MS if received.hops else _PUSH_DIRECT_MS
+        if now - peer.last_push_ms >= pause_ms and peer.trusted(now):
             self._push(now, peer, received)
 
     def learn(self, now, peer, endpoint):
@@ -116,6 +117,7 @@ class Contact:
         # One lost datagram must not cost the direct path.
         if endpoint not in self._probed and len(self._probed) < limits.PROBED_ENDPOINTS:
             self._probed[endpoint] = [peer, _PROBES - 1, now + _CONFIRM_MS]
+            self._due_ms = min(self._due_ms, now + _CONFIRM_MS)
 
     def _retry(self, now):
         for endpoint in [e for e in self._probed if self._probed[e][2] <= now]:
@@ -159,6 +161,8 @@ class Contact:
 
     def poll(self, now):
         """Keepalives and housekeeping; returns the ms of the next."""
+        if now < self._due_ms:
+            return self._due_ms
         if self._started_ms is None:
             self._started_ms = now
         if now >= self._check_ms:
@@ -169,7 +173,9 @@ class Contact:
         if now - self._housekeeping_ms >= _HOUSEKEEPING_MS:
             self._housekeeping_ms = now
             self._vl1.forget_dead_peers(now)
-        return min(self._check_ms, self._housekeeping_ms + _HOUSEKEEPING_MS, self._retry(now))
+        self._due_ms = min(self._check_ms, self._housekeeping_ms + _HOUSEKEEPING_MS,
+                           self._retry(now))
+        return self._due_ms
 
     def _check(self, now):
         vl1 = self._vl1
@@ -224,9 +230,6 @@ class Contact:
         return [e for e, told_ms in self._surface.values() if now - told_ms < _SURFACE_MS]
 
     def _push(self, now, peer, received):
-        interval_ms = _PUSH_DIRECT_MS if received.hops == 0 else _PUSH_RELAYED_MS
-        if now - peer.last_push_ms < interval_ms:
-            return
         endpoints = set(self.local_endpoints())
         endpoints.update(self.external_endpoints(now))
         endpoints = [e for e in endpoints if self._usable(e[:-2])]

@@ -53,8 +53,7 @@ class Greeting:
         if greeting.version < hello.MINIMUM_VERSION or source != identity.address:
             raise ValueError("HELLO refused")
         received = self._packet
-        received.set(buf, off, off + n, endpoint)
-        received.parse(bytes(buf[off:off + packet.DESTINATION]))
+        received.read(buf, off, off + n, endpoint, bytes(buf[off:off + packet.DESTINATION]))
         peer = vl1.peers.get(source)
         if peer is None:
             peer = self._meet(now, endpoint, identity, buf, off, n)

@@ -75,9 +75,6 @@ class Packet:
     """
 
     def __init__(self, buf=None, off=0, end=0, endpoint=None):
-        self.set(buf, off, end, endpoint)
-
-    def set(self, buf, off, end, endpoint):
         self.buf = buf
         self.off = off
         self.end = end
@@ -85,15 +82,22 @@ class Packet:
         self.at = off + PAYLOAD
         self.id = None
         self.verb = self.hops = 0
-        self.in_re_verb = self.in_re_id = self.error = None
+        self.in_re_verb = self.in_re_id = self.error = None     # of an OK or ERROR only
 
     def parse(self, packet_id):
-        """Read what every handler needs; the payload is in clear.
+        """As read(), when the packet has been in `buf` since this was made."""
+        return self.read(self.buf, self.off, self.end, self.endpoint, packet_id)
+
+    def read(self, buf, off, end, endpoint, packet_id):
+        """Have this be the packet buf[off:end] from `endpoint`, whose payload is in clear.
 
         packet_id: 8 bytes as they were on the wire. Raises ValueError when an OK or ERROR is too
         short to quote what it answers (spec/verbs.md 4, 5).
         """
-        buf, off = self.buf, self.off
+        self.buf = buf
+        self.off = off
+        self.end = end
+        self.endpoint = endpoint
         self.id = packet_id
         self.hops = buf[off + FLAGS] & HOPS
         self.verb = verb = buf[off + VERB] & VERB_MASK

@@ -97,6 +97,8 @@ class Peer:
 
     def best_path(self, now):
         """The usable path of best quality or None; those that do not answer come last."""
+        if len(self.paths) == 1 and not self.paths[0].expired(now):
+            return self.paths[0]
         best = best_key = None
         for path in self.paths:
             if not path.expired(now):

@@ -23,6 +23,22 @@ _REPLY_LIFETIME_MS = const(10000)
 _ECHO_INTERVAL_MS = const(166)
 _COMPRESSION_THRESHOLD = const(92)
 
+# As in packet.py, which says what they are: MicroPython folds only a module's own constants, and
+# here every packet passes.
+_DESTINATION = const(8)
+_SOURCE = const(13)
+_FLAGS = const(18)
+_VERB = const(27)
+_HEADER = const(28)
+_HELLO = const(0x01)
+_VERB_MASK = const(0x1F)
+_COMPRESSED = const(0x80)
+_FRAGMENTED = const(0x40)
+_FRAGMENT = const(0xFF)         # where else a source address begins
+_CIPHER_NONE = const(0)
+_CIPHER_SALSA = const(1)
+_CIPHER_AES = const(3)
+
 # OKs come back to these; what else is sent is not remembered.
 _ANSWERED = (packet.HELLO, packet.WHOIS, packet.ECHO, packet.EXT_FRAME,
              packet.NETWORK_CONFIG_REQUEST, packet.NETWORK_CONFIG, packet.MULTICAST_GATHER,
@@ -73,7 +89,7 @@ class VL1:
         self.loopback = loopback
         self.validate = validate
         self.peers = {}
-        self.counters = {}
+        self.counters = {"datagrams_in": 0, "datagrams_out": 0}
         self.collision = False        # a root says that our address belongs to another key
         self.relay = None             # what a root does with packets for others (roles/root.py)
         self._max_peers = max_peers
@@ -146,15 +162,27 @@ class VL1:
         Returns the packet ID as on the wire, or None when the packet waits.
         """
         buf = self._envelope(payload)
-        return self._send(now, address, verb, buf, START + HEADER, len(payload), compress)
+        return self.send_in_place(now, address, verb, buf, START + HEADER, len(payload), compress)
 
-    def send_in_place(self, now, address, verb, buf, off, n):
+    def send_in_place(self, now, address, verb, buf, off, n, compress=False):
         """Send buf[off:off+n] as payload without copying it; `buf` is overwritten.
 
         At least 28 bytes must be free before `off`; with (off - 28) % 4 == 1 boards need not move
-        anything.
+        anything. Otherwise as send().
         """
-        return self._send(now, address, verb, buf, off, n, False)
+        if n > limits.MAX_PACKET - _HEADER:
+            raise ValueError("packet too large")
+        peer = self.peers.get(address)
+        way = None if peer is None else self.route(now, peer)
+        if way is None:
+            self.lookup.hold_outgoing(now, address, verb, buf, off, n)
+            return None
+        via, path = way
+        if via is not peer:
+            self.count("relayed_out")
+        elif path.unanswered_ms is not None and path.wants_probe(now):
+            self.contact.probe_silent(now, peer, path)
+        return self._emit(now, peer, path.endpoint, path, verb, buf, off, n, compress)
 
     def send_to(self, now, peer, endpoint, verb, payload):
         """Send a packet to a given endpoint, whatever the paths say."""
@@ -179,24 +207,24 @@ class VL1:
 
     def receive(self, now, endpoint, buf, off, n):
         """One datagram, buf[off:off+n], came from `endpoint`; it is decrypted in place."""
-        self.count("datagrams_in")
+        self.counters["datagrams_in"] += 1
         try:
             if n == _BEACON:
                 return self.count("beacons")
             if n <= fragment.HEADER or n > limits.MAX_PACKET:
                 raise ValueError("datagram size")
-            ours = buf[off + packet.DESTINATION:off + packet.SOURCE] == self.address
-            if fragment.is_fragment(buf, off):
+            ours = buf[off + _DESTINATION:off + _SOURCE] == self.address
+            if buf[off + _SOURCE] == _FRAGMENT:
                 if not ours:
                     return self._not_ours(now, endpoint, buf, off, n)
                 self._assembled(now, self._reassembler.fragment(now, buf, off, n))
-            elif n < HEADER:
+            elif n < _HEADER:
                 raise ValueError("packet too short")
-            elif buf[off + packet.SOURCE:off + packet.FLAGS] == self.address:
-                self.count("from_self")
             elif not ours:
+                if buf[off + _SOURCE:off + _FLAGS] == self.address:
+                    return self.count("from_self")
                 self._not_ours(now, endpoint, buf, off, n)
-            elif buf[off + packet.FLAGS] & packet.FRAGMENTED:
+            elif buf[off + _FLAGS] & _FRAGMENTED:
                 self._assembled(now, self._reassembler.head(now, endpoint, buf, off, n))
             else:
                 self.process(now, endpoint, buf, off, n)
@@ -219,28 +247,29 @@ class VL1:
 
     def process(self, now, endpoint, buf, off, n):
         """A whole packet for us: authenticate, decrypt, hand to its verb (spec/packet.md 5)."""
-        cipher = buf[off + packet.FLAGS] >> 3 & 7
-        if cipher == packet.CIPHER_NONE:
+        source = bytes(buf[off + _SOURCE:off + _FLAGS])
+        cipher = buf[off + _FLAGS] >> 3 & 7
+        if cipher != _CIPHER_SALSA and cipher != _CIPHER_AES:
             # Only HELLO may come unencrypted: it brings the identity that its own MAC needs.
-            if buf[off + packet.VERB] & packet.VERB_MASK != packet.HELLO:
+            if cipher != _CIPHER_NONE or buf[off + _VERB] & _VERB_MASK != _HELLO:
                 return self.count("cipher_refused")
+            if source == self.address:
+                return self.count("from_self")
             return self.greeting.on_hello(now, endpoint, buf, off, n)
-        if cipher != packet.CIPHER_SALSA and cipher != packet.CIPHER_AES:
-            return self.count("cipher_refused")
-        source = bytes(buf[off + packet.SOURCE:off + packet.FLAGS])
         peer = self.peers.get(source)
         if peer is None:
+            if source == self.address:
+                return self.count("from_self")
             return self.lookup.hold_incoming(now, source, endpoint, buf, off, n)
-        packet_id = bytes(buf[off:off + packet.DESTINATION])
-        if not self.cipher(peer).dearmor(buf, off, n):
-            if cipher == packet.CIPHER_AES:
+        packet_id = bytes(buf[off:off + _DESTINATION])
+        if not (peer.cipher or self.cipher(peer)).dearmor(buf, off, n):
+            if cipher == _CIPHER_AES:
                 self.contact.confirm(now, peer, endpoint)  # it may remember a key we lost
             return self.count("mac")
-        if buf[off + packet.VERB] & packet.COMPRESSED and n > HEADER:
+        if buf[off + _VERB] & _COMPRESSED and n > _HEADER:
             buf, off, n = self._inflate(buf, off, n)
         received = self._packet
-        received.set(buf, off, off + n, endpoint)
-        received.parse(packet_id)
+        received.read(buf, off, off + n, endpoint, packet_id)
         self.dispatch(now, peer, received)
 
     def dispatch(self, now, peer, received):
@@ -290,7 +319,7 @@ class VL1:
         A path on which we keep sending without an answer is left for the relay until it answers.
         """
         path = peer.best_path(now)
-        if path is None or path.silent(now):
+        if path is None or path.unanswered_ms is not None and path.silent(now):
             root = self.upstreams.best(now)
             if root is not None and root is not peer:
                 relay = root.best_path(now)
@@ -303,20 +332,6 @@ class VL1:
         buf = bytearray(START + HEADER + len(payload))
         buf[START + HEADER:] = payload
         return buf
-
-    def _send(self, now, address, verb, buf, off, n, compress):
-        if n > limits.MAX_PACKET - HEADER:
-            raise ValueError("packet too large")
-        peer = self.peers.get(address)
-        way = None if peer is None else self.route(now, peer)
-        if way is None:
-            self.lookup.hold_outgoing(now, address, verb, buf, off, n)
-            return None
-        via, path = way
-        self.count("direct_out" if via is peer else "relayed_out")
-        if via is peer and path.wants_probe(now):
-            self.contact.probe_silent(now, peer, path)
-        return self._emit(now, peer, path.endpoint, path, verb, buf, off, n, compress)
 
     def _answer(self, now, peer, received, verb, payload, compress):
         buf = self._envelope(payload)
@@ -331,26 +346,24 @@ class VL1:
             if size:
                 verb |= packet.COMPRESSED
                 buf, off, n = small, START + HEADER, size
-        start = off - HEADER
-        length = HEADER + n
+        start = off - _HEADER
+        length = _HEADER + n
         self.header(buf, start, length, peer.address, verb)
-        cipher = packet.CIPHER_SALSA
+        cipher = _CIPHER_SALSA
         if peer.version >= VERSION_AES and self.version >= VERSION_AES:
-            cipher = packet.CIPHER_AES
-        self.cipher(peer).armor(buf, start, length, cipher)
-        return self.put(now, endpoint, path, buf, start, length, verb & packet.VERB_MASK)
+            cipher = _CIPHER_AES
+        (peer.cipher or self.cipher(peer)).armor(buf, start, length, cipher)
+        return self.put(now, endpoint, path, buf, start, length, verb & _VERB_MASK)
 
     def header(self, buf, start, length, destination, verb):
         """Write the header of a new packet; the cipher is chosen when it is armored."""
-        buf[start:start + packet.DESTINATION] = self.entropy(8)
-        buf[start + packet.DESTINATION:start + packet.SOURCE] = destination
-        buf[start + packet.SOURCE:start + packet.FLAGS] = self.address
-        buf[start + packet.FLAGS] = packet.FRAGMENTED if length > limits.MTU else 0
-        buf[start + packet.VERB] = verb
+        buf[start:start + _FLAGS] = self.entropy(8) + destination + self.address
+        buf[start + _FLAGS] = _FRAGMENTED if length > limits.MTU else 0
+        buf[start + _VERB] = verb
 
     def put(self, now, endpoint, path, buf, start, length, verb):
         """Send an armored packet as one or more datagrams; returns its ID as on the wire."""
-        packet_id = bytes(buf[start:start + packet.DESTINATION])
+        packet_id = bytes(buf[start:start + _DESTINATION])
         if verb in _ANSWERED:
             self._replies.expect(now, packet_id)
         if path is not None:
@@ -363,7 +376,7 @@ class VL1:
         return packet_id
 
     def datagram(self, endpoint, buf, off, n):
-        self.count("datagrams_out")
+        self.counters["datagrams_out"] += 1
         self._send_datagram(endpoint, buf, off, n)
 
     # --- peers -----------------------------------------------------------------------------

@@ -22,8 +22,7 @@ class Member:
         self.held = {}              # (type, ID) -> tag, capability or certificate of ownership
         self.heard_ms = NEVER       # its last frame
         self.announced_ms = NEVER   # our groups, to it
-        self.pushed_ms = NEVER      # our credentials, to it ...
-        self.pushed = None          # ... and which issue of them
+        self.push_ms = NEVER        # when our credentials are due to it again
         self.judged = None          # the identity that `allowed` was worked out for
         self.allowed = False
         self.tags = None            # those in force, by ID; None = to be worked out
@@ -44,7 +43,6 @@ class Membership:
         self.members = {}           # address -> Member
         self._wanted = ()           # credential types that are worth verifying
         self._revoked = {}          # (address, type, ID) -> threshold
-        self._issue = 0             # counts configs
         self._pushes = ()           # payloads that carry our credentials
         self._last = None           # the member that the last frame went to
 
@@ -52,9 +50,9 @@ class Membership:
         """Take over a config. wanted: types of others' credentials that its rules can ask for."""
         self.config = config
         self._wanted = wanted if config.public else (COM_TYPE,) + wanted
-        self._issue += 1
         self._pushes = _payloads(config)
         for member in self.members.values():
+            member.push_ms = NEVER
             member.reconsider()
 
     def member(self, address):
@@ -62,7 +60,8 @@ class Membership:
         member = self.members.get(address)
         if member is None:
             if len(self.members) >= self._max_members:
-                idle = min(self.members.values(), key=lambda m: max(m.heard_ms, m.pushed_ms))
+                idle = min(self.members.values(),
+                           key=lambda m: max(m.heard_ms, m.push_ms - _PUSH_MS))
                 del self.members[idle.address]
                 self._last = None
             member = self.members[address] = Member(self.network_id, address)
@@ -176,11 +175,9 @@ class Membership:
 
         asked: it said that it lacks them.
         """
-        pause_ms = _PUSH_WHEN_ASKED_MS if asked else _PUSH_MS
-        if member.pushed == self._issue and now - member.pushed_ms <= pause_ms:
+        if now < member.push_ms - (_PUSH_MS - _PUSH_WHEN_ASKED_MS if asked else 0):
             return ()
-        member.pushed = self._issue
-        member.pushed_ms = now
+        member.push_ms = now + _PUSH_MS + 1
         return self._pushes
 
 

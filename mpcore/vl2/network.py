@@ -16,6 +16,7 @@ from mpcore.vl2.membership import Membership
 from mpcore.vl2.policy import NOBODY, Policy
 from mpcore.vl2.rules import ACCEPT, DROP, SUPER_ACCEPT
 
+_FRAME = const(0x06)             # packet.FRAME, for the walk out
 _FRAME_HEADER = const(10)        # network ID and ethertype
 _MAX_MTU = const(9875)           # the largest frame that every verb can carry in 7 datagrams
 _ANNOUNCE_MS = const(60000)
@@ -78,6 +79,7 @@ class Network:
         self._bridges = ()              # active bridges, without us
         self._behind = {}               # MAC behind a bridge -> address of the bridge
         self._refused = Gate(_REFUSE_MS, max_members)
+        self._unwanted = Gate(_REFUSE_MS, max_members)
         self._asked = Gate(_ASK_PAUSE_MS, max_members)
         self._asked_more = Gate(_ASK_MORE_MS, max_members)
 
@@ -126,7 +128,7 @@ class Network:
             self._announce_new(now, [group])
 
     def unsubscribe(self, now, mac, adi=b"\0\0\0\0"):
-        """Listen no longer; others notice when their entry expires."""
+        """Listen no longer; who still sends to the group is told then, others forget in time."""
         self._subscribed.discard(mac + adi)
 
     def listens(self, group):
@@ -207,12 +209,13 @@ class Network:
         if not (self._policy.open or self._policy.outbound(
                 now, member.address, member, destination_mac, ethertype, buf, off, n)):
             return self._vl1.count("rules_out")
-        self._push(now, member)
+        if now >= member.push_ms:
+            self._push(now, member)
         at = off - _FRAME_HEADER
         buf[at:at + 8] = self.id
         buf[off - 2] = ethertype >> 8
         buf[off - 1] = ethertype & 255
-        self._vl1.send_in_place(now, member.address, packet.FRAME, buf, at, n + _FRAME_HEADER)
+        self._vl1.send_in_place(now, member.address, _FRAME, buf, at, n + _FRAME_HEADER)
 
     def _transmit_bridged(self, now, destination_mac, ethertype, buf, off, n):
         """To a MAC that is no member's: by the bridge that had it, or by all of them."""
@@ -387,6 +390,9 @@ class Network:
             if self._judge(now, member, source_mac, group[:6], ethertype, buf, at,
                            end - at) != DROP:
                 self.on_frame(now, source_mac, group[:6], ethertype, buf, at, end - at)
+            if not self.listens(group) and self._unwanted.allow(now, peer.address + group):
+                self._vl1.send_error(now, peer, received, packet.E_UNWANTED_MULTICAST,
+                                     self.id + group)
         if limit:
             key = self.id + group
             found = self._groups.gathered(now, key, peer.address, limit, self.listens(group),

@@ -38,7 +38,7 @@ class VL2:
         self._system = system
         self._max_peers = max_peers
         self._held = []              # (since_ms, address, packet): see _hold
-        self._retry_ms = self._expire_ms = NEVER
+        self._retry_ms = self._expire_ms = self._due_ms = NEVER
         self._contacts = set()       # addresses that VL1 was told to keep in contact with
         self.networks = {}           # ID -> Network
         self.groups = multicast.Groups(vl1.address, max_peers)
@@ -73,6 +73,7 @@ class VL2:
             network = Network(self._vl1, network_id, self.groups, self._max_peers,
                               lambda network: self._enrolment(network, join_credential))
             self.networks[network_id] = network
+            self._due_ms = NEVER
             self._update_contacts()
             network.enrolment.start(now)
         return network
@@ -87,6 +88,8 @@ class VL2:
 
     def poll(self, now):
         """Do what is due; returns the ms at which to call again."""
+        if now < self._due_ms:
+            return self._due_ms
         if now - self._expire_ms >= _EXPIRE_MS:
             self._expire_ms = now
             self.groups.expire(now)
@@ -98,6 +101,7 @@ class VL2:
             if now >= self._retry_ms:
                 self._settle(now)
             next_ms = min(next_ms, self._retry_ms)
+        self._due_ms = next_ms
         return next_ms
 
     def _enrolment(self, network, join_credential):
@@ -142,6 +146,7 @@ class VL2:
             return self._vl1.count("held_dropped")
         if not self._held:
             self._retry_ms = now + _RETRY_MS
+            self._due_ms = min(self._due_ms, self._retry_ms)
         self._held.append((now, peer.address, received.keep()))
 
     def _settle(self, now):
