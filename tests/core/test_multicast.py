@@ -515,6 +515,48 @@ def test_unwanted_multicast_ends_a_subscription():
     assert scene.vl2.groups.members(20, MDNS) == []
 
 
+def test_a_listener_is_sent_to_for_ten_minutes_after_its_last_list():
+    scene = members(Scene().configured(), ANNE)
+    like(scene, 10, ANNE, MDNS)
+
+    def copies(now, to):
+        scene.vl1.take()
+        scene.transmit(now, MDNS[8:14], IPV4, b"data")
+        return len(scene.vl1.take(packet.MULTICAST_FRAME, to))
+
+    assert copies(600009, ANNE) == 1 and copies(600010, ANNE) == 0
+    like(scene, 600010, ANNE, MDNS)
+    assert copies(1200009, ANNE) == 1 and copies(1200010, ANNE) == 0
+    gathered(scene, 1210000, MDNS, BOB)     # so it is with those whom others name
+    assert copies(1809999, BOB) == 1 and copies(1810000, BOB) == 0
+
+
+def test_roots_and_controllers_name_a_listener_for_ten_minutes():
+    scene = Scene(join=False)
+    scene.vl2.like_authorities.append(lambda now, network_id, peer: True)
+    like(scene, 10, ANNE, MDNS)
+    for now, answers in ((600009, 1), (600010, 0)):
+        scene.vl1.inject(now, BOB, packet.MULTICAST_GATHER, multicast.gather(MDNS, 9))
+        assert len(scene.vl1.take(packet.OK)) == answers
+
+
+def test_who_sends_to_a_group_that_we_left_is_told_once_a_second():
+    scene = members(Scene().configured(), ANNE)
+    scene.network.subscribe(5, MDNS[8:14])
+    receive(scene, 10, ANNE, MDNS)
+    assert not scene.vl1.take(packet.ERROR)
+    scene.network.unsubscribe(20, MDNS[8:14])
+    for now, errors in ((30, 1), (1029, 0), (1030, 1)):
+        receive(scene, now, ANNE, MDNS)
+        found = scene.vl1.take(packet.ERROR)
+        assert len(found) == errors
+        for error in found:
+            assert (error.to, error.answers, error.code) == (
+                ANNE.address, packet.MULTICAST_FRAME, packet.E_UNWANTED_MULTICAST)
+            assert error.payload == MDNS
+    assert len(scene.frames) == 4       # whoever is above decides by itself
+
+
 def test_listeners_are_forgotten_in_time():
     scene = members(Scene().configured(), ANNE)
     like(scene, 10, ANNE, MDNS)
