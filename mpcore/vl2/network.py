@@ -80,7 +80,6 @@ class Network:
         self._behind = {}               # MAC behind a bridge -> address of the bridge
         self._refused = Gate(_REFUSE_MS, max_members)
         self._unwanted = Gate(_REFUSE_MS, max_members)
-        self._unwanted = Gate(_REFUSE_MS, max_members)
         self._asked = Gate(_ASK_PAUSE_MS, max_members)
         self._asked_more = Gate(_ASK_MORE_MS, max_members)
 
