@@ -8,12 +8,13 @@ from pathlib import Path
 
 import rich_click as click
 
-from host_tools import home, remote, unix_port
+from host_tools import home, names, remote, unix_port
 from host_tools.command import (
     Group, Store, bind_option, generate_identities, home_option, json_option, loopback_option,
     planet_option, prepare_home, prepare_identity, read_planet, run_until_stopped, say)
 from host_tools.conformance.command import conformance
 from host_tools.desktop import commands as desktop
+from mpcore.dns.message import label
 from mpcore.port import entropy
 from mpcore.vl1 import inet
 from mpcore.vl1.identity import Identity
@@ -214,16 +215,20 @@ def extract(file, source, as_json):
               help="MicroPython's heap, with --runtime micropython.")
 @click.option("--echo", "echo_port", type=click.IntRange(1, 65535), default=None,
               help="TCP and UDP port of echo services on the virtual addresses.")
+@click.option("--hostname", default=None,
+              help="Be found as HOSTNAME.local on the virtual networks, by mDNS.")
 @planet_option
 @loopback_option
-def node(directory, bind, networks, runtime, heap, echo_port, planet_file, loopback):
+def node(directory, bind, networks, runtime, heap, echo_port, hostname, planet_file, loopback):
     """Run a node in the foreground; each change of its status is one line of JSON."""
     from host_tools import daemon
     for nwid in networks:
         home.network_id(nwid)
+    if hostname is not None:
+        label(hostname)
     prepare_home(directory, planet_file)
     arguments = {"directory": str(directory), "bind": bind, "join": networks,
-                 "echo_port": echo_port, "loopback": loopback}
+                 "echo_port": echo_port, "hostname": hostname, "loopback": loopback}
     if runtime == "cpython":
         return run_until_stopped(daemon.main(aes=True, **arguments))
     command = unix_port.command(heap, "host_tools/daemon.py", json.dumps(arguments))
@@ -244,9 +249,13 @@ def node(directory, bind, networks, runtime, heap, echo_port, planet_file, loopb
 @click.option("--pool", default=None, metavar="CIDR", help="IPv4 network to assign addresses from.")
 @click.option("--public/--private", default=None, help="Whether anybody may join.")
 @click.option("--authorize", multiple=True, metavar="ADDR", help="Let a member in. Repeatable.")
+@click.option("--domain", default="", help="DNS domain of the network, with --dns.")
+@click.option("--dns", "servers", multiple=True, metavar="IP",
+              help="A server that members ask for names in that domain. Repeatable.")
 @loopback_option
 @json_option
-def serve(directory, bind, advertise, role, nwid, name, pool, public, authorize, loopback, as_json):
+def serve(directory, bind, advertise, role, nwid, name, pool, public, authorize, domain, servers,
+          loopback, as_json):
     """Run the root and the controller of your own network.
 
     Makes what is missing in the home directory: identity, planet, a network (private, with
@@ -265,8 +274,8 @@ def serve(directory, bind, advertise, role, nwid, name, pool, public, authorize,
              "planet": str(Path(directory, home.PLANET_FILE).resolve())}
     text = f"node {facts['address']} ({role})\nplanet {facts['planet']}"
     if server.controller is not None:
-        network = server.open_network(serving.network_fields(name, pool, public),
-                                      None if nwid is None else home.network_id(nwid))
+        network = server.open_network(serving.network_fields(
+            name, pool, public, (domain, servers) if servers else None), None if nwid is None else home.network_id(nwid))
         for address in authorize:
             server.controller.authorize(server.runtime.now(), bytes.fromhex(network["id"]),
                                         home.address(address))
@@ -293,11 +302,7 @@ A peer needs the planet file in its home directory before its first start; then
 def authorize(address, directory, nwid, revoke, as_json):
     """Let members with these addresses into the network of a running `filament serve`."""
     control = remote.Control(directory)
-    if nwid is None:
-        known = [network["id"] for network in control.get("/controller/network")]
-        if len(known) != 1:
-            raise ValueError("name the network with --network, one of " + ", ".join(known))
-        nwid = known[0]
+    nwid = control.network(nwid)
     for each in address:
         home.address(each)
         member = control.post(f"/controller/network/{nwid}/member/{each}",
@@ -379,7 +384,8 @@ def ping(ip, directory, count, interval, timeout, as_json):
     sys.exit(0 if answered else 1)
 
 
-for command in (conformance, desktop.run, desktop.proxy, desktop.forward):
+for command in (names.set_dns, names.lookup, conformance, desktop.run, desktop.proxy,
+                desktop.forward):
     main.add_command(command)
 
 

@@ -10,6 +10,7 @@ its owner only) the token that a request carries in the header X-ZT1-Auth.
 | `GET /moon` | the moons that are followed or wanted |
 | `POST /moon/ID` `{"seed": ADDR}` | follow a moon; `DELETE /moon/ID` forgets it |
 | `POST /ping` `{"ip", "timeout_ms"}` | `{"ms"}` of one echo over the virtual network, null without an answer |
+| `POST /lookup` `{"name", "type"}` | `{"data"}`: the data of a name's records, in hex |
 | `GET /controller/network` | network records of a controller |
 | `POST /controller/network/NWID` | make a network, or change it; `DELETE` removes it |
 | `GET /controller/network/NWID/member` | member records of a network |
@@ -22,7 +23,8 @@ import json
 from microdot import Microdot, Request
 
 from host_tools import home
-from mpcore import crypto, port as platform
+from mpcore import crypto, dns, port as platform
+from mpcore.dns import message
 from mpcore.vl1 import inet
 
 TOKEN_FILE = "authtoken.secret"
@@ -92,6 +94,17 @@ def make_app(daemon):
         ip = inet.ip_parse(str(asked.get("ip")))
         timeout_ms = min(max(int(asked.get("timeout_ms", 1000)), 1), _MAX_PING_MS)
         return {"ms": await daemon.ping(ip, timeout_ms)}
+
+    @app.post("/lookup")
+    @_checked
+    async def lookup(request):
+        asked = _object(request)
+        name, kind = str(asked.get("name")), int(asked.get("type", message.A))
+        try:
+            return {"data": [data.hex() for data in await dns.records(daemon.runtime, name, kind)]}
+        except OSError as error:
+            raise ValueError("%s: %s" % (name, "no such name, or nothing of this type"
+                                         if error.errno == -2 else "nobody can tell"))
 
     if daemon.controller is not None:
         _add_controller(app, daemon)

@@ -32,13 +32,14 @@ class Daemon:
     """A node with its home directory, its drive and its control port.
 
     directory: the home, with an identity and a planet in it. bind: "ip:port" of the UDP socket.
-    report(**facts): takes the status whenever it changes. make_node: Node or a subclass; options:
-    its other arguments. Raises ValueError or OSError with a sentence that a person can act on.
+    report(**facts): takes the status whenever it changes. options: other arguments of Node.
+    Raises ValueError or OSError with a sentence that a person can act on.
     """
 
     controller = None       # a Controller where this node is one
+    responder = None        # a dns.mdns.Responder once it has a hostname
 
-    def __init__(self, directory, bind, report=print_line, make_node=Node, **options):
+    def __init__(self, directory, bind, report=print_line, **options):
         self.report = report
         self.port = platform.Port(directory, bind)
         identity = home.load_identity(self.port)
@@ -46,8 +47,7 @@ class Daemon:
         if identity is None:
             raise ValueError("no identity in " + directory)
         epoch_ms = platform.wall_ms() - platform.now_ms()
-        self.node = make_node(self.port, identity, planet, epoch_ms=epoch_ms, remember=True,
-                              **options)
+        self.node = Node(self.port, identity, planet, epoch_ms=epoch_ms, remember=True, **options)
         self.runtime = Runtime(self.node, self.port)
         self._pings = 0
 
@@ -58,13 +58,22 @@ class Daemon:
             self.port.store(name, b"")
         self.node.join(self.runtime.now(), nwid)
 
+    def answer_for(self, hostname):
+        """Be found as hostname.local from now on. Raises ValueError for what is no name."""
+        from mpcore.dns.mdns import Responder
+        self.responder = Responder(self.node.stack, hostname, self.runtime.kick)
+        self.node.services.append(self.responder)
+
     def status(self):
         """What is told about the node, under the names of zerotier-one's API."""
         node = self.node
-        return {"address": node.identity.address.hex(),
+        status = {"address": node.identity.address.hex(),
                 "online": node.online(self.runtime.now()),
                 "version": "%d.%d.%d" % VERSION, "runtime": sys.implementation.name,
                 "networks": [_network_status(network) for network in node.networks.values()]}
+        if self.responder is not None:
+            status["hostname"] = self.responder.hostname + ".local"
+        return status
 
     def counters(self):
         """What was counted so far, by floor."""
@@ -139,19 +148,24 @@ class Daemon:
                 await asyncio.sleep(_LOOK_S)
         finally:
             controlling.cancel()
+            if self.responder is not None:
+                self.responder.close(self.runtime.now())
             self.node.save()
 
 
 def _network_status(network):
     status = {"id": network.id.hex(), "status": network.status, "reason": network.reason,
               "mac": ":".join("%02x" % byte for byte in network.mac), "name": "", "type": None,
-              "assignedAddresses": []}
+              "assignedAddresses": [], "dns": {}}
     config = network.config
     if config is not None:
         status["name"] = _text(config.name)
         status["type"] = "PUBLIC" if config.public else "PRIVATE"
         status["assignedAddresses"] = ["%s/%d" % (inet.ip_text(ip), bits)
                                        for ip, bits in config.static_ips]
+        if config.dns_servers:
+            status["dns"] = {"domain": _text(config.dns_domain),
+                             "servers": [inet.ip_text(ip) for ip in config.dns_servers]}
     return status
 
 
@@ -163,9 +177,12 @@ def _text(data):
         return ""
 
 
-async def main(directory, bind, join=(), echo_port=None, **options):
-    """Run a node: join `join` (network IDs as text) and what its home says, echo if asked to."""
+async def main(directory, bind, join=(), echo_port=None, hostname=None, **options):
+    """Run a node: join `join` (network IDs as text) and what its home says, echo if asked to,
+    answer for hostname.local."""
     daemon = Daemon(directory, bind, **options)
+    if hostname is not None:
+        daemon.answer_for(hostname)
     for nwid in home.joined(daemon.port) + [home.network_id(text) for text in join]:
         daemon.join(nwid)
     daemon.runtime.start()

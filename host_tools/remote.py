@@ -34,6 +34,15 @@ class Control:
         """The answer to a DELETE."""
         return self._ask(path, None, method="DELETE")
 
+    def network(self, nwid=None):
+        """A network of the controller here: nwid, or None for the only one that there is."""
+        if nwid is not None:
+            return nwid
+        known = [network["id"] for network in self.get("/controller/network")]
+        if len(known) != 1:
+            raise ValueError("name the network with --network, one of " + ", ".join(known))
+        return known[0]
+
     def _ask(self, path, data, timeout=10, method=None):
         request = urllib.request.Request(
             f"http://127.0.0.1:{self._port}{path}", data,

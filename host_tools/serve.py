@@ -9,7 +9,6 @@ import time
 
 from host_tools import home
 from host_tools.daemon import Daemon
-from mpcore.node import Node
 from mpcore.roles.controller import Controller
 from mpcore.roles.root import Root
 from mpcore.vl1 import inet
@@ -52,10 +51,11 @@ def reachable(texts):
     return endpoints
 
 
-def network_fields(name=None, pool=None, public=None):
+def network_fields(name=None, pool=None, public=None, dns=None):
     """The fields of a network record that these options mean; None leaves one as it is.
 
-    pool: IPv4 network in CIDR notation, whose first address is kept free. Raises ValueError.
+    pool: IPv4 network in CIDR notation, whose first address is kept free. dns: (domain, [IP of a
+    server]), with neither of them for no DNS. Raises ValueError.
     """
     fields = {}
     if name is not None:
@@ -70,32 +70,26 @@ def network_fields(name=None, pool=None, public=None):
         fields["routes"] = [{"target": str(network), "via": None}]
         fields["ipAssignmentPools"] = [{"ipRangeStart": str(first), "ipRangeEnd": str(last)}]
         fields["v4AssignMode"] = {"zt": True}
+    if dns is not None:
+        domain, servers = dns
+        fields["dns"] = {"domain": domain, "servers": list(servers)} if servers else {}
     return fields
-
-
-class ServingNode(Node):
-    """A Node whose controller, once it has one, is polled with it."""
-
-    controller = None
-
-    def poll(self, now):
-        next_ms = super().poll(now)
-        return next_ms if self.controller is None else min(next_ms, self.controller.poll(now))
 
 
 class Server(Daemon):
     """A Daemon that is a root, a controller, or both, as the arguments say."""
 
     def __init__(self, directory, bind, root=True, controller=True, **options):
-        super().__init__(directory, bind, make_node=ServingNode, max_peers=PEERS, **options)
+        super().__init__(directory, bind, max_peers=PEERS, **options)
         node, store = self.node, self.port
         if root:
             if not node.vl1.upstreams.are_we:
                 raise ValueError(f"the planet in {directory} does not name this node as a root")
             Root(node.vl1, node.vl2)
         if controller:
-            self.controller = node.controller = Controller(
-                node.vl1, node.vl2, store.load, store.store, store.names, store.remove)
+            self.controller = Controller(node.vl1, node.vl2, store.load, store.store, store.names,
+                                         store.remove)
+            node.services.append(self.controller)
 
     def open_network(self, fields, nwid=None, pool="10.147.17.0/24"):
         """The record of the network to serve: `nwid`, the only one there is, or a new one.

@@ -23,8 +23,8 @@ def lookup(runtime, name, size=0):
     Raises OSError with the codes of getaddrinfo: -2 when there is no such name or it has no such
     address, -3 when nobody could tell.
     """
-    from mpcore.dns.search import Search
-    search = Search(runtime, name, size)
+    from mpcore.dns.search import Search, address_kinds
+    search = Search(runtime, name, address_kinds(runtime.node, size))
     while search.error is None:
         drive(None, runtime)
     return search.result()
@@ -32,9 +32,20 @@ def lookup(runtime, name, size=0):
 
 async def resolve(runtime, name, size=0):
     """As lookup(), while asyncio drives the node."""
+    from mpcore.dns.search import address_kinds
+    return await _finished(runtime, name, address_kinds(runtime.node, size))
+
+
+async def records(runtime, name, kind):
+    """The data of a name's records of one kind (mpcore.dns.message), such as PTR, SRV and TXT of
+    a service; names in it are whole. Raises OSError as lookup() does."""
+    return await _finished(runtime, name, [kind])
+
+
+async def _finished(runtime, name, kinds):
     from mpcore.dns.search import Search
     finished = asyncio.Event()
-    search = Search(runtime, name, size, finished.set)
+    search = Search(runtime, name, kinds, finished.set)
     if search.error is None:
         await finished.wait()
     return search.result()

@@ -52,37 +52,41 @@ def candidates(node, name):
     return [name for name in found if len(name) <= message.MAX_NAME]
 
 
-class Search:
-    """Asks for the addresses of a name, under one candidate after the other.
+def address_kinds(node, size):
+    """The types of records to ask for: no IPv6 addresses for who could not use them."""
+    if size == 0 and 16 in node.stack.families:
+        return [message.A, message.AAAA]
+    return [message.AAAA if size == 16 else message.A]
 
-    error: None while it lasts, then 0 or what is the matter. on_end is called when it is over,
-    perhaps before the constructor returns. Others: as for mpcore.dns.lookup.
+
+class Search:
+    """Asks for the records of a name, under one candidate after the other.
+
+    kinds: types, all of which are asked for at once. on_end is called when it is over, perhaps
+    before the constructor returns. error: None while it lasts, then 0 or what is the matter.
     """
 
-    def __init__(self, runtime, name, size, on_end=None):
+    def __init__(self, runtime, name, kinds, on_end=None):
         self.error = None
         self._name = name
         self._on_end = on_end
         self._runtime = runtime
         self._failed = UNKNOWN
-        node = runtime.node
-        self._kinds = [] if size == 16 else [message.A]
-        if size == 16 or size == 0 and 16 in node.stack.families:
-            self._kinds.append(message.AAAA)
+        self._kinds = kinds
         try:
-            self._candidates = candidates(node, name)
+            self._candidates = candidates(runtime.node, name)
         except ValueError:
             self._candidates = []
         self._next()
 
     def result(self):
-        """The addresses. Raises OSError."""
+        """The records' data in the order of their kinds. Raises OSError."""
         if self.error:
             raise OSError(self.error, "cannot find " + self._name)
-        return self._found[message.A] + self._found[message.AAAA]
+        return [data for kind in self._kinds for data in self._found[kind]]
 
     def _next(self):
-        self._found = {message.A: [], message.AAAA: []}
+        self._found = {}
         self._missing = len(self._kinds)
         if not self._candidates:
             return self._end(self._failed)
@@ -94,12 +98,12 @@ class Search:
                         self._take(kind, error, data))
 
     def _take(self, kind, error, data):
-        self._found[kind].extend(data)
+        self._found[kind] = data
         if error == AGAIN:
             self._failed = AGAIN
         self._missing -= 1
         if not self._missing:
-            if self._found[message.A] or self._found[message.AAAA]:
+            if any(self._found.values()):
                 self._end(0)
             else:
                 self._next()

@@ -132,7 +132,10 @@ def test_under_asyncio():
             assert error.errno == -2
         b.services.append(Responder(b.stack, "lamp", b.runtime.kick))
         b.runtime.kick()
+        b.services[-1].advertise(b.runtime.now(), "_http._tcp", 80)
         assert await dns.resolve(runtime, "lamp.local") == [IP]
+        pointers = await dns.records(runtime, "_http._tcp.local", message.PTR)
+        assert pointers == [b"\4lamp" + name_from("_http._tcp.local")]
 
     run(main)
 
