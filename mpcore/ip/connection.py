@@ -136,10 +136,11 @@ class Connection(Sender):
         if self._keepalive is not None:
             self._keepalive.heard(now)
         found = None
-        if header > _HEADER or self._stamps is not None:
+        stamps = self._stamps
+        if header > _HEADER or stamps is not None:
             found = options.read(buf, off + _HEADER, off + header)
-            if self._stamps is not None and not flags & _RST:
-                accepted = self._stamps.accept(now, seq, buf, found)
+            if stamps is not None and not flags & _RST:
+                accepted = stamps.accept(now, seq, buf, found)
                 if not accepted:
                     return self._receive_untimely(now, accepted)
         n -= header
@@ -157,12 +158,11 @@ class Connection(Sender):
             if ack != 1:
                 return self._emit(now, ack, 0, _RST)
             self._establish()
-        elif (ack > self._snd_max + self._probing
-              or ack < self.snd_una - self._snd_wnd_max):
+        una, highest, probing = self.snd_una, self._snd_max, self._probing
+        if ack > highest + probing or ack < una - self._snd_wnd_max:
             return self._challenge(now)
-        una = self.snd_una
         window <<= self._snd_scale
-        if self._probing and not self._closed:
+        if probing and not self._closed:
             self._progress_ms = now
         if ack > una:
             self._acked(now, ack)
@@ -170,9 +170,8 @@ class Connection(Sender):
             news = self._sacked(buf, found[options.SACK])
         else:
             news = not n and not fin and window == self._snd_wnd and self._board is None
-        if (news and ack == una < self._snd_max and not self._probing
-                and self._congestion.duplicate(una, self._snd_max,
-                                               self._tx.used > self._snd_max - una)):
+        if (news and ack == una < highest and not probing
+                and self._congestion.duplicate(una, highest, self._tx.used > highest - una)):
             self._retransmit_first(now)
         if self._snd_wl1 < seq or (self._snd_wl1 == seq and self._snd_wl2 <= ack):
             self._snd_wl1, self._snd_wl2 = seq, ack
@@ -195,6 +194,11 @@ class Connection(Sender):
         for due in (self._ack_ms, self._rtx_ms, self._end_ms):
             if due is not None:
                 self._stack.schedule(due)
+
+    def acknowledge(self, now):
+        """Send the ACK that is owed, if no segment has carried it."""
+        if self._owed and self.state != CLOSED:
+            self._ack(now)
 
     def keep_alive(self, now, idle_ms, interval_ms=75000, count=9):
         """Ask a peer that was silent for idle_ms (None: never ask), every interval_ms, whether it
@@ -435,13 +439,14 @@ class Connection(Sender):
             self._output(now)
         if self.state == CLOSED:
             return
-        if self._owed >= _AT_ONCE:
+        owed = self._owed
+        if owed >= _AT_ONCE:
             self._ack(now)
-        elif self._owed:
-            due_ms = now if self._owed >= _SOON else now + _DELAYED_ACK_MS
-            if self._ack_ms is None or due_ms < self._ack_ms:
-                self._ack_ms = due_ms
-                self._stack.schedule(due_ms)
+        elif owed >= _SOON:
+            self._stack.tcp.owe(now, self)
+        elif owed and self._ack_ms is None:
+            self._ack_ms = now + _DELAYED_ACK_MS
+            self._stack.schedule(self._ack_ms)
 
     def _edge(self):
         """The right edge to offer: moves when that is worth a segment (RFC 9293 3.8.6.2.2)."""

@@ -40,6 +40,7 @@ class Tcp:
         self.listeners = {}
         self.half_open = {}
         self.time_waits = []
+        self._owing = []                # connections that owe an ACK at the next poll
         self._cookies = None            # Cookies, once there were too many half-open connections
         self._secret = stack.entropy(16)
         self._out = array("i", [0] * 4)
@@ -88,6 +89,22 @@ class Tcp:
         for socket in list(self.connections.values()):
             if socket.state == SYN_SENT and socket.leads_to(interface, ip):
                 socket.finish(errors.EHOSTUNREACH)
+
+    def owe(self, now, socket):
+        """A connection owes an ACK, unless a segment carries it before the next poll."""
+        if socket not in self._owing:
+            self._owing.append(socket)
+            self._stack.wake(now)
+
+    def acknowledge(self, now):
+        """Send the ACKs that are owed: what a poll begins with, and often all of it."""
+        if self._owing:
+            owing, self._owing = self._owing, []
+            for socket in owing:
+                socket.acknowledge(now)
+
+    def owes(self):
+        return bool(self._owing)
 
     def routes_changed(self):
         """The stack's addresses, routes or MTUs are others."""

@@ -34,6 +34,7 @@ class Neighbours:
         self._stack = interface.stack
         self._entries = {}
         self._waiting = 0
+        self._due_ms = None             # when somebody is to be asked again
 
     def resolve(self, now, ip, off, n):
         """MAC of a neighbour, or None: then the packet in the stack's buffer was copied and is
@@ -61,6 +62,11 @@ class Neighbours:
 
     def poll(self, now):
         """Ask again for what was not answered, give up after 5 questions."""
+        if self._due_ms is None:
+            return
+        if now < self._due_ms:
+            return self._stack.schedule(self._due_ms)
+        self._due_ms = None
         for ip, entry in list(self._entries.items()):
             if entry.mac is None:
                 if now - entry.asked_ms >= _RETRY_MS:
@@ -70,7 +76,7 @@ class Neighbours:
                         self._stack.neighbour_unreachable(now, self._interface, ip)
                         continue
                     self._ask(now, ip, entry)
-                self._stack.schedule(entry.asked_ms + _RETRY_MS)
+                self._retry(entry.asked_ms + _RETRY_MS)
 
     def entry(self, now, ip, add):
         """The entry of an address; one that is not there is made if `add`, else None."""
@@ -118,7 +124,12 @@ class Neighbours:
     def _ask(self, now, ip, entry):
         entry.asked_ms = now
         entry.tries += 1
-        self._stack.schedule(now + _RETRY_MS)
+        self._retry(now + _RETRY_MS)
         source = self._interface.source_for(ip)
         if source is not None:
             self.ask(now, source, ip)
+
+    def _retry(self, at_ms):
+        if self._due_ms is None or at_ms < self._due_ms:
+            self._due_ms = at_ms
+        self._stack.schedule(at_ms)

@@ -65,55 +65,65 @@ class Sender:
 
         small: a part of the queue may go even though a window opened only a little.
         """
+        una, nxt = self.snd_una, self.snd_nxt
         used = self._tx.used
-        mss = self._mss
-        if self._rx is not None and self._rx.gaps and self._sack:
-            mss -= options.sacks_size(self._rx.gaps)
         board = self._board
+        if board is None and nxt - una >= used + self._fin:
+            return
+        mss = self._mss
+        if self._sack and self._rx is not None and self._rx.gaps:
+            mss -= options.sacks_size(self._rx.gaps)
         limit = self._congestion.limit()
         if board is not None:
             limit = self._repair(now, limit)
-        limit = min(self._snd_wnd, limit)
+        window = self._snd_wnd
+        if limit > window:
+            limit = window
         room = mss
         while True:
             if board is not None:
-                at = self.snd_nxt
-                room = self._skip(mss)
-                limit = min(self._snd_wnd, limit + self.snd_nxt - at)
-            flight = self.snd_nxt - self.snd_una
+                at = nxt
+                nxt, room = self._skip(nxt, mss)
+                limit = min(window, limit + nxt - at)
+            flight = nxt - una
             unsent = used - flight
             n = min(unsent, room, limit - flight)
             fin = self._fin and n == unsent >= 0
             if n < 0 or not (n or fin):
                 break
-            seq = self.snd_nxt
+            highest = self._snd_max
             if n < mss:
                 if n < unsent:
                     if n < room and n < self._snd_wnd_max >> 1 and not small:
                         break
-                elif not (self.nodelay or fin) and seq == self._snd_max:
-                    if self._short > self.snd_una:
+                elif not (self.nodelay or fin) and nxt == highest:
+                    if self._short > una:
                         break
-                    self._short = seq + n
+                    self._short = nxt + n
+            seq = nxt
+            nxt += n
             flags = _ACK
             if n and n == unsent:
                 flags |= _PSH
-            self.snd_nxt += n
             if fin:
                 flags |= _FIN
-                self.snd_nxt += 1
-            if self.snd_nxt > self._snd_max:
-                if seq == self._snd_max:
+                nxt += 1
+            self.snd_nxt = nxt
+            if nxt > highest:
+                if seq == highest:
                     if self._timed is None:
-                        self._timed, self._timed_ms = self.snd_nxt, now
+                        self._timed, self._timed_ms = nxt, now
                     if flight == 0:
                         self._progress_ms = now
-                self._snd_max = self.snd_nxt
+                self._snd_max = nxt
             if flight == 0:
                 self._probing = False
                 self._arm(now)
             self._sent_ms = now
             self._emit(now, seq, n, flags)
+            if n == unsent:
+                return
+        self.snd_nxt = nxt
         if self._rtx_ms is None and unsent > 0:
             self._probing = True
             self._progress_ms = now
@@ -140,30 +150,35 @@ class Sender:
             return stack.count("tcp_no_route")
         family = route.family
         buf = stack.buffer
-        at = route.interface.start + family.HEADER
-        end = at + _HEADER
+        start = route.interface.start + family.HEADER
+        end = start + _HEADER
         ring = self._rx
+        wire = self.wire
+        nxt = self.rcv_nxt
         if flags & _SYN:
             offer = self._offer(now, self._link_mss())
             buf[end:end + len(offer)] = offer
             end += len(offer)
         elif self._stamps is not None or (ring is not None and ring.gaps):
             end = self._write_options(now, buf, end, n)
+        control = end - start << 10 | flags
         if n:
             self._tx.read(seq - self.snd_una, buf, end, n)
+        n += end - start
         window = 0
         if not flags & _RST:
             if ring is not None:
                 self._rcv_edge = self._edge()
-            window = self._rcv_edge - self.rcv_nxt
+            window = self._rcv_edge - nxt
             if not flags & _SYN:
                 window >>= self._rcv_scale
-            if flags & _ACK:
-                self._owed = 0
-                self._ack_ms = None
-        tcp_write(self.wire, buf, at, end - at + n, seq,
-                  self.rcv_nxt if flags & _ACK else -self.wire[1], end - at << 10 | flags, window)
-        family.send(now, route, self.local[0], self.remote[0], PROTOCOL, end - at + n, self.ttl)
+        if flags & _ACK:
+            self._owed = 0
+            self._ack_ms = None
+            tcp_write(wire, buf, start, n, seq, nxt, control, window)
+        else:
+            tcp_write(wire, buf, start, n, seq, -wire[1], control, window)
+        family.send(now, route, self.local[0], self.remote[0], PROTOCOL, n, self.ttl)
 
     def _write_options(self, now, buf, at, n):
         """Write timestamps, and of the ranges that came out of order what fits beside n bytes of
@@ -184,35 +199,38 @@ class Sender:
 
     def _acked(self, now, ack):
         """Everything up to `ack` has arrived."""
-        n = ack - self.snd_una
+        una = self.snd_una
+        n = ack - una
+        trip = self._trip
         if self._timed is not None:
             if ack >= self._timed:
-                self._trip.sample(now - self._timed_ms)
+                trip.sample(now - self._timed_ms)
                 self._timed = None
-        elif self.snd_una == 0:
-            self._trip.syn_was_lost()
+        elif una == 0:
+            trip.syn_was_lost()
         else:
             ms = self._stamps.round_trip(now) if self._stamps is not None else None
             if ms is None:
-                self._trip.progress()
+                trip.progress()
             else:
-                self._trip.sample(ms)
-        if self.snd_una == 0:
+                trip.sample(ms)
+        if una == 0:
             n -= 1
         ring = self._tx
         fin_acked = n > ring.used
-        ring.skip(min(n, ring.used))
+        ring.skip(ring.used if fin_acked else n)
         self.snd_una = ack
         if self.snd_nxt < ack:
             self.snd_nxt = ack
             self._snd_max = max(self._snd_max, ack)
+        highest = self._snd_max
         self._progress_ms = now
         self._probing = False
         if self._board is not None:
             self._board.advance(ack)
-        if n and self._congestion.acked(n, ack, self._snd_max - ack) and self._snd_max > ack:
+        if n and self._congestion.acked(n, ack, highest - ack) and highest > ack:
             self._retransmit_first(now)
-        if ack == self._snd_max:
+        if ack == highest:
             self._rtx_ms = None
         else:
             self._arm(now)
@@ -292,17 +310,17 @@ class Sender:
         board = self._board
         return max(end - at, 0) - board.sacked(end) + board.sacked(min(at, end))
 
-    def _skip(self, mss):
-        """Pass what the peer has; returns the room for a segment before what else it has."""
-        if self.snd_nxt >= self._snd_max:
-            return mss
-        hole = self._board.hole(self.snd_nxt, self._snd_max)
+    def _skip(self, at, mss):
+        """Pass what the peer has from `at` on; returns where to go on, and the room for a segment
+        before what else it has."""
+        highest = self._snd_max
+        if at >= highest:
+            return at, mss
+        hole = self._board.hole(at, highest)
         if hole is None:
-            self.snd_nxt = self._snd_max
-            return mss
-        self.snd_nxt = hole[0]
+            return highest, mss
         # Up to the end of what was sent the room is no limit: new data may follow in a segment.
-        return mss if hole[1] == self._snd_max else min(hole[1] - hole[0], mss)
+        return hole[0], mss if hole[1] == highest else min(hole[1] - hole[0], mss)
 
     # --- timers ---
 

@@ -207,6 +207,7 @@ class Stack:
 
     def poll(self, now):
         """Do what is due; returns the absolute ms of the next call, or None."""
+        self.tcp.acknowledge(now)
         if self._next_ms is None or now < self._next_ms:
             return self._next_ms
         self._next_ms = None
@@ -225,7 +226,7 @@ class Stack:
             self.tcp.poll(now)
         finally:
             self._polling = self._looping = False
-        return self._next_ms
+        return now if self.tcp.owes() else self._next_ms
 
     def echo(self, now, ip, identifier, sequence, data, callback):
         """Ping: send an echo request (identifier, sequence: 16 bits).
@@ -287,6 +288,11 @@ class Stack:
             self._next_ms = at_ms
             if self.on_schedule is not None and not self._polling:
                 self.on_schedule(at_ms)
+
+    def wake(self, now):
+        """Have poll() called soon, though no timer is due."""
+        if self.on_schedule is not None and not self._polling:
+            self.on_schedule(now)
 
     def loop_back(self, now, route, n):
         """Keep a packet to ourselves, from the buffer, until the next poll."""
