@@ -274,8 +274,8 @@ def serve(directory, bind, advertise, role, nwid, name, pool, public, authorize,
              "planet": str(Path(directory, home.PLANET_FILE).resolve())}
     text = f"node {facts['address']} ({role})\nplanet {facts['planet']}"
     if server.controller is not None:
-        network = server.open_network(serving.network_fields(
-            name, pool, public, (domain, servers) if servers else None), None if nwid is None else home.network_id(nwid))
+        fields = serving.network_fields(name, pool, public, (domain, servers) if servers else None)
+        network = server.open_network(fields, None if nwid is None else home.network_id(nwid))
         for address in authorize:
             server.controller.authorize(server.runtime.now(), bytes.fromhex(network["id"]),
                                         home.address(address))

@@ -1,8 +1,8 @@
 """The light bulb's program: joins the virtual network, then follows the games on it.
 
 `bulb.secret.json` beside the node's home directory configures it: `network` (ID), `bind` (UDP
-address), `loopback`, and what bulb.Bulb needs. Each line it prints is a JSON object with an
-`event`.
+address), `loopback`, `hostname` if it is to be found as HOSTNAME.local, and what bulb.Bulb needs.
+Each line it prints is a JSON object with an `event`.
 """
 
 import asyncio
@@ -42,7 +42,8 @@ async def watch(nic):
 
 async def main(config):
     board.connect(config)
-    nic = NIC(".", bind=config["bind"], loopback=config["loopback"], validate=False)
+    nic = NIC(".", bind=config["bind"], loopback=config["loopback"],
+              hostname=config.get("hostname"), validate=False)
     nic.active(True)
     nic.connect(config["network"])
     asyncio.create_task(watch(nic))
