@@ -22,6 +22,7 @@ HERE = Path(__file__).parent
 STATION = {4: "10.77.0.1", 6: "fd77::1"}
 KERNEL = {4: "10.77.0.2", 6: "fd77::2"}
 STATION_MAC = "02:00:00:00:77:01"
+NETS = {4: "10.77.0.0/24", 6: "fd77::/64"}
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 HEAP = "6M"
 _PATIENCE_S = 20
@@ -67,8 +68,13 @@ class Bench:
         # A line without duplicate address detection is there at once.
         Path(f"/proc/sys/net/ipv6/conf/{DEVICE}/accept_dad").write_text("0")
         run("ip", "link", "set", DEVICE, "up")
-        run("ip", "addr", "add", KERNEL[4] + "/24", "dev", DEVICE)
-        run("ip", "addr", "add", KERNEL[6] + "/64", "dev", DEVICE)
+        # The kernel waits a second before it sends anything again: the station may be kept from
+        # running for a while, which is not what is tested.
+        Path("/proc/sys/net/ipv4/tcp_early_retrans").write_text("0")
+        for family, net in NETS.items():
+            length = net.partition("/")[2]
+            run("ip", "addr", "add", f"{KERNEL[family]}/{length}", "dev", DEVICE, "noprefixroute")
+            run("ip", f"-{family}", "route", "add", net, "dev", DEVICE, "rto_min", "1s")
         ready = threading.Thread(target=self._accept_orders)
         ready.start()
         time.sleep(0.1)
@@ -80,6 +86,8 @@ class Bench:
 
     def __exit__(self, *error):
         for process in self._processes:
+            if process.poll() is not None:
+                print(f"{process.args}: ended with {process.returncode}", file=self._log)
             process.kill()
             process.wait()
         self._orders.close()
@@ -117,7 +125,7 @@ class Bench:
 
     def settled(self):
         """The station's report once it serves nobody any more."""
-        wait_for(lambda: self.report()["conversations"] == 0, "the end of all conversations")
+        wait_for(lambda: self.station("conversations") == 0, "the end of all conversations")
         return self.report()
 
     # --- the kernel as a peer ---

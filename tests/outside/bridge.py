@@ -6,6 +6,7 @@ It obeys orders in JSON, one a line, and confirms each by a line: {"record": pat
 what passes from now on into a pcap file; {"spoil": {...} or null} makes the line a bad one.
 """
 
+import contextlib
 import fcntl
 import heapq
 import json
@@ -16,6 +17,7 @@ import socket
 import struct
 import sys
 import time
+from collections import deque
 
 DEVICE = "tap0"
 
@@ -50,6 +52,7 @@ class Bridge:
         self._spoil = None
         self._random = random.Random(1)
         self._late = []             # (due, number, send, frame)
+        self._full = deque()        # what the station's socket has no room for
         self._number = 0
 
     def record(self, path):
@@ -72,10 +75,14 @@ class Bridge:
         self._station.setblocking(False)
         while True:
             wait = max(self._late[0][0] - time.monotonic(), 0) if self._late else None
-            ready = select.select([self._tap, self._station, sys.stdin], [], [], wait)[0]
+            ready = select.select([self._station, sys.stdin] + [self._tap] * (not self._full),
+                                  [self._station] * bool(self._full), [], wait)[0]
             if sys.stdin in ready:
                 self._obey(sys.stdin.readline())
-            self._from_tap()
+            if self._full:
+                self._drain()
+            else:
+                self._from_tap()
             self._from_station()
             while self._late and self._late[0][0] <= time.monotonic():
                 _, _, send, frame = heapq.heappop(self._late)
@@ -107,9 +114,15 @@ class Bridge:
             self._pass(frame, self._to_tap)
 
     def _to_station(self, frame):
-        self._station.setblocking(True)     # the kernel's queue may fill meanwhile
-        self._station.send(frame)
-        self._station.setblocking(False)
+        """Where the station's socket is full, the kernel's queue fills meanwhile."""
+        self._full.append(frame)
+        self._drain()
+
+    def _drain(self):
+        with contextlib.suppress(BlockingIOError):
+            while self._full:
+                self._station.send(self._full[0])
+                self._full.popleft()
 
     def _to_tap(self, frame):
         os.write(self._tap, frame)

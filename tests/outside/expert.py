@@ -15,6 +15,8 @@ _HARMLESS = ("This frame initiates the connection closing",
              "TCP window specified by the receiver is now completely full",
              "TCP Zero Window segment", "TCP Zero Window Probe", "ACK to a TCP Zero Window Probe",
              "TCP keep-alive segment", "ACK to a TCP keep-alive segment", "Connection reset (RST)")
+# A sum of 0 is written in its other form by the kernel, which calculates it so for all protocols.
+_KERNELS = "TCP Checksum 0xffff instead of 0x0000"
 # What a packet can be accused of apart from its place in a conversation.
 _BROKEN = ("Malformed", "Bad checksum", "Bad length", "Dissector bug", "Short segment",
            "IPv4 total length", "IPv6 payload length", "Length of")
@@ -51,7 +53,9 @@ def remarks(capture, shown="eth"):
 
 def needless(found):
     """The remarks that there should not be about a good line."""
-    return _listed({key: n for key, n in found.items() if not key[1].startswith(_HARMLESS)})
+    return _listed({(who, message): n for (who, message), n in found.items()
+                    if not message.startswith(_HARMLESS)
+                    and not (who == "kernel" and message.startswith(_KERNELS))})
 
 
 def broken(capture):

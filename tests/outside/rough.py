@@ -37,8 +37,8 @@ def bad_line(bench):
 def narrow_router(bench):
     """The kernel routes to a host behind a link with a smaller MTU, and says so."""
     run("ip", "netns", "add", "far")
-    run("ip", "link", "add", "narrow", "mtu", str(_NARROW), "type", "veth",
-        "peer", "name", "eth0", "netns", "far")
+    run("ip", "link", "add", "narrow", "type", "veth", "peer", "name", "eth0", "netns", "far")
+    run("ip", "link", "set", "narrow", "mtu", str(_NARROW))
     for family, length in ((4, 24), (6, 64)):
         run("ip", "addr", "add", f"{_NEAR[family]}/{length}", "dev", "narrow", *_nodad(family))
         run("ip", "-n", "far", "addr", "add", f"{_FAR[family]}/{length}", "dev", "eth0",
@@ -90,6 +90,10 @@ def backlog(bench):
             sock.setblocking(False)
             sock.connect_ex((STATION[4], 11))
             socks.append(sock)
+        for i, sock in enumerate(socks):
+            sock.setblocking(True)
+            sock.settimeout(10)
+            sock.send(b"%d" % i)
         accepted = 0
 
         def accept():
@@ -99,9 +103,6 @@ def backlog(bench):
 
         wait_for(accept, "twelve connections")
         for i, sock in enumerate(socks):
-            sock.setblocking(True)
-            sock.settimeout(10)
-            sock.send(b"%d" % i)
             expect(sock.recv(10), b"%d" % i, "an echo")
     bench.settled()
 

@@ -30,6 +30,7 @@ DEAF = 11                   # a listener that nobody accepts from until it is to
 BACKLOG = 8
 
 _AF_UNIX, _SEQPACKET = 1, 5
+_DONTWAIT = 0x40
 _ETHERNET = 14
 _FRAME = 4096
 _BATCH = 64                 # frames taken before the services get their turn
@@ -53,25 +54,19 @@ class Line:
 
     def __init__(self, cable):
         self._cable = cable
-        self.lost = 0
         self.oversize = 0
 
     def transmit(self, now, destination_mac, ethertype, buf, off, n):
         self.oversize += n > self.mtu
         start = off - _ETHERNET
         struct.pack_into(">6s6sH", buf, start, destination_mac, MAC, ethertype)
-        try:
-            self._cable.send(memoryview(buf)[start:off + n])
-        except OSError:
-            self.lost += 1
+        self._cable.send(memoryview(buf)[start:off + n])
 
 
 class Station:
     def __init__(self, cable, orders, ring):
         self.cable = cable
         self.orders = orders
-        cable.setblocking(False)
-        orders.setblocking(False)
         self.line = Line(cable)
         self.stack = Stack(entropy)
         if ring:
@@ -112,7 +107,7 @@ class Station:
         """Take what has come, a batch at most."""
         for _ in range(_BATCH):
             try:
-                frame = self.cable.recv(_FRAME)
+                frame = self.cable.recv(_FRAME, _DONTWAIT)
             except OSError as error:
                 return _expect_nothing_more(error)
             try:
@@ -139,7 +134,7 @@ class Station:
         """Do what is ordered, if anything is, and answer it. False when there is nobody to obey
         any more."""
         try:
-            order = self.orders.recv(_FRAME)
+            order = self.orders.recv(_FRAME, _DONTWAIT)
         except OSError as error:
             _expect_nothing_more(error)
             return True
@@ -220,24 +215,29 @@ class Station:
                 conversation.asleep = False
                 conversation.wake()
 
+    def do_conversations(self, now):
+        return len(self.conversations)
+
     def do_mtu(self, now, mtu):
         self.line.mtu = mtu
         self.interface.set_addresses(now, ADDRESSES)
 
     def do_path_mtu(self, now, ip):
-        return self.stack.route(bytes.fromhex(ip)).mtu
+        """What the way of a connection to `ip` takes."""
+        ip = bytes.fromhex(ip)
+        ours = [address for address, _ in ADDRESSES if len(address) == len(ip)]
+        return self.stack.route(ip, ours[0]).mtu
 
     def do_report(self, now):
-        """What has happened, and what is held."""
+        """What has happened, the exceptions since the last time, and what is held."""
+        exceptions, self.exceptions = self.exceptions, []
         gc.collect()
         stack = self.stack
         return {
             "counters": stack.counters,
-            "lost": self.line.lost,
             "oversize": self.line.oversize,
-            "exceptions": self.exceptions,
+            "exceptions": exceptions[:3],
             "connections": len(stack.tcp.connections),
-            "conversations": len(self.conversations),
             "memory": gc.mem_alloc() if _MICROPYTHON else sys.getallocatedblocks(),
         }
 

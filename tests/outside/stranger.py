@@ -16,6 +16,8 @@ MAC = "02:00:00:00:77:99"
 IPS = {4: "10.77.0.99", 6: "fd77::99"}
 _EVERYTHING = 3             # ETH_P_ALL
 _OUTGOING = 4               # PACKET_OUTGOING
+_RCVBUFFORCE = 33
+_QUEUE = 8 << 20            # bytes that may come unread
 _PATIENCE_S = 10
 _BURST = 100                # frames before the stranger waits for the station to have seen them
 
@@ -30,6 +32,7 @@ class Tap:
 
     def __init__(self):
         self._sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_EVERYTHING))
+        self._sock.setsockopt(socket.SOL_SOCKET, _RCVBUFFORCE, _QUEUE)
         self._sock.bind((DEVICE, 0))
 
     def __enter__(self):
@@ -73,11 +76,14 @@ class Stranger(Tap):
 
     def introduce(self):
         """Have the station know the MAC."""
+        self._present()
+        self.exchange()
+
+    def _present(self):
         self.raw(Ether(src=MAC, dst="ff:ff:ff:ff:ff:ff")
                  / ARP(op=1, hwsrc=MAC, psrc=IPS[4], pdst=STATION[4]))
         self.raw(Ether(src=MAC, dst=STATION_MAC)
                  / ip(6, hlim=255) / ICMPv6ND_NS(tgt=STATION[6]) / ICMPv6NDOptSrcLLAddr(lladdr=MAC))
-        self.exchange()
 
     def send(self, packet):
         """One IP packet, or the bytes of one, to the station's MAC."""
@@ -129,10 +135,12 @@ class Stranger(Tap):
             frame = self.frame(late - time.monotonic())
             if frame is None:
                 return None
-            if frame.dst == MAC and (IP in frame or IPv6 in frame):
-                packet = frame.payload
-                if not (ICMPv6ND_NA in packet or ICMPv6ND_NS in packet):
-                    return packet
+            if ARP in frame and frame[ARP].pdst == IPS[4] or (
+                    ICMPv6ND_NS in frame and frame[ICMPv6ND_NS].tgt == IPS[6]):
+                self._present()
+            elif frame.dst == MAC and (IP in frame or IPv6 in frame):
+                if ICMPv6ND_NA not in frame:
+                    return frame.payload
 
 
 class Talk:
