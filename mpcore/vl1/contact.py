@@ -54,6 +54,15 @@ class Contact:
         else:
             self._wanted.discard(address)
 
+    def check_soon(self):
+        """There is somebody new to keep in touch with."""
+        self._check_ms = self._due_ms = NEVER
+
+    def met(self, address):
+        """This address has come to be known."""
+        if address in self._wanted:
+            self.check_soon()
+
     def keeps(self, peer):
         """Peers that are never forgotten."""
         return peer.address in self._wanted or self._vl1.is_upstream(peer.address)
@@ -185,7 +194,8 @@ class Contact:
         for peer in list(vl1.peers.values()):
             if vl1.is_upstream(peer.address):
                 self._keep_root(now, peer)
-            elif peer.address in self._wanted and now - peer.last_hello_ms >= _WANTED_MS:
+            elif peer.address in self._wanted and (now - peer.last_hello_ms >= _WANTED_MS
+                                                   or vl1.upstreams.asks(peer.address)):
                 self.hello(now, peer)
             elif peer.active(now) or peer.address in self._wanted:
                 self._keepalive(now, peer)

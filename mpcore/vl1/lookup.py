@@ -126,4 +126,5 @@ class Lookup:
             at += length
             if identity.address != vl1.address:
                 vl1.add_peer(now, identity)
+                vl1.contact.met(identity.address)
                 self.due = True

@@ -63,6 +63,7 @@ class Upstreams:
         if moon_id not in self.moons:
             self.seeds[moon_id] = seed
             self._vl1.want(seed, True)
+            self._vl1.contact.check_soon()
 
     def deorbit(self, now, moon_id):
         """Forget a moon; its roots are no longer ours. Returns whether it was followed."""
@@ -73,6 +74,10 @@ class Upstreams:
         if moon is not None:
             self._set_roots(now)
         return moon is not None or seed is not None
+
+    def asks(self, address):
+        """Whether this node still owes us a moon."""
+        return address in self.seeds.values()
 
     def moons_known(self):
         """What a HELLO says of moons: [(ID, timestamp; 0 for one we have not got yet)]."""
@@ -92,7 +97,9 @@ class Upstreams:
         while at < end:
             world, length = World.from_bytes(buf, at, end)
             at += length
-            if self._take(sender, world):
+            taken = self._take(sender, world)
+            self._vl1.count("worlds_taken" if taken else "worlds_refused")
+            if taken:
                 self._set_roots(now)
                 if self._adopt is not None:
                     self._adopt(world)
