@@ -152,6 +152,9 @@ class Peer(blocking.Verbs):
         # Of a moon it takes only an ID that is like an address.
         self._control().post(f"/moon/{moon[-10:]}", {"seed": seed})
 
+    def do_deorbit(self, moon):
+        self._control().delete(f"/moon/{moon[-10:]}")
+
     def do_worlds(self):
         return {"planet": self._control().get("/status")["planetWorldTimestamp"],
                 "moons": {moon["id"]: moon["timestamp"] for moon in self._control().get("/moon")

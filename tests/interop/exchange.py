@@ -11,6 +11,7 @@ A request is `{"id", "do", ...}`, one line of JSON on standard input; the answer
 | join, leave | nwid | |
 | network | nwid | status, addresses, mtu |
 | orbit | moon, seed | |
+| deorbit | moon | |
 | worlds | | planet: timestamp, moons: timestamp by ID; those held, so far as they can be seen |
 | ping | ip, size, timeout_ms | ms or null |
 | serve | port, ip | TCP and UDP echo on this port from now on; "::": of IPv6 |
@@ -20,6 +21,7 @@ A request is `{"id", "do", ...}`, one line of JSON on standard input; the answer
 | close | connection | |
 | listen | port, group or null | keeps the datagrams that come to this port |
 | heard | port | them, as text |
+| leave_group | port | leaves the group that it was told to listen to (Filament only) |
 | say | ip, port, text | sends a datagram; broadcast and multicast addresses are fine |
 | capture | nwid | keeps the frames that arrive from now on |
 | captured | | them: [[ethertype, payload in hex]] |

@@ -36,6 +36,7 @@ class Peer:
         self._runtime = self._daemon.runtime
         self._connections = {}
         self._heard = {}
+        self._joined = {}
         self._tasks = []
 
     async def run(self):
@@ -76,6 +77,9 @@ class Peer:
 
     async def do_orbit(self, moon, seed):
         self._daemon.orbit(bytes.fromhex(moon), bytes.fromhex(seed))
+
+    async def do_deorbit(self, moon):
+        self._daemon.deorbit(bytes.fromhex(moon))
 
     async def do_worlds(self):
         return {"planet": self._daemon.node.vl1.upstreams.planet.timestamp,
@@ -174,6 +178,7 @@ class Peer:
         lan = aio.Datagrams(None, port, runtime=self._runtime)
         if group is not None:
             lan.join(group)
+            self._joined[port] = lan, group
         self._heard[port] = []
         self._tasks.append(asyncio.create_task(self._hear(lan, self._heard[port])))
 
@@ -181,6 +186,10 @@ class Peer:
     async def _hear(lan, heard):
         while True:
             heard.append((await lan.recvfrom())[0].decode())
+
+    async def do_leave_group(self, port):
+        lan, group = self._joined.pop(port)
+        lan.leave(group)
 
     async def do_heard(self, port):
         return self._heard[port]

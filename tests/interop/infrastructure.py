@@ -1,9 +1,11 @@
 """Roots and controllers, ours and a zerotier-one's, asked in the same words over their HTTP."""
 
 import ipaddress
+import json
 import sys
 import time
 
+from generous_root import OFFER
 from host_tools.remote import Control
 from lab import namespace
 from peers import PORT, PeerFailure, Process, desktop_program
@@ -41,6 +43,10 @@ class Service(Process):
     def _control(self, verb, *arguments):
         with namespace(self.host.name):
             return getattr(Control(self._home), verb)(*arguments)
+
+    def counters(self):
+        """What a node of ours has counted in VL1."""
+        return self._control("get", "/status")["counters"]["vl1"]
 
     def peers(self):
         """Whom it knows, as its HTTP tells it, by address."""
@@ -89,6 +95,21 @@ class Filament(Service):
         return {record["id"]: record for record in found}
 
 
+class Generous(Service):
+    """A root of ours that hands out worlds to everybody; see generous_root.py."""
+
+    kind = "generous"
+
+    def __init__(self, host, home, identity, role):
+        arguments = {"directory": str(home), "bind": f"0.0.0.0:{PORT}"}
+        super().__init__(host, home, identity, role, sys.executable,
+                         "tests/interop/generous_root.py", json.dumps(arguments))
+
+    def offer(self, *worlds):
+        """What to hand out from now on."""
+        (self._home / OFFER).write_bytes(b"".join(world.to_bytes() for world in worlds))
+
+
 class Stock(Service):
     """A zerotier-one; any is a controller, and a root when the planet says so."""
 
@@ -102,4 +123,4 @@ class Stock(Service):
         return {address: self._control("get", f"{path}/{address}") for address in found}
 
 
-KINDS = {service.kind: service for service in (Filament, Stock)}
+KINDS = {service.kind: service for service in (Filament, Generous, Stock)}

@@ -102,6 +102,12 @@ class Host:
                  "{ type filter hook input priority 0; }; "
                  f"add rule ip block input ip saddr {other.ip} drop")
 
+    def block_all_but(self, other):
+        """Take packets from one host only."""
+        self.run("nft", "add table ip block; add chain ip block input "
+                 "{ type filter hook input priority 0; }; "
+                 f"add rule ip block input iifname eth0 ip saddr != {other.ip} drop")
+
     def unblock(self):
         """Take them all again."""
         self.run("nft", "delete table ip block")

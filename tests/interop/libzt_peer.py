@@ -302,6 +302,9 @@ class Peer(blocking.Verbs):
     def do_orbit(self, moon, seed):
         self._zts.checked("moon_orbit", _network(moon), _network(seed))
 
+    def do_deorbit(self, moon):
+        self._zts.checked("moon_deorbit", _network(moon))
+
     def do_worlds(self):
         """It stores a planet that it takes over, and does not tell about moons."""
         with open(os.path.join(self._home, "roots"), "rb") as file:

@@ -46,18 +46,23 @@ def identities():
         yield Identity.generate(entropy)
 
 
-def lay_out(directory, identity, planet):
-    """A home directory that a node of any kind can start from."""
+def lay_out(directory, identity, planet, moons=()):
+    """A home directory that a node of any kind but libzt, which takes no moons, can start from."""
     store = Port(str(directory), [])
     home.save_identity(store, identity)
     store.store(home.PLANET_FILE, planet.to_bytes())
+    for moon in moons:
+        store.store(f"moons.d/{moon.id.hex()}.moon", moon.to_bytes())
     store.store("local.conf", json.dumps(_QUIET).encode())
 
 
-def make_planet(identity, ip):
-    """A planet with one root."""
-    return World.make(PLANET, entropy(8), int(time.time() * 1000),
-                      [(identity, [inet.parse(f"{ip}:{PORT}")])], entropy(64))
+def make_world(root, ip, secret=None, type=PLANET, id=None, later_ms=0, **options):
+    """A planet or moon with one root, an Identity, at this IP.
+
+    secret: 64 bytes, who is to sign it; at random like the id when not given. later_ms: than now.
+    """
+    return World.make(type, id or entropy(8), int(time.time() * 1000) + later_ms,
+                      [(root, [inet.parse(f"{ip}:{PORT}")])], secret or entropy(64), **options)
 
 
 class Process:

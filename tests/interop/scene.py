@@ -66,16 +66,10 @@ class Scene:
         self.services = {}
         self.recorder = Recorder()
         directory.mkdir(parents=True)
-        roles = {"root": "both"} if kinds[0] == kinds[1] else {"root": "root",
-                                                               "controller": "controller"}
-        hosts = {name: self._lab.add_host(name, self._next_ip()) for name in roles}
-        identities = {name: next(self._identities) for name in roles}
-        self.planet = peers.make_planet(identities["root"], hosts["root"].ip)
-        for name, role, kind in zip(roles, roles.values(), kinds):
-            peers.lay_out(self.home(name), identities[name], self.planet)
-            self._nodes[name] = hosts[name], identities[name]
-            self._record(hosts[name], identities[name].address.hex())
-            self.serve(name, role, kind)
+        self.planet = peers.make_world(self.place("root")[1], self.place("root")[0].ip)
+        self.add_service("root", kinds[0], "both" if kinds[0] == kinds[1] else "root")
+        if kinds[0] != kinds[1]:
+            self.add_service("controller", kinds[1], "controller")
         self.network = self.controller.open_network(POOL)
         for name in ("libzt", "libzt-2", "cpython", "micropython"):
             self.add(name)
@@ -95,17 +89,26 @@ class Scene:
         """The Service whose networks there are; the root itself, or another."""
         return self.services.get("controller", self.root)
 
-    def serve(self, name, role, kind):
-        """Start a Service on its host and wait until it answers."""
-        service = self.services[name] = KINDS[kind](self._nodes[name][0], self.home(name),
-                                                    self._nodes[name][1], role)
+    def add_service(self, name, kind, role, planet=None, moons=()):
+        """Start one more Service and wait until it answers; kind: a name in KINDS."""
+        host, identity = self.place(name)
+        peers.lay_out(self.home(name), identity, planet or self.planet, moons)
+        self._serve(name, kind, role)
+
+    def _serve(self, name, kind, role):
+        service = KINDS[kind](self._nodes[name][0], self.home(name), self._nodes[name][1], role)
+        self.services[name] = service
         service.start(READY_S)
 
     def restart_service(self, name):
         """Stop a root or controller in an orderly way and start it again."""
         service = self.services[name]
         service.stop()
-        self.serve(name, service.role, service.kind)
+        self._serve(name, service.kind, service.role)
+
+    def remove_service(self, name):
+        """A Service that is not needed any more."""
+        self.services.pop(name).stop()
 
     @property
     def foreign(self):
@@ -140,19 +143,27 @@ class Scene:
     def home(self, name):
         return self._directory / name
 
-    def _record(self, host, address):
+    def _record(self, host, identity):
         with lab.namespace(lab.SWITCH):
-            self.recorder.listen(host.port, host.ip, address)
+            self.recorder.listen(host.port, host.ip, identity.address.hex())
 
     def _next_ip(self):
         self._last_ip += 1
         return f"10.209.0.{self._last_ip}"
 
-    def add(self, name):
+    def place(self, name):
+        """(Host on the switch, Identity) for the node of this name, which may be yet to come."""
+        if name not in self._nodes:
+            host, identity = self._lab.add_host(name, self._next_ip()), next(self._identities)
+            self._nodes[name] = host, identity
+            self._record(host, identity)
+        return self._nodes[name]
+
+    def add(self, name, planet=None, moons=()):
         """Start a node of the kind that its name begins with, on the switch."""
-        host = self._lab.add_host(name, self._next_ip())
-        self._start(name, host)
-        self._record(host, self.members[name].address)
+        host, identity = self.place(name)
+        peers.lay_out(self.home(name), identity, planet or self.planet, moons)
+        self._start(name)
 
     def add_behind_nat(self, kind, random_ports):
         """A node behind a router of its own, as lab.Lab.add_nat makes it; returns its name."""
@@ -162,19 +173,20 @@ class Scene:
                                            random_ports)
         host = self._lab.add_host(name, inside + "2", switch)
         host.run("ip", "route", "add", "default", "via", inside + "1")
-        self._start(name, host)
-        self._record(router, self.members[name].address)
+        identity = next(self._identities)
+        self._nodes[name] = host, identity
+        self._record(router, identity)
+        peers.lay_out(self.home(name), identity, self.planet)
+        self._start(name)
         return name
 
     def remove(self, name):
         """A node that is not needed any more."""
         self.members.pop(name).stop()
 
-    def _start(self, name, host, identity=None):
-        identity = identity or next(self._identities)
-        self._nodes[name] = host, identity
+    def _start(self, name):
+        host, identity = self._nodes[name]
         home = self.home(name)
-        peers.lay_out(home, identity, self.planet)
         kind = next(kind for kind in _KINDS if name.startswith(kind))
         if kind == "libzt":
             member = peers.libzt(host, home, identity, self._library)
@@ -184,11 +196,16 @@ class Scene:
             member = peers.filament(host, home, identity, kind)
         self.members[name] = member
 
+    def restart(self, name):
+        """Stop a node in an orderly way and start it again from what it has stored."""
+        self.members[name].stop()
+        self._start(name)
+
     def revive(self):
         """Start who has died once more, as a member."""
         for name, member in list(self.members.items()):
             if not member.alive:
-                self._start(name, *self._nodes[name])
+                self._start(name)
                 self.enrol(name)
 
     # --- membership --------------------------------------------------------------------------

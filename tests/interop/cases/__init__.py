@@ -1,9 +1,11 @@
 """The cases, one concern a module. Each module's `cases(scene)` yields those that its members can
 try, in the order in which they need each other."""
 
-from cases import (bulb, ciphers, configuration, enrolment, logs, multicast, nat, paths, traffic)
+from cases import (bulb, ciphers, configuration, enrolment, ipv6, logs, multicast, nat, paths,
+                   rules, traffic, worlds)
 
-_CONCERNS = (enrolment, traffic, paths, ciphers, configuration, multicast, bulb, nat, logs)
+_CONCERNS = (enrolment, traffic, paths, ciphers, configuration, rules, multicast, bulb, ipv6,
+             worlds, nat, logs)
 
 
 def plan(scene):
