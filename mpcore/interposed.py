@@ -76,6 +76,8 @@ class Ends:
     def add(self, end, runtime):
         end.on_event = self._on_event
         self.members.append((end, runtime))
+        if self._on_event is not None:
+            self._on_event()        # whoever waits has one more to wait for
 
     def events(self):
         mask = 0 if self.members else self._idle
@@ -141,6 +143,13 @@ class socket(virtual.socket):
                 return ip.sock.getsockopt(level, option)
         return super().getsockopt(level, option)
 
+    def natives(self):
+        """The platform's sockets among our ends."""
+        ip = self._ip
+        if isinstance(ip, Ends):
+            return [end.sock for end, runtime in ip.members if runtime is None]
+        return (ip.sock,) if isinstance(ip, platform.Native) else ()
+
     def _new(self, runtime):
         return Ends(self._is_stream)
 
@@ -151,12 +160,7 @@ class socket(virtual.socket):
         return _lookup(host, 0)[0]
 
     def _drive(self, timeout_ms, mask):
-        ip = self._ip
-        if isinstance(ip, Ends):
-            own = [end.sock for end, runtime in ip.members if runtime is None]
-        else:
-            own = [ip.sock] if isinstance(ip, platform.Native) else ()
-        _together.step(timeout_ms, own, mask)
+        _together.step(timeout_ms, self.natives(), mask)
 
     def _end(self, runtime, size):
         """The end on a runtime, or (None) on the platform for addresses of `size`."""

@@ -32,7 +32,7 @@ class Runtime:
 
         Raises RuntimeError on CPython when no loop runs.
         """
-        if not (self._loop and self._loop.alive()):
+        if not self.driven():
             self._loop = platform.Loop(self.port.sockets, self._readable, self._due)
 
     def stop(self):
@@ -40,6 +40,10 @@ class Runtime:
         if self._loop:
             self._loop.close()
             self._loop = None
+
+    def driven(self):
+        """Whether a running asyncio loop drives the node."""
+        return bool(self._loop and self._loop.alive())
 
     def kick(self):
         """The application did something: its consequences are due when it next waits."""
@@ -101,6 +105,9 @@ class Together:
     def kick(self):
         for runtime in _active:
             runtime.kick()
+
+    def driven(self):
+        return all(runtime.driven() for runtime in _active)
 
     def step(self, timeout_ms=None, others=(), mask=1):
         """As Runtime.step, for all; `others`, sockets of the platform, end the wait when they are

@@ -66,7 +66,8 @@ class socket(Stream):
         self._timeout_ms = None
         self._told = False          # the connection's error has been raised
         self._number = None
-        self._callback = None
+        self._callback = None       # option 20's
+        self._waiter = None         # notify()'s
         self._open = True
 
     # --- addresses ---
@@ -240,10 +241,11 @@ class socket(Stream):
         if self._open:
             self._open = False
             self._held = b""
-            self._callback = None
             self._ip.on_event = None
             self._ip.close(self._runtime.now())
             self._runtime.kick()
+            if self._waiter is not None:
+                self._waiter()
 
     def ioctl(self, request, argument):
         """MicroPython's stream protocol: poll, flush and close; -EINVAL for what is not known."""
@@ -256,6 +258,23 @@ class socket(Stream):
             self.close()
             return 0
         return 0 if request == _FLUSH else -EINVAL
+
+    def notify(self, waiter):
+        """Call waiter() whenever ready() may have changed; None: no more. Returns whether that
+        can be told, which takes an asyncio loop that drives the node (port/event_queue.py)."""
+        if waiter is not None and not self._runtime.driven():
+            return False
+        self._waiter = waiter
+        self._watch()
+        return True
+
+    def ready(self):
+        """Mask of select.POLL*, without looking for new datagrams."""
+        return self._events() if self._open else _POLLNVAL
+
+    def natives(self):
+        """The platform's sockets that this one waits for too."""
+        return ()
 
     def __enter__(self):
         return self
@@ -436,11 +455,13 @@ class socket(Stream):
             raise
 
     def _watch(self):
-        callback = self._callback
-        if callback is None:
-            self._ip.on_event = None
-        else:
-            self._ip.on_event = lambda: callback(self) if self._events() & READ else None
+        self._ip.on_event = self._waiter if self._callback is None else self._call_back
+
+    def _call_back(self):
+        if self._waiter is not None:
+            self._waiter()
+        if self._events() & READ:
+            self._callback(self)
 
 
 def getaddrinfo(host, port, af=0, type=0, proto=0, flags=0):

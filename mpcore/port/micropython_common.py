@@ -6,6 +6,7 @@ from asyncio import core
 
 from micropython import const
 
+from mpcore.port import event_queue
 from mpcore.port.base import START, BasePort, entropy
 from mpcore.port.native import NativeSocket, constant, lookup, native_module
 
@@ -104,6 +105,7 @@ class Loop:
     """
 
     def __init__(self, sockets, on_readable, on_alarm):
+        event_queue.install()
         self._on_alarm = on_alarm
         self._queue = core._task_queue
         self._deadline = core.ticks()

@@ -237,3 +237,40 @@ if MICROPYTHON:     # CPython's select and streams know descriptors only
             await writer.wait_closed()
 
         run(test)
+
+    def _readable(sock):
+        yield asyncio.core._io_queue.queue_read(sock)
+
+    def test_a_loop_wakes_whoever_waits_for_a_socket_by_its_event():
+        async def test(a, b):
+            listener = _listen(b)
+            client = socket.socket(runtime=a.runtime)
+            client.setblocking(False)
+            _errno(client.connect, (b.address, 80))
+            await _readable(listener)
+            server, _ = listener.accept()
+            polls = []
+            ioctl = client.ioctl
+            client.ioctl = lambda request, argument: polls.append(request) or ioctl(request,
+                                                                                    argument)
+            stream = asyncio.StreamReader(client)
+            for data in (b"woken", b"again"):
+                reading = asyncio.create_task(stream.read(10))
+                await asyncio.sleep(0)
+                server.send(data)
+                assert await reading == data and not polls
+                reading = asyncio.create_task(stream.read(10))
+                await asyncio.sleep(0)
+                reading.cancel()            # and its place in the queue is free again
+                try:
+                    await reading
+                    assert False
+                except asyncio.CancelledError:
+                    pass
+            a.runtime.stop()                # nobody tells now: it has to be polled
+            reading = asyncio.create_task(stream.read(10))
+            await asyncio.sleep(0)
+            server.send(b"polled")
+            assert await reading == b"polled" and polls
+
+        run(test)

@@ -1,0 +1,93 @@
+"""MicroPython's asyncio waits for streams by polling them all, every millisecond where one of them
+is written in Python. This queue wakes whoever waits for a socket of ours by the socket's own event;
+all other streams it polls as before.
+
+A stream that takes part has
+
+    notify(waiter)  from now on call waiter() when ready() may have changed; None: no more. False
+                    when the stream cannot tell, which takes a node that the running loop drives
+    ready()         mask of select.POLL*
+    natives()       sockets of the platform that it waits for too, and that are polled for it
+"""
+
+import select
+from asyncio import core
+
+
+class EventQueue(core.IOQueue):
+    """asyncio's IOQueue, whose map has [reading task, writing task, stream] of all that wait."""
+
+    def __init__(self):
+        super().__init__()
+        self.natives = {}       # id of a stream that tells by itself -> its natives
+        self.owners = {}        # id of a native -> the entry of its stream
+
+    def wait_io_event(self, dt):
+        for s, mask in self.poller.ipoll(dt):
+            owner = self.owners.get(id(s))
+            if owner is not None:
+                self._wake(owner)
+                continue
+            entry = self.map[id(s)]
+            self._resume(entry, mask)
+            if entry[0] is entry[1] is None:
+                self._dequeue(s)
+            else:
+                self.poller.modify(s, _wanted(entry))
+
+    def _enqueue(self, s, idx):
+        entry = self.map.get(id(s))
+        if entry is None:
+            entry = [None, None, s]
+            if not hasattr(s, "notify") or not s.notify(lambda: self._wake(entry)):
+                return super()._enqueue(s, idx)
+            self.map[id(s)] = entry
+            self.natives[id(s)] = ()
+        elif id(s) not in self.natives:
+            return super()._enqueue(s, idx)
+        entry[idx] = core.cur_task
+        core.cur_task.data = self       # so that cancelling calls remove()
+        self._wake(entry)
+
+    def _dequeue(self, s):
+        natives = self.natives.pop(id(s), None)
+        if natives is None:
+            return super()._dequeue(s)
+        del self.map[id(s)]
+        s.notify(None)
+        for native in natives:
+            del self.owners[id(native)]
+            self.poller.unregister(native)
+
+    def _wake(self, entry):
+        s = entry[2]
+        self._resume(entry, s.ready())
+        if entry[0] is entry[1] is None:
+            return self._dequeue(s)
+        self.natives[id(s)] = s.natives()
+        for native in self.natives[id(s)]:
+            self.owners[id(native)] = entry
+            self.poller.register(native, _wanted(entry))
+
+    def _resume(self, entry, mask):
+        if mask & ~select.POLLOUT and entry[0] is not None:
+            core._task_queue.push(entry[0])
+            entry[0] = None
+        if mask & ~select.POLLIN and entry[1] is not None:
+            core._task_queue.push(entry[1])
+            entry[1] = None
+
+
+def install():
+    """Let asyncio use it, now and in every later event loop."""
+    if core.IOQueue is not EventQueue:
+        core.IOQueue = EventQueue
+        queue = EventQueue()
+        # Tasks that wait already have the queue before in hand, so the two share what they know.
+        queue.map, queue.poller = core._io_queue.map, core._io_queue.poller
+        core._io_queue = queue
+
+
+def _wanted(entry):
+    return ((0 if entry[0] is None else select.POLLIN)
+            | (0 if entry[1] is None else select.POLLOUT))
