@@ -4,7 +4,7 @@ VENV := .venv
 STAMP := $(VENV)/.stamp
 ARGS ?=
 
-.PHONY: setup demo test package sweep interop clean
+.PHONY: setup demo test package sweep interop outside clean
 
 setup: $(STAMP)
 	@echo "ready: $(VENV)/bin/filament"
@@ -27,6 +27,9 @@ sweep: $(STAMP)
 
 interop: $(STAMP)
 	@$(VENV)/bin/python tests/interop $(ARGS)
+
+outside: $(STAMP)
+	@$(VENV)/bin/python tests/outside $(ARGS)
 
 clean:
 	rm -rf $(VENV) build .pytest_cache .hypothesis *.egg-info

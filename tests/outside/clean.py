@@ -13,7 +13,8 @@ from bridge import DEVICE
 from lab import run
 from pattern import whole
 
-MEGABYTE = 1 << 20
+_MEGABYTE = 1 << 20
+_MUCH = 300000
 _ECONNREFUSED, _ECONNRESET = 111, 104
 
 
@@ -58,8 +59,8 @@ def _rate(n, began):
 
 
 def transfer_to_station(bench):
-    """Two megabytes to the station, its digest back after the half-close."""
-    data = whole(2 * MEGABYTE)
+    """A megabyte to the station, its digest back after the half-close."""
+    data = whole(_MEGABYTE)
     figures = {}
     for family in (4, 6):
         began = time.monotonic()
@@ -70,8 +71,8 @@ def transfer_to_station(bench):
 
 
 def transfer_from_station(bench):
-    """Two megabytes from the station."""
-    n = 2 * MEGABYTE
+    """A megabyte from the station."""
+    n = _MEGABYTE
     figures = {}
     for family in (4, 6):
         began = time.monotonic()
@@ -82,11 +83,11 @@ def transfer_from_station(bench):
 
 
 def both_ways_at_once(bench):
-    """A megabyte there and back, and small messages that wait for each other."""
-    data = whole(MEGABYTE)
+    """Much there and back at once, and small messages that wait for each other."""
+    data = whole(_MUCH)
     figures = {}
     for family in (4, 6):
-        expect(bench.converse(7, data, family) == data, True, "the echo of a megabyte")
+        expect(bench.converse(7, data, family) == data, True, "the echo of much")
         with bench.connect(7, family) as sock:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             trips = []
@@ -100,8 +101,8 @@ def both_ways_at_once(bench):
 
 
 def connect_to_kernel(bench):
-    """The station connects: sends a megabyte, half-closes, and reads one."""
-    data = whole(MEGABYTE)
+    """The station connects: sends much, half-closes, and reads as much."""
+    data = whole(_MUCH)
     for family in (4, 6):
         came = []
 
@@ -109,7 +110,7 @@ def connect_to_kernel(bench):
             came.append(talk(sock, data))
 
         with bench.listener(family, take) as port:
-            result = bench.promised("call", ip=packed(KERNEL[family]), port=port, send=MEGABYTE)
+            result = bench.promised("call", ip=packed(KERNEL[family]), port=port, send=_MUCH)
         expect(result, digest(data), "what the station got")
         expect(came == [data], True, "what the kernel got")
 
@@ -138,9 +139,9 @@ def http(bench):
 def half_close(bench):
     """The station may go on sending after the kernel has ended, and the other way round."""
     with bench.connect(19) as sock:
-        sock.send(b"%d\n" % MEGABYTE)
+        sock.send(b"%d\n" % _MUCH)
         sock.shutdown(socket.SHUT_WR)
-        expect(read_all(sock) == whole(MEGABYTE), True, "what follows a half-close")
+        expect(read_all(sock) == whole(_MUCH), True, "what follows a half-close")
 
     def slow(sock):
         expect(read_all(sock), whole(100), "what the station sent")
@@ -210,21 +211,22 @@ def larger_mtu(bench):
     """2800, as a virtual network has, and back."""
     run("ip", "link", "set", DEVICE, "mtu", "2800")
     bench.station("mtu", mtu=2800)
-    data = whole(MEGABYTE)
+    data = whole(_MUCH)
     try:
         for family in (4, 6):
-            expect(bench.converse(7, data, family) == data, True, "the echo of a megabyte")
+            expect(bench.converse(7, data, family) == data, True, "the echo of much")
             run("ping", "-n", "-c", "1", "-s", "8000", STATION[family])
     finally:
         run("ip", "link", "set", DEVICE, "mtu", "1500")
         bench.station("mtu", mtu=1500)
-    expect(bench.converse(7, data) == data, True, "the echo of a megabyte")
+    expect(bench.converse(7, data) == data, True, "the echo of much")
 
 
 def judge(capture):
     """Nothing is malformed, no checksum wrong, nothing sent twice or out of order."""
-    expect(expert.needless(expert.remarks(capture)), [], "the expert's remarks")
-    return {"ack_ms": expert.ack_ms(capture)}
+    seen = expert.Capture(capture)
+    expect(seen.needless(), [], "the expert's remarks")
+    return {"ack_ms": seen.ack_ms()}
 
 
 CASES = [ping, udp, transfer_to_station, transfer_from_station, both_ways_at_once,

@@ -24,61 +24,67 @@ _BROKEN = ("Malformed", "Bad checksum", "Bad length", "Dissector bug", "Short se
 _NO_QUOTES = "!(icmp.type == 3) && !(icmpv6.type == 1)"
 
 
-def _fields(capture, shown, *fields):
-    """The rows of fields of the frames that a filter shows; a field's values are in a list."""
-    command = ["tshark", "-n", "-r", str(capture), "-Y", shown, "-T", "fields",
-               "-E", "aggregator=|"]
+class Capture:
+    """What of a capture is worth a remark or tells a time; tshark reads it once.
+
+    shown: a display filter of what is looked at.
+    """
+
+    def __init__(self, path, shown="eth"):
+        self.remarks = Counter()        # (who: "station" or "kernel", message) -> how often
+        self._acked_ms = []
+        for who, severities, messages, ack_s, length in _rows(path, shown):
+            for severity, message in zip(severities, messages):
+                if severity and int(severity) > _CHAT:
+                    self.remarks[who, message] += 1
+            if who == "station" and ack_s != [""] and length == ["0"]:
+                self._acked_ms.append(float(ack_s[0]) * 1000)
+
+    def times(self, message):
+        """How often there is a remark that begins like this, by whom it is caused."""
+        count = Counter()
+        for (who, remark), n in self.remarks.items():
+            if remark.startswith(message):
+                count[who] += n
+        return dict(count)
+
+    def ack_ms(self):
+        """Median and largest time until the station acknowledged data without an answer."""
+        times = sorted(self._acked_ms)
+        return {"median": round(times[len(times) // 2], 2), "max": round(times[-1], 1)}
+
+    def needless(self):
+        """The remarks that there should not be about a good line."""
+        return self._list(lambda who, message: not message.startswith(_HARMLESS)
+                          and not (who == "kernel" and message.startswith(_KERNELS)))
+
+    def broken(self):
+        """The remarks that what the station sent is broken."""
+        return self._list(lambda who, message: who == "station" and message.startswith(_BROKEN))
+
+    def _list(self, wanted):
+        return [f"{who}: {message} ({n} times)" for (who, message), n
+                in sorted(self.remarks.items()) if wanted(who, message)]
+
+
+def _rows(path, shown):
+    """(who, ...) of the frames with anything to tell; a field's values are in a list."""
+    command = ["tshark", "-n", "-r", str(path), "-T", "fields", "-E", "aggregator=|",
+               "-Y", f"({shown}) && (_ws.expert || tcp.analysis.ack_rtt)"]
     for option in _CHECKSUMS:
         command += ["-o", option]
-    for field in fields:
+    for field in ("eth.src", "_ws.expert.severity", "_ws.expert.message",
+                  "tcp.analysis.ack_rtt", "tcp.len"):
         command += ["-e", field]
     done = subprocess.run(command, text=True, capture_output=True)
     if done.returncode:
         raise Unmet(f"tshark: {done.stderr}")
-    return [[value.split("|") for value in line.split("\t")] for line in done.stdout.splitlines()]
+    for line in done.stdout.splitlines():
+        source, *fields = line.split("\t")
+        yield ("station" if source == STATION_MAC else "kernel",
+               *(field.split("|") for field in fields))
 
 
-def remarks(capture, shown="eth"):
-    """Counter of (who: "station" or "kernel", message) of all that is more than talk."""
-    found = Counter()
-    for (source,), severities, messages in _fields(
-            capture, f"_ws.expert && ({shown})", "eth.src", "_ws.expert.severity",
-            "_ws.expert.message"):
-        who = "station" if source == STATION_MAC else "kernel"
-        for severity, message in zip(severities, messages):
-            if int(severity) > _CHAT:
-                found[who, message] += 1
-    return found
-
-
-def needless(found):
-    """The remarks that there should not be about a good line."""
-    return _listed({(who, message): n for (who, message), n in found.items()
-                    if not message.startswith(_HARMLESS)
-                    and not (who == "kernel" and message.startswith(_KERNELS))})
-
-
-def broken(capture):
-    """The remarks about what the station sent that say it is broken."""
-    found = remarks(capture, f"eth.src == {STATION_MAC} && {_NO_QUOTES}")
-    return _listed({key: n for key, n in found.items() if key[1].startswith(_BROKEN)})
-
-
-def retransmitted(capture):
-    """How many segments were sent again, by whom."""
-    count = Counter()
-    for (source,), in _fields(capture, "tcp.analysis.retransmission", "eth.src"):
-        count["station" if source == STATION_MAC else "kernel"] += 1
-    return dict(count)
-
-
-def ack_ms(capture):
-    """Median and largest time until the station acknowledged data, in ms."""
-    times = sorted(float(value[0]) * 1000 for value, in _fields(
-        capture, f"tcp.analysis.ack_rtt && tcp.len == 0 && eth.src == {STATION_MAC}",
-        "tcp.analysis.ack_rtt"))
-    return {"median": round(times[len(times) // 2], 2), "max": round(times[-1], 1)}
-
-
-def _listed(found):
-    return [f"{who}: {message} ({n} times)" for (who, message), n in sorted(found.items())]
+def broken(path):
+    """What is wrong with what the station sent, whatever it was sent."""
+    return Capture(path, f"eth.src == {STATION_MAC} && {_NO_QUOTES}").broken()

@@ -17,6 +17,8 @@ _MUCH = 100000
 _FAR = {4: "10.78.0.2", 6: "fd78::2"}
 _NEAR = {4: "10.78.0.1", 6: "fd78::1"}
 _NARROW = 1300
+_AGAIN = "This frame is a (suspected) retransmission"
+_OUT_OF_ORDER = "This frame is a (suspected) out-of-order segment"
 
 
 def bad_line(bench):
@@ -120,13 +122,12 @@ def mtu_shrinks(bench):
 
 
 def judge(capture):
-    """The expert sees what happened to this line; what the station said was well formed."""
-    found = expert.remarks(capture)
-    for message in ("Bad checksum", "This frame is a (suspected) retransmission",
-                    "Duplicate ACK", "This frame is a (suspected) out-of-order segment"):
-        if not any(key[1].startswith(message) for key in found):
+    """The expert, who finds nothing on a good line, sees what happened to this one."""
+    seen = expert.Capture(capture)
+    for message in ("Bad checksum", "Duplicate ACK", _OUT_OF_ORDER, _AGAIN):
+        if not seen.times(message):
             raise Unmet(f"the expert overlooks: {message}")
-    return {"retransmitted": expert.retransmitted(capture)}
+    return {"retransmitted": seen.times(_AGAIN)}
 
 
 CASES = [bad_line, narrow_router, resets, backlog, mtu_shrinks]
