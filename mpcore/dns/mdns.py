@@ -10,7 +10,7 @@ from micropython import const
 from mpcore.dns import message, multicast
 from mpcore.dns.message import ANSWER, AUTHORITY, FLUSH, IN, QUESTION, Message, Record
 from mpcore.dns.zone import Zone, service
-from mpcore.limits import MDNS_REPLIES
+from mpcore.limits import DNS_RECORDS, MDNS_REPLIES
 
 _UNICAST = const(0x8000)        # with the class of a question: answer me alone
 _RESPONSE = const(0x8400)       # flags of whatever we answer
@@ -186,13 +186,14 @@ class Responder:
             if record.section == QUESTION:
                 found = self._zone.answers(records, record)
                 wanted.extend([answer for answer in found if answer not in wanted])
-                if found:
+                if found and len(questions) < DNS_RECORDS:
                     questions.append(record)
             elif record.section == ANSWER:
-                known.extend([own for own in records
-                              if _same(record, own) and record.ttl >= own.ttl // 2])
-            elif record.section == AUTHORITY and self._zone.is_ours(record.name):
-                claims.append(record)
+                known.extend([own for own in records if own not in known
+                              and _same(record, own) and record.ttl >= own.ttl // 2])
+            elif record.section == AUTHORITY and len(claims) < DNS_RECORDS:
+                if self._zone.is_ours(record.name):
+                    claims.append(record)
         if not self.established:
             if self._stage and claims and self._loses(records, claims):
                 self._claim(now, _TIE_LOST_MS)

@@ -5,7 +5,8 @@ from micropython import const
 from mpcore.dns import message
 from mpcore.dns.exchange import NO_SUCH_NAME, Exchange
 from mpcore.dns.multicast import LOCAL
-from mpcore.limits import DNS_CACHE, DNS_QUERIES, DNS_RECORDS, DNS_WAITING
+from mpcore.limits import (DNS_CACHE, DNS_CACHED_BYTES, DNS_QUERIES, DNS_RECORDS,
+                           DNS_WAITING)
 
 # Errors, as getaddrinfo's
 UNKNOWN = const(-2)             # no such name, or nothing of this type
@@ -118,7 +119,8 @@ class Resolver:
     def _finish(self, now, query, error, data=()):
         """Tell the result, and keep it as long as it holds."""
         self._queries.remove(query)
-        if error != AGAIN and query.ttl_s:
+        size = sum([len(each) for each in data])
+        if error != AGAIN and query.ttl_s and size <= DNS_CACHED_BYTES:
             cache = self._cache
             if len(cache) >= DNS_CACHE and query.key not in cache:
                 del cache[min(cache, key=lambda key: cache[key][0])]

@@ -4,7 +4,6 @@ import struct
 
 from micropython import const
 
-from mpcore.dns import message
 from mpcore.dns.message import (A, AAAA, ANSWER, ANY, FLUSH, IN, NSEC, PTR, SRV, TXT, Record,
                                 label, name_from)
 from mpcore.dns.multicast import LOCAL

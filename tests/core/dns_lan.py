@@ -1,4 +1,4 @@
-"""Hosts on one virtual Ethernet, in virtual time, each polled by hand; as a node for mpcore.dns."""
+"""Hosts on one virtual Ethernet in virtual time: stacks, and services polled with them."""
 
 from mpcore.ip.stack import Stack
 

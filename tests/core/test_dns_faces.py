@@ -1,6 +1,6 @@
 """Names for programs: blocking, under asyncio, and where a host is named."""
 
-from mpcore import aio, dns, socket
+from mpcore import aio, dns
 from mpcore.dns import message
 from mpcore.dns.mdns import Responder
 from mpcore.dns.message import A, AAAA, name_from

@@ -324,6 +324,17 @@ def test_what_is_malformed_or_comes_from_elsewhere_is_not_answered():
     assert scene.ask([(BULB, A)], socket=elsewhere) == []
 
 
+def test_many_questions_make_no_large_answer():
+    scene = established()
+    names = [b"\4" + bytes([letter ^ (0x20 if case >> i & 1 else 0)
+                            for i, letter in enumerate(b"bulb")]) + b"\5local\0"
+             for case in range(16)] * 3
+    claims = [Record(message.AUTHORITY, name, A, IN, 120, scene.peer.ip) for name in names]
+    asking = UdpSocket(scene.peer.stack)
+    (said,) = scene.ask([(name, A) for name in names], claims=claims, socket=asking)
+    assert len(list(said[4])) == limits.DNS_RECORDS + 1
+
+
 def test_answers_from_another_port_are_no_conflict():
     scene = established()
     other = UdpSocket(scene.peer.stack)

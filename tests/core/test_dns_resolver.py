@@ -2,7 +2,7 @@
 
 from mpcore import limits
 from mpcore.dns import message
-from mpcore.dns.message import A, AAAA, CNAME, SOA, Message, name_from
+from mpcore.dns.message import A, AAAA, CNAME, SOA, TXT, name_from
 from mpcore.dns.resolver import AGAIN, UNKNOWN, Resolver
 from mpcore.ip.udp import UdpSocket
 
@@ -241,7 +241,7 @@ def test_a_question_under_way_is_not_asked_twice_and_their_number_is_bounded():
 
 
 def test_the_cache_is_bounded():
-    scene = Scene()
+    scene = Scene(most=2000)
     for i in range(limits.DNS_CACHE + 4):
         name = "name%d.lab.example" % i
         scene.servers[0].records[name_from(name), A] = [answer(name, A, IP, 100 + i)]
@@ -252,6 +252,13 @@ def test_the_cache_is_bounded():
     assert len(scene.servers[0].asked) == asked     # what holds for longest stayed
     scene.ask("name3.lab.example")
     assert len(scene.servers[0].asked) == asked + 1
+    text = b"\xff" + bytes(255)
+    for count in (2, 3):            # what is long is not kept
+        found = answer("bulb.lab.example", TXT, text, count)
+        scene.servers[0].records[BULB, TXT] = [found] * count
+        assert scene.ask(BULB, TXT) == scene.ask(BULB, TXT) == (0, [text] * count)
+        scene.segment.run(2000)
+    assert len(scene.servers[0].asked) == asked + 4
 
 
 def test_without_a_socket_to_be_had_nobody_can_tell():
