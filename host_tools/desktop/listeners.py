@@ -10,24 +10,31 @@ _BUFFER = 1             # bytes to ask for: the kernel's least, a handful of con
 
 
 class Ports:
-    """Who listens where. IPv4 and IPv6 may have different listeners on one port."""
+    """Who listens where. IPv4 and IPv6 may have different listeners on one port.
+
+    A listener has `sizes` (lengths of the addresses that it takes), offer(tcp) for a connection,
+    and has_room, whether it would take another.
+    """
 
     def __init__(self, runtime):
         self._runtime = runtime
         self._shared = {}       # (ip or None, port) -> (TcpSocket, {size of an address: Listener})
 
     def add(self, listener, ip, port, backlog):
-        """Raises OSError EADDRINUSE."""
+        """Have a listener be offered the connections to an address (ip None: any; port 0: a free
+        one). Returns (ip, port). Raises OSError EADDRINUSE."""
         shared = self._shared.get((ip, port))
         if shared is None:
             tcp = TcpSocket(self._runtime.node.stack)
             tcp.bind(ip, port)
             tcp.listen(backlog)
-            shared = self._shared[ip, port] = (tcp, {})
+            shared = self._shared[tcp.local] = (tcp, {})
             tcp.on_event = lambda: self._accept(*shared)
-        if any(size in shared[1] for size in listener.sizes):
+        tcp, takers = shared
+        if any(size in takers for size in listener.sizes):
             raise errors.failure(errors.EADDRINUSE)
-        shared[1].update(dict.fromkeys(listener.sizes, listener))
+        takers.update(dict.fromkeys(listener.sizes, listener))
+        return tcp.local
 
     def remove(self, listener):
         for key, (tcp, takers) in list(self._shared.items()):

@@ -5,7 +5,9 @@ import asyncio
 import errno
 import http.server
 import json
+import os
 import platform
+import random
 import socket
 import ssl
 import struct
@@ -30,7 +32,7 @@ def scene(tmp_path_factory):
     with Scene(tmp_path_factory.mktemp("desktop"), ["there", "here", "other"]) as scene:
         scene.certificate, scene.key = make_certificate(scene.directory)
         with scene.start("there", "run", "--", APPS / "services.py", scene.certificate,
-                         scene.key) as server:
+                         scene.key, scene.address("there"), scene.address6("there")) as server:
             server.wait_for("ready")
             yield scene
 
@@ -270,3 +272,58 @@ def test_blocking_programs_by_filament_run(scene, there):
 def test_the_exit_code_and_signals_pass_through(scene, code, expected):
     done = subprocess.run(scene.filament("other", "run", "--", "-c", code), cwd=ROOT, timeout=120)
     assert done.returncode == expected
+
+
+def test_the_sitecustomize_of_somebody_else_is_run_too(scene, tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.theirs = 'run'")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    code = "import socket, sys; print(sys.theirs, socket.getaddrinfo.__module__)"
+    done = subprocess.run(scene.filament("other", "run", "--", "-c", code), cwd=ROOT, text=True,
+                          capture_output=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("run filament_sockets.names\n", "")
+
+
+def test_a_storm_of_connections_leaves_nothing_behind(scene, there):
+    """Echoed, cut off by either side, half closed: afterwards there are as many descriptors as
+    before."""
+    draw = random.Random(1)
+
+    async def serve(reader, writer):
+        try:
+            kind = await reader.readexactly(1)
+            if kind == b"c":
+                return writer.transport.abort()
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        except (OSError, EOFError):
+            pass
+        writer.close()
+
+    async def visit(address, kind):
+        data = draw.randbytes(draw.randrange(100000))
+        try:
+            reader, writer = await asyncio.open_connection(*address)
+            writer.write(kind + data)
+            if kind == b"a":
+                return writer.transport.abort()
+            if kind == b"h":
+                writer.write_eof()
+            received = await (reader.read() if kind in b"ch" else reader.readexactly(len(data)))
+            assert kind == b"c" or received == data
+            writer.close()
+        except OSError:
+            assert kind == b"c"
+
+    async def main():
+        server = await asyncio.start_server(serve, scene.address("here"), 0)
+        address = server.sockets[0].getsockname()
+        for _ in range(3):
+            await asyncio.gather(*(visit(address, draw.choice([b"a", b"c", b"e", b"h"]))
+                                   for _ in range(20)))
+        server.close()
+        while len(os.listdir("/proc/self/fd")) > before + 3:    # of the loop itself
+            await asyncio.sleep(0.05)
+
+    before = len(os.listdir("/proc/self/fd"))
+    run(main())

@@ -3,6 +3,7 @@
 Then the sitecustomize that this one hides is run, if there is one.
 """
 
+import importlib.machinery
 import importlib.util
 import os
 import sys

@@ -11,7 +11,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import threading
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
@@ -49,13 +48,12 @@ def with_ssl(host, certificate):
     for port in (TLS, BLOCKING_TLS):
         with socket.create_connection((host, port), timeout=60) as plain:
             with context.wrap_socket(plain, server_hostname="filament.test") as sock:
-                sender = threading.Thread(target=sock.sendall, args=(LARGE[:300000],))
-                sender.start()
-                received = b""
-                while len(received) < 300000:
-                    received += sock.recv(65536)
-                sender.join()
-                assert received == LARGE[:300000]
+                for start in range(0, 300000, 30000):
+                    data, received = LARGE[start:start + 30000], b""
+                    sock.sendall(data)
+                    while len(received) < len(data):
+                        received += sock.recv(65536)
+                    assert received == data
                 version = sock.version()
     return version
 

@@ -1,6 +1,8 @@
 """Servers of other people's making, none of which knows of Filament.
 
-    python services.py CERTIFICATE KEY
+    python services.py CERTIFICATE KEY HOST HOST6
+
+HOST, HOST6: addresses to serve at, the latter with aiohttp only.
 """
 
 import asyncio
@@ -82,8 +84,8 @@ class EchoDatagrams(asyncio.DatagramProtocol):
         self.transport.sendto(data, address)
 
 
-def blocking_tls(context):
-    listener = socket.create_server(("", BLOCKING_TLS))
+def blocking_tls(context, host):
+    listener = socket.create_server((host, BLOCKING_TLS))
     with context.wrap_socket(listener, server_side=True) as server:
         while True:
             peer, _ = server.accept()
@@ -92,27 +94,26 @@ def blocking_tls(context):
                     peer.sendall(data)
 
 
-async def main(certificate, key):
+async def main(certificate, key, host, host6):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    for target, arguments in ((ThreadingHTTPServer(("", HTTP), Handler).serve_forever, ()),
-                              (blocking_tls, (context,))):
+    for target, arguments in ((ThreadingHTTPServer((host, HTTP), Handler).serve_forever, ()),
+                              (blocking_tls, (context, host))):
         threading.Thread(target=target, args=arguments, daemon=True).start()
     app = web.Application(client_max_size=1 << 24)
     app.add_routes([web.get("/", peer_name), web.get("/large", large), web.post("/", reverse),
                     web.get("/ws", websocket)])
     runner = web.AppRunner(app)
     await runner.setup()
-    await web.TCPSite(runner, None, AIOHTTP).start()
-    server = uvicorn.Server(uvicorn.Config(asgi, host="0.0.0.0", port=UVICORN,
-                                           log_level="warning"))
+    await web.TCPSite(runner, [host, host6], AIOHTTP).start()
+    server = uvicorn.Server(uvicorn.Config(asgi, host=host, port=UVICORN, log_level="warning"))
     serving = asyncio.create_task(server.serve())
     micro = Microdot()
     micro.get("/")(lambda request: request.client_addr[0])
-    others = asyncio.create_task(micro.start_server("0.0.0.0", MICRODOT))
-    await asyncio.start_server(echo, "0.0.0.0", TLS, ssl=context)
+    others = asyncio.create_task(micro.start_server(host, MICRODOT))
+    await asyncio.start_server(echo, host, TLS, ssl=context)
     await asyncio.get_running_loop().create_datagram_endpoint(
-        EchoDatagrams, local_addr=("0.0.0.0", UDP))
+        EchoDatagrams, local_addr=(host, UDP))
     while not server.started:
         await asyncio.sleep(0.01)
     print(json.dumps({"ready": True}), flush=True)
