@@ -26,12 +26,12 @@ from errno import EADDRINUSE
 from mpcore import port as platform
 from mpcore import runtime as runtimes
 from mpcore import socket as virtual
-from mpcore import socket_addresses as addresses
 from mpcore.ip.errors import ENOTCONN, failure
 from mpcore.ip.events import HUP, WRITE
 from mpcore.ip.tcp import TcpSocket
 from mpcore.ip.udp import UdpSocket
 from mpcore.socket import *
+from mpcore.socket import addresses
 
 BOTH = "both"
 VIRTUAL = "virtual"
@@ -320,4 +320,5 @@ def _is_group(ip):
 
 
 def _free_port():
-    return _FIRST_FREE_PORT + int.from_bytes(platform.entropy(2), "big") % (65536 - _FIRST_FREE_PORT)
+    offset = int.from_bytes(platform.entropy(2), "big")
+    return _FIRST_FREE_PORT + offset % (65536 - _FIRST_FREE_PORT)

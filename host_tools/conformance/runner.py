@@ -111,7 +111,8 @@ class Runner:
         return [*unix_port.command(HEAP, _SCRIPT), json.dumps(config)]
 
     def _cpython(self, index, config):
-        return [sys.executable, str(unix_port.ROOT / _SCRIPT), json.dumps(config | {"stock": True})]
+        config = json.dumps(config | {"stock": True})
+        return [sys.executable, str(unix_port.ROOT / _SCRIPT), config]
 
     def _run(self, path, count, command):
         """(outcome, output, metrics) of a test whose processes `command` tells."""

@@ -1,6 +1,6 @@
-"""MicroPython's asyncio waits for streams by polling them all, every millisecond where one of them
-is written in Python. This queue wakes whoever waits for a socket of ours by the socket's own event;
-all other streams it polls as before.
+"""MicroPython's asyncio waits for streams by polling them all, every millisecond where one of
+them is written in Python. This queue wakes whoever waits for a socket of ours by the socket's own
+event; all other streams it polls as before.
 
 A stream that takes part has
 

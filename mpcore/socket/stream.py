@@ -80,7 +80,7 @@ class Stream(io.IOBase):
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def write(self, data, off=0, n=None):
-        """Send all of data, or data[off:off + n]; returns the length. write(data, n) sends data[:n].
+        """Send all of data, or data[off:off + n]; returns the length. write(data, n): data[:n].
 
         A socket that may not wait sends what there is room for, None when that is nothing.
         """

@@ -11,7 +11,7 @@ from micropython import const
 from mpcore import port as platform
 from mpcore.ip.errors import failure
 from mpcore.runtime import active, current
-from mpcore.socket_constants import AF_INET, AF_INET6, SOCK_STREAM
+from mpcore.socket.constants import AF_INET, AF_INET6, SOCK_STREAM
 from mpcore.vl1.inet import ip_parse, ip_text
 
 _UNKNOWN_NAME = const(-2)
@@ -52,7 +52,8 @@ def local(host):
 def lookup(runtime, host, size=0):
     """The addresses of a host, numeric or a name of a virtual network; size: 4, 16 or 0 (both).
 
-    runtime: None for current(). Drives the node while it waits. Raises OSError -2 when there is none, -3 without an answer.
+    runtime: None for current(). Drives the node while it waits. Raises OSError -2 when there is
+    none, -3 without an answer.
     """
     ip = numeric(host)
     if ip is None:

@@ -14,16 +14,16 @@ from errno import EAGAIN, EBADF, EINPROGRESS, EINVAL, ENOTCONN, EOPNOTSUPP, ETIM
 from micropython import const
 
 from mpcore import limits
-from mpcore import socket_addresses as addresses
 from mpcore.ip.errors import EISCONN, EPIPE, failure
 from mpcore.ip.events import ERROR, HUP, READ, WRITE
 from mpcore.ip.tcp import TcpSocket
 from mpcore.ip.udp import UdpSocket
 from mpcore.runtime import current, drive
-from mpcore.socket_addresses import inet_aton, inet_ntoa, inet_ntop, inet_pton
-from mpcore.socket_constants import *
-from mpcore.socket_options import Options, number
-from mpcore.socket_stream import Stream
+from mpcore.socket import addresses
+from mpcore.socket.addresses import inet_aton, inet_ntoa, inet_ntop, inet_pton
+from mpcore.socket.constants import *
+from mpcore.socket.options import Options
+from mpcore.socket.stream import Stream
 
 # Requests of MicroPython's stream protocol
 _FLUSH = const(1)
