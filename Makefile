@@ -4,7 +4,7 @@ VENV := .venv
 STAMP := $(VENV)/.stamp
 ARGS ?=
 
-.PHONY: setup demo test package sweep interop outside clean
+.PHONY: setup demo test package sweep interop outside programs bench clean
 
 setup: $(STAMP)
 	@echo "ready: $(VENV)/bin/filament"
@@ -30,6 +30,12 @@ interop: $(STAMP)
 
 outside: $(STAMP)
 	@$(VENV)/bin/python tests/outside $(ARGS)
+
+programs: $(STAMP)
+	@$(VENV)/bin/python tests/programs $(ARGS)
+
+bench: $(STAMP)
+	@$(VENV)/bin/python -m host_tools.bench $(ARGS)
 
 clean:
 	rm -rf $(VENV) build .pytest_cache .hypothesis *.egg-info

@@ -50,6 +50,10 @@ class Process:
                     log.write(line)
         self._lines.put(None)
 
+    @property
+    def alive(self):
+        return self._child.poll() is None
+
     def wait_for(self, key, timeout_s=START_S):
         """The first line from now on that has this key. Raises Failure."""
         while True:
@@ -122,9 +126,9 @@ class Network:
         self.server.stop()
 
 
-def free_ports(names):
-    """Free UDP ports of the loopback interface, one for each name."""
-    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in names]
+def free_ports(names, kind=socket.SOCK_DGRAM):
+    """Free ports of the loopback interface, UDP's or another kind's, one for each name."""
+    sockets = [socket.socket(socket.AF_INET, kind) for _ in names]
     try:
         for each in sockets:
             each.bind(("127.0.0.1", 0))

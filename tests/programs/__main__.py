@@ -34,6 +34,8 @@ def run_case(case, missing):
         entry["version"] = case.version()
         entry["figures"] = case.run()
         entry["works"] = True
+    except libraries.Unavailable as why:
+        return entry | {"skipped": str(why)}
     except (loopback.Failure, subprocess.SubprocessError, OSError) as error:
         entry |= {"works": False, "error": str(error)}
     return entry | {"seconds": round(time.monotonic() - began, 1)}
@@ -54,7 +56,7 @@ def main():
     missing = libraries.provide(library)
     results = []
     with stage.Stage(arguments.output.parent / "programs", library) as on:
-        for case in cases.plan(on):
+        for case in cases.Cases(on).plan():
             if case.program in (arguments.programs or [case.program]):
                 results.append(run_case(case, missing))
                 report(results[-1])

@@ -17,9 +17,11 @@ from host_tools import unix_port
 
 HERE = Path(__file__).parent
 CHECKOUT = "FILAMENT_MICROPYTHON_LIB"
-_PYPI = {"umqtt/simple.py": "micropython-umqtt.simple", "uiperf3.py": "uiperf3"}
+_PYPI = {"umqtt/simple.py": "micropython-umqtt.simple"}
 _MICROPYTHON_LIB = {"aiohttp": ("python-ecosys/aiohttp/aiohttp", "0.0.8"),
-                    "ntptime.py": ("micropython/net/ntptime/ntptime.py", "0.2.0")}
+                    "ntptime.py": ("micropython/net/ntptime/ntptime.py", "0.2.0"),
+                    # PyPI's copy (uiperf3 0.1.2) fails with iperf3 3.12 over any socket.
+                    "iperf3.py": ("python-ecosys/iperf3/iperf3.py", "0.1.5")}
 
 
 class Unavailable(Exception):
@@ -29,7 +31,7 @@ class Unavailable(Exception):
 def provide(directory):
     """Fetch into `directory` what is not there yet; returns reasons by the name of what is missing.
 
-    The names are those of the modules: umqtt, uiperf3, aiohttp, ntptime.
+    The names are those of the modules: umqtt, aiohttp, ntptime, iperf3.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -62,8 +64,8 @@ def _pin(package):
 
 
 def _from_pypi(file, directory):
-    # These distributions are older than today's pip, which checks their hashes, unpacks them and
-    # then finds no project in them. So they are taken from where pip has unpacked them.
+    # The distribution is older than today's pip, which checks its hash, unpacks it and then finds
+    # no project in it. So it is taken from where pip has unpacked it.
     with tempfile.TemporaryDirectory(dir=directory) as scratch:
         lock = Path(scratch) / "lock"
         lock.write_text(_pin(_PYPI[file]) + "\n")

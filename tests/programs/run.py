@@ -1,4 +1,4 @@
-"""Runs a program on a node of its own, with the node's sockets in the place of the platform's.
+"""Runs a program on a node of its own, after the one line that a boot.py has for it.
 
     micropython run.py '{"home": DIR, "bind": IP:PORT, "network": ID}' PROGRAM [ARGUMENT ...]
 
@@ -24,11 +24,7 @@ def join(home, bind, network):
 
 def main(node, program, *arguments):
     nic = join(**json.loads(node))
-    if hasattr(mpcore, 'interpose'):
-        mpcore.interpose()
-    else:
-        from mpcore import socket
-        sys.modules['socket'] = sys.modules['usocket'] = socket
+    mpcore.interpose("virtual")
     print(json.dumps({"address": nic.ipconfig("addr4")[0]}))
     sys.argv[:] = (program,) + arguments
     with open(program) as file:

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import sys
 from pathlib import Path
 
 from cryptography import x509
@@ -9,7 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from host_tools import loopback, unix_port
+from host_tools import loopback, remote, unix_port
 from mpcore.vl1.identity import Identity
 
 ROOT = Path(__file__).parents[2]
@@ -64,15 +65,31 @@ class Stage:
                 raise loopback.Failure(f"{app} says {figures}")
             return figures
 
-    def keep(self, process):
-        """End this process with the stage."""
+    def background(self, name, command, **options):
+        """Start a program of this machine that stays until the end; returns the process."""
+        process = loopback.Process(command, self.directory / f"{name}.log", **options)
         self._staying.append(process)
+        return process
+
+    def forward(self, there, back):
+        """Run `filament forward` on a node of its own; returns the node's virtual address.
+
+        there: LISTEN=TARGET from this machine to the network; back: the other way.
+        """
+        node = self.network.node("desk")
+        process = self.background("desk", [
+            sys.executable, "-m", "host_tools", "forward", "--json", "--loopback", "--home",
+            node["home"], "--bind", node["bind"], "--join", node["network"],
+            *(f"--reverse={each}" for each in back), *there])
+        process.wait_for("forwarding")
+        (joined,) = remote.Control(node["home"]).get("/status")["networks"]
+        return joined["assignedAddresses"][0].partition("/")[0]
 
     def __enter__(self):
         return self
 
     def __exit__(self, *error):
-        for process in self._staying + [self.network.server]:
+        for process in [*reversed(self._staying), self.network.server]:
             process.stop()
 
 

@@ -7,11 +7,11 @@
 import json
 import sys
 
-import uiperf3
+import iperf3
 
 if sys.argv[1] == "server":
     print(json.dumps({"serving": 5201}))
-    uiperf3.server_once()
+    iperf3.server_once()
 else:
-    uiperf3.client(sys.argv[2], reverse="reverse" in sys.argv)
+    iperf3.client(sys.argv[2], reverse="reverse" in sys.argv)
 print(json.dumps({"works": True}))
