@@ -53,8 +53,16 @@ _CHALLENGES_PER_S = const(10)
 class Connection(Sender):
     """The machine. Who drives it: Tcp gives segments and time, TcpSocket the application's calls.
 
-    The attributes without underscore that are not described here are so at TcpSocket.
+    The attributes without underscore that are not described here are so at TcpSocket. Those that
+    are seldom set are here: they cost RAM only where they are.
     """
+
+    timestamps = None
+    give_up_ms = _GIVE_UP_MS
+    connect_ms = _CONNECT_MS
+    _deaf = False                   # the application does not want to read any more
+    _scaled = False
+    _challenged = 0                 # second of the last challenge ACK, and how many in it
 
     def __init__(self, stack):
         self._stack = stack
@@ -65,9 +73,6 @@ class Connection(Sender):
         self.remote = None
         self.nodelay = True
         self.ttl = _TTL
-        self.timestamps = None
-        self.give_up_ms = _GIVE_UP_MS
-        self.connect_ms = _CONNECT_MS
         self.send_ring = stack.tcp.send_ring
         self.receive_ring = stack.tcp.receive_ring
         self._key = None
@@ -75,7 +80,6 @@ class Connection(Sender):
         self._tx = self._rx = None
         self._keepalive = None
         self._closed = False            # the application is done with it
-        self._deaf = False              # it does not want to read any more
         self._blocked = True            # it found no room to write
 
     def open(self, now, key, local, remote, wire):
@@ -89,7 +93,6 @@ class Connection(Sender):
         self._snd_wnd = self._snd_wnd_max = self._snd_wl1 = self._snd_wl2 = 0
         self.rcv_nxt = 0
         self._rcv_edge = min(self.receive_ring, _MAX_WINDOW)    # end of the window we offered
-        self._scaled = False
         self._snd_scale = self._rcv_scale = 0
         self._sack = False              # the peer understands SACK
         self._stamps = None             # Timestamps, if both sides use them
@@ -106,7 +109,6 @@ class Connection(Sender):
         self._timed_ms = self._sent_ms = self._progress_ms = now
         self._probing = False
         self._owed = 0                  # segments with data not yet acknowledged, or more
-        self._challenged = 0            # second of the last challenge ACK, and how many in it
         self._ack_ms = self._rtx_ms = self._end_ms = None
 
     def open_active(self, now):

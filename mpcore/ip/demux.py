@@ -130,13 +130,13 @@ class Tcp:
         return self._stack.ephemeral(used)
 
     def full(self):
-        """At the limit of sockets? The oldest connection in TIME_WAIT makes room."""
-        if len(self.connections) < self.max_sockets:
-            return False
-        if self.time_waits:
+        """At the limit of sockets? Connections in TIME_WAIT do not count: see make_room()."""
+        return len(self.connections) - len(self.time_waits) >= self.max_sockets
+
+    def make_room(self):
+        """For one more socket the oldest connection in TIME_WAIT may have to go."""
+        if len(self.connections) >= self.max_sockets:
             self.time_waits[0].finish(0)
-            return False
-        return True
 
     def linger(self, socket):
         """A connection enters TIME_WAIT; the oldest one leaves it when there are too many."""

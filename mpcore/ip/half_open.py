@@ -81,7 +81,7 @@ class HalfOpen:
         elif tcp.has_room(self.listener):
             del tcp.half_open[self._key]
             first = self._timeout_ms == _FIRST_MS
-            complete(now, self._key, self.listener, self._local, self._remote, self._wire,
+            complete(stack, now, self._key, self.listener, self._local, self._remote, self._wire,
                      self._offer, self._begun_ms if first else None, seq, out[3], flags, buf, off,
                      header, n)
 
@@ -105,10 +105,11 @@ def send_syn_ack(stack, now, listener, local, remote, wire, offer):
                    min(listener.receive_ring, _MAX_WINDOW), extra, listener.ttl)
 
 
-def complete(now, key, listener, local, remote, wire, offer, sent_ms, seq, window, flags, buf,
+def complete(stack, now, key, listener, local, remote, wire, offer, sent_ms, seq, window, flags, buf,
              off, header, n):
     """Make the connection that a valid ACK of our SYN, ACK completes, and give it the segment.
     sent_ms: when the SYN, ACK left, None if that is not known; seq: the segment's position."""
+    stack.tcp.make_room()
     child = listener.child(now, key, local, remote, wire)
     child.open_passive(now, listener, wire[1], offer, sent_ms)
     child.receive(now, seq, 1, flags, window, buf, off, header, n)

@@ -47,11 +47,55 @@ class Scoreboard:
         if self.ranges and self.ranges[0][0] <= una:
             self.ranges = []
 
+    def take(self, blocks, una, base, highest):
+        """The blocks of a SACK option, 32 bits each; base: what they count from at `una`. True
+        when they tell something new."""
+        news = False
+        for start, end in blocks:
+            start = una + (start - base & 0xFFFFFFFF)
+            end = una + (end - base & 0xFFFFFFFF)
+            if start < end <= highest:
+                news = self.add(start, end) or news
+        return news
+
+    def repair(self, una, highest, recover, mss, limit, new):
+        """In a recovery, which ends at `recover`: which holes to fill now, as a list of (position,
+        length), and what may be in flight beyond `limit`, as some of it has left the network.
+
+        new: there is new data to be sent. Without it what is not lost by the rule may as well be.
+        """
+        end = min(self._lost(una, mss), highest)
+        at = max(self.filled, una)
+        limit += self.sacked(highest) + self._lacking(at, end)
+        holes = []
+        while True:
+            hole = self.hole(at, end)
+            if hole is None and not new and self.ranges:
+                hole = self.hole(at, min(self.ranges[-1][1], recover))
+            # The first segment is sent whatever the window is: that is what recovery begins with.
+            if hole is None or (at > una and highest - una + mss > limit):
+                return holes, limit
+            n = min(hole[1] - hole[0], mss)
+            holes.append((hole[0], n))
+            at = self.filled = hole[0] + n
+            limit -= n
+
+    def skip(self, at, highest, mss):
+        """Pass what the peer has from `at` on; returns where to go on, and the room for a segment
+        before what else it has."""
+        if at >= highest:
+            return at, mss
+        hole = self.hole(at, highest)
+        if hole is None:
+            return highest, mss
+        # Up to the end of what was sent the room is no limit: new data may follow in a segment.
+        return hole[0], mss if hole[1] == highest else min(hole[1] - hole[0], mss)
+
     def sacked(self, end):
         """How many bytes before `end` the peer has."""
         return sum(min(high, end) - low for low, high in self.ranges if low < end)
 
-    def lost(self, una, mss):
+    def _lost(self, una, mss):
         """Holes before this position count as lost: three ranges, or two segments and more, have
         arrived behind them; the first segment in any case."""
         count = octets = 0
@@ -63,9 +107,9 @@ class Scoreboard:
                 return max(low, una + mss)
         return una + mss
 
-    def highest(self):
-        """The end of the last range."""
-        return self.ranges[-1][1] if self.ranges else 0
+    def _lacking(self, at, end):
+        """How many bytes of [at, end) the peer lacks."""
+        return max(end - at, 0) - self.sacked(end) + self.sacked(min(at, end))
 
     def hole(self, at, end):
         """The first range [start, stop) that the peer lacks at or after `at`, before `end`; None

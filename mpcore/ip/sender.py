@@ -83,7 +83,7 @@ class Sender:
         while True:
             if board is not None:
                 at = nxt
-                nxt, room = self._skip(nxt, mss)
+                nxt, room = board.skip(nxt, self._snd_max, mss)
                 limit = min(window, limit + nxt - at)
             flight = nxt - una
             unsent = used - flight
@@ -269,58 +269,21 @@ class Sender:
             self._board = Scoreboard()
             self._congestion.selective = True
         una = self.snd_una
-        news = False
-        base = self.wire[0] + una
-        for start, end in options.read_sacks(buf, at):
-            start = una + (start - base & 0xFFFFFFFF)
-            end = una + (end - base & 0xFFFFFFFF)
-            if start < end <= self._snd_max:
-                news = self._board.add(start, end) or news
-        return news
+        return self._board.take(options.read_sacks(buf, at), una, self.wire[0] + una,
+                                self._snd_max)
 
     def _repair(self, now, limit):
         """Fill holes as far as the window allows; returns the limit of what may be in flight,
         counted without what has left the network."""
-        board = self._board
-        una = self.snd_una
-        if not self._congestion.recovering:
-            return limit + board.sacked(self.snd_nxt)
-        end = min(board.lost(una, self._mss), self._snd_max)
-        at = max(board.filled, una)
-        gone = board.sacked(self._snd_max) + self._holes(at, end)
-        new = self._tx.used > self._snd_max - una
-        limit += gone
-        while True:
-            hole = board.hole(at, end)
-            if hole is None and not new:
-                # Nothing else to send: what is behind may as well be lost.
-                hole = board.hole(at, min(board.highest(), self._congestion.recover))
-            # The first segment is sent whatever the window is: that is what recovery begins with.
-            if hole is None or (at > una and self._snd_max - una + self._mss > limit):
-                break
-            n = min(hole[1] - hole[0], self._mss)
-            at = hole[0] + n
-            board.filled = at
-            limit -= n
-            self._retransmit(now, hole[0], n)
+        congestion = self._congestion
+        if not congestion.recovering:
+            return limit + self._board.sacked(self.snd_nxt)
+        una, highest = self.snd_una, self._snd_max
+        holes, limit = self._board.repair(una, highest, congestion.recover, self._mss, limit,
+                                          self._tx.used > highest - una)
+        for seq, n in holes:
+            self._retransmit(now, seq, n)
         return limit
-
-    def _holes(self, at, end):
-        """How many bytes of [at, end) the peer lacks."""
-        board = self._board
-        return max(end - at, 0) - board.sacked(end) + board.sacked(min(at, end))
-
-    def _skip(self, at, mss):
-        """Pass what the peer has from `at` on; returns where to go on, and the room for a segment
-        before what else it has."""
-        highest = self._snd_max
-        if at >= highest:
-            return at, mss
-        hole = self._board.hole(at, highest)
-        if hole is None:
-            return highest, mss
-        # Up to the end of what was sent the room is no limit: new data may follow in a segment.
-        return hole[0], mss if hole[1] == highest else min(hole[1] - hole[0], mss)
 
     # --- timers ---
 

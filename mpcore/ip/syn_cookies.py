@@ -45,7 +45,7 @@ class Cookies:
             wire[0], wire[1] = cookie, irs
             offer = Offer(window, _SIZES[size])
             header = buf[off + 12] >> 4 << 2
-            complete(now, key, listener, local, remote, wire, offer, None, 1, window,
+            complete(self._stack, now, key, listener, local, remote, wire, offer, None, 1, window,
                      buf[off + 13], buf, off, header, n)
         return True
 

@@ -14,6 +14,9 @@ from mpcore.ip.sender import PROTOCOL
 from mpcore.ip.states import (CLOSE_WAIT, CLOSED, CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2,
                               LAST_ACK, LISTEN, SYN_RECEIVED, SYN_SENT, TIME_WAIT)
 
+_INHERITED = ("nodelay", "ttl", "linger_ms", "give_up_ms", "connect_ms", "send_ring",
+              "receive_ring", "timestamps")
+
 
 class TcpSocket(Connection):
     """A listener or one end of a connection.
@@ -32,11 +35,8 @@ class TcpSocket(Connection):
     Accepted sockets inherit all of these.
     """
 
-    def __init__(self, stack):
-        super().__init__(stack)
-        self.linger_ms = None
-        self._backlog = 0
-        self._ready = []                # children of a listener that wait for accept()
+    linger_ms = None
+    _ready = ()                     # children of a listener that wait for accept()
 
     def bind(self, ip, port):
         """Set the local address (ip None: any; port 0: chosen later).
@@ -61,6 +61,7 @@ class TcpSocket(Connection):
             raise errors.failure(errors.EADDRINUSE)
         self.local = (ip, port or self._stack.tcp.free_port())
         self._backlog = min(max(backlog, 1), self._stack.tcp.max_backlog)
+        self._ready = []
         self.state = LISTEN
         self._stack.tcp.add_listener(self)
 
@@ -94,6 +95,7 @@ class TcpSocket(Connection):
             raise errors.failure(errors.EADDRINUSE)
         wire = array("I", (stack.tcp.initial_sequence(now, key), 0, local[1], port,
                            pseudo(local[0], ip, PROTOCOL)))
+        stack.tcp.make_room()
         self.open(now, key, local, (ip, port), wire)
         self.open_active(now)
 
@@ -177,7 +179,7 @@ class TcpSocket(Connection):
             self.state = CLOSED
             for child in self._ready:
                 child.reset(now)
-            self._ready = []
+            self._ready = ()
         elif state == SYN_SENT or state == SYN_RECEIVED:
             self.reset(now)
         elif ESTABLISHED <= state <= FIN_WAIT_2 and self._rx.used:
@@ -228,10 +230,10 @@ class TcpSocket(Connection):
     def child(self, now, key, local, remote, wire):
         """A connection with this listener's settings."""
         child = TcpSocket(self._stack)
-        child.nodelay, child.ttl, child.linger_ms = self.nodelay, self.ttl, self.linger_ms
-        child.give_up_ms, child.connect_ms = self.give_up_ms, self.connect_ms
-        child.send_ring, child.receive_ring = self.send_ring, self.receive_ring
-        child.timestamps = self.timestamps
+        for name in _INHERITED:
+            value = getattr(self, name)
+            if value != getattr(child, name):
+                setattr(child, name, value)
         child.open(now, key, local, remote, wire)
         keepalive = self._keepalive
         if keepalive is not None:

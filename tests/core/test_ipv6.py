@@ -425,6 +425,21 @@ def test_a_connection():
     assert segment(stack, interface, link, 5, 4001, ACK) == []
 
 
+def test_a_flood_and_what_follows():
+    stack, interface, link = make6()
+    stack.tcp.initial_sequence = lambda now, key: ISS
+    stack.tcp.max_half_open = 0
+    listener = TcpSocket(stack)
+    listener.bind(None, 80)
+    listener.listen(1)
+    syn = segment(stack, interface, link, 0, 0, SYN, options=b"\x02\x04\x05\xa0")[0]
+    assert syn[6] == b"\x02\x04\x0a\xb4" and stack.counters == {"tcp_syn_cookie": 1}
+    segment(stack, interface, link, 1, syn[2] + 1 - ISS, ACK)
+    socket = listener.accept()
+    socket.send(0, DATA[:2000])
+    assert [len(read_tcp(frame[3])[7]) for frame in link.take()] == [1440, 560]
+
+
 def test_segments_fit_a_path_that_was_too_small():
     for kind in ("forged", "true"):
         stack, interface, link = make6()

@@ -879,6 +879,12 @@ def test_challenges_are_limited():
     bench.accept()
     answers = [len(bench.give(2, 1, RST)) for _ in range(15)]
     assert sum(answers) == 10 and bench.stack.counters == {"tcp_challenge_limited": 5}
+    # Another connection has its own limit: nobody learns of one by the other's answers.
+    first, bench.peer_port = bench.peer_port, 7
+    bench.give(0, 0, SYN)
+    bench.give(1, 1, ACK)
+    assert len(bench.give(2, 1, RST)) == 1
+    bench.peer_port = first
     assert len(bench.give(2, 1, RST, at=1000)) == 1
 
 

@@ -132,7 +132,13 @@ def test_the_scoreboard_knows_what_the_peer_has(ranges, una, end):
     if hole:
         assert hole[0] == lacking[0] and not has & set(range(*hole)) and hole[1] <= end
         assert hole[1] == end or hole[1] in has
-    assert board.lost(una, 20) >= una + 20
+    position, room = board.skip(una, max(end, una), 20)
+    assert position >= una and 0 < room <= 20
+    assert position not in has or position == max(end, una)
+    holes, limit = board.repair(una, 500, 500, 20, 100, True)
+    for start, n in holes:
+        assert start >= una and 0 < n <= 20 and not has & set(range(start, start + n))
+    assert 0 <= limit + sum(n for _, n in holes) - 100 <= 500
 
 
 @RULES
