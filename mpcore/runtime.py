@@ -25,6 +25,7 @@ class Runtime:
         self.now = platform.now_ms
         self._next = None       # when the node wants to be polled
         self._kicked = True     # it is to be polled as soon as the application waits
+        self._received = False  # a datagram, by this drain()
         self._loop = None
 
     def start(self):
@@ -53,22 +54,33 @@ class Runtime:
                 self._loop.alarm(0)
 
     def step(self, timeout_ms=None):
-        """Wait for a datagram or a due time, at most timeout_ms (None: no limit), and handle it.
+        """Do what is due, or else wait until something is or a datagram comes, at most timeout_ms
+        (None: no limit). Hand the node the datagrams that are there; what follows from them is
+        due at the next step, after the application could act on them.
 
         The thread sleeps while it waits. Raises what the node raises.
         """
-        wait = self.wait_ms()
-        if wait is None or timeout_ms is not None and timeout_ms < wait:
-            wait = timeout_ms
-        if wait != 0:
-            self.port.wait(wait)
-        self.handle()
+        if not self.settle():
+            wait = self.wait_ms()
+            if wait is None or timeout_ms is not None and timeout_ms < wait:
+                wait = timeout_ms
+            if wait != 0:
+                self.port.wait(wait)
+        self.drain()
 
-    def handle(self):
-        """Do what is due and handle the datagrams that are there, without waiting."""
+    def settle(self):
+        """Poll the node if that is due; returns whether it was."""
+        if self.wait_ms() != 0:
+            return False
+        self._due()
+        return True
+
+    def drain(self):
+        """Hand the node the datagrams that are there; what follows from them is due then."""
         self.port.drain(self._receive)
-        if self.wait_ms() == 0:
-            self._due()
+        if self._received:
+            self._received = False
+            self.kick()
 
     def wait_ms(self):
         """For how long there is nothing to do but for datagrams; None: for ever."""
@@ -77,12 +89,13 @@ class Runtime:
         return None if self._next is None else max(0, self._next - self.now())
 
     def _receive(self, endpoint, buf, off, n):
+        self._received = True
         self.node.receive(self.now(), endpoint, buf, off, n)
 
     def _readable(self):
         # Tasks that these datagrams wake run before the poll, which then sees what they sent.
         try:
-            self.port.drain(self._receive)
+            self.drain()
         finally:
             self.kick()
 
@@ -120,7 +133,8 @@ def drive(timeout_ms, runtime, others=(), mask=1):
     if not others and (not _active or _active == [runtime]):
         return runtime.step(timeout_ms)
     runtimes = _active if runtime is None or runtime in _active else _active + [runtime]
-    wait = timeout_ms
+    settled = [each for each in runtimes if each.settle()]
+    wait = 0 if settled else timeout_ms
     for each in runtimes:
         due = each.wait_ms()
         if wait is None or due is not None and due < wait:
@@ -129,7 +143,7 @@ def drive(timeout_ms, runtime, others=(), mask=1):
         platform.wait([sock for each in runtimes for sock in each.port.sockets], wait, others,
                       mask)
     for each in runtimes:
-        each.handle()
+        each.drain()
 
 
 def current():

@@ -46,7 +46,7 @@ class Recorder:
             callback(b"endpoint", b"." + data, 1, len(data))
 
 
-def test_a_step_sleeps_until_something_is_due():
+def test_a_step_polls_or_sleeps_until_something_is_due():
     recorder = Recorder([500, 40, 0, None, None])
     step = recorder.runtime.step
     step(10)                                # a new node is polled at once
@@ -54,11 +54,12 @@ def test_a_step_sleeps_until_something_is_due():
     step(10)
     assert (recorder.polls, recorder.waits) == ([1000], [10])
     step()
-    assert (recorder.polls, recorder.waits) == ([1000, 1500], [10, 490])
+    assert (recorder.polls, recorder.waits) == ([1000], [10, 490])
     step(1000)
-    assert (recorder.polls, recorder.waits) == ([1000, 1500, 1540], [10, 490, 40])
-    step(1000)                              # due already
     step(1000)
+    assert (recorder.polls, recorder.waits) == ([1000, 1500], [10, 490, 40])
+    for _ in range(3):
+        step(1000)                          # twice it is due already
     step()
     assert recorder.polls == [1000, 1500, 1540, 1540]
     assert recorder.waits == [10, 490, 40, 1000, None]
@@ -67,16 +68,21 @@ def test_a_step_sleeps_until_something_is_due():
     assert recorder.polls[4:] == [2540] and recorder.waits[5:] == []
 
 
-def test_a_step_hands_on_datagrams():
-    recorder = Recorder([500])
+def test_a_step_hands_on_datagrams_and_what_follows_is_due_at_the_next():
+    recorder = Recorder([500, 500])
+    recorder.runtime.step(0)
     recorder.pending = [b"one", b"two"]
     recorder.runtime.step(0)
     assert recorder.received == [(1000, b"endpoint", b"one"), (1000, b"endpoint", b"two")]
+    assert len(recorder.polls) == 1         # the application acts first
+    recorder.runtime.step()
+    assert len(recorder.polls) == 2 and recorder.waits == []
 
 
 def test_a_failing_poll_is_told_and_tried_again():
     recorder = Recorder([ValueError(), 500])
     raises(ValueError, recorder.runtime.step, 0)
+    recorder.runtime.step()
     recorder.runtime.step()
     assert recorder.waits == [1000] and recorder.polls == [1000, 2000]
 
