@@ -19,6 +19,7 @@ _HOLD_MS = const(5000)
 _COM = const(0x01)
 _GATHER = const(0x02)
 _SOURCE = const(0x04)
+_REPLICATE = const(0x08)
 
 # OK(MULTICAST_FRAME), section 7
 _RESULTS = const(0x02)
@@ -197,6 +198,12 @@ def parse_frame_answer(buf, at, end):
 def frame(key, limit, ethertype, data):
     """Payload of a MULTICAST_FRAME from us that asks for up to `limit` listeners, section 6."""
     return (key[:8] + bytes((_GATHER,)) + struct.pack(">I", limit) + key[8:]
+            + struct.pack(">H", ethertype) + data)
+
+
+def order(key, source_mac, ethertype, data):
+    """Payload of a MULTICAST_FRAME that asks a replicator to send it to the listeners."""
+    return (key[:8] + bytes((_SOURCE | _REPLICATE,)) + source_mac + key[8:]
             + struct.pack(">H", ethertype) + data)
 
 

@@ -10,7 +10,8 @@ from mpcore.vl1.gate import Gate
 from mpcore.vl1.packet import HEADER, START
 from mpcore.vl1.peer import NEVER
 from mpcore.vl2 import addressing, credentials, emulation, exchange, multicast
-from mpcore.vl2.config import ACTIVE_BRIDGE, ANCHOR, BROADCAST, DEFAULT_MTU, PLAIN_MULTICAST
+from mpcore.vl2.config import (ACTIVE_BRIDGE, ANCHOR, BROADCAST, DEFAULT_MTU, PLAIN_MULTICAST,
+                               REPLICATOR)
 from mpcore.vl2.credentials import COM, FAST_PROPAGATE, REVOCATION_TYPE
 from mpcore.vl2.membership import Membership
 from mpcore.vl2.policy import NOBODY, Policy
@@ -261,6 +262,12 @@ class Network:
 
     def _replicate(self, now, key, ethertype, data):
         """Send a multicast to each listener, and look for more (spec/vl2-multicast.md 9)."""
+        replicator = self._replicator(now)
+        if replicator is not None:
+            self._push(now, self.membership.member(replicator))
+            self._vl1.send(now, replicator, packet.MULTICAST_FRAME,
+                           multicast.order(key, self.mac, ethertype, data), True)
+            return
         limit = self.config.multicast_limit
         listeners = self._groups.members(now, key)
         want = max(limit - len(listeners) + 1, 1)
@@ -276,6 +283,15 @@ class Network:
             self._outbound.hold(now, key, payload, targets, limit)
         for address in targets:
             self._copy(now, address, payload)
+
+    def _replicator(self, now):
+        """Address of who sends multicasts to all listeners for us; None if nobody does."""
+        replicators = self.config.specialists_as(REPLICATOR)
+        if self._vl1.address in replicators:
+            return None
+        peers = [self._vl1.peers[a] for a in replicators if a in self._vl1.peers]
+        live = [peer for peer in peers if peer.direct(now)]
+        return min(live, key=lambda peer: peer.latency_ms(now)).address if live else None
 
     def _gather(self, now, key, want):
         root = self._vl1.best_root(now)

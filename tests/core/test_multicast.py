@@ -317,6 +317,28 @@ def test_bridges_get_every_multicast_first():
     assert len(sent) == 2 and sent[0].to == BOB.address
 
 
+def test_a_live_replicator_sends_to_all_for_us():
+    scene = Scene().configured(specialists=[(ANNE.address, 8), (BOB.address, 8)])
+    like(members(scene, CARL), 5, CARL, MDNS)
+    near, far = [scene.vl1.know(identity) for identity in (ANNE, BOB)]
+
+    def recipients(now):
+        scene.vl1.take()
+        scene.transmit(now, MDNS[8:14], IPV4, b"data")
+        return [sent.to for sent in scene.vl1.take(packet.MULTICAST_FRAME)]
+
+    assert recipients(10) == [CARL.address]         # neither of the two is there
+    far.learn(20, b"\x0a\0\0\x02\x27\x09").measured(9)
+    assert recipients(20) == [BOB.address]
+    near.learn(30, b"\x0a\0\0\x03\x27\x09").measured(3)
+    scene.transmit(30, MDNS[8:14], IPV4, b"data")
+    order, = scene.vl1.take(packet.MULTICAST_FRAME)
+    assert order.to == ANNE.address
+    assert order.payload == NWID + b"\x0c" + MY_MAC + MDNS[8:] + b"\x08\0data"
+    scene.configured(40, specialists=[(ANNE.address, 8), (ME.address, 8)])
+    assert recipients(40) == [CARL.address]         # one of the two is ourselves
+
+
 def test_anchors_are_asked_too():
     scene = Scene().configured(specialists=[(BOB.address, 4), (ME.address, 4)])
     scene.transmit(10, ALL, IPV4, b"data")
