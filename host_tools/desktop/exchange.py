@@ -58,7 +58,10 @@ class Exchange:
         self._socket.close()
 
     def _accept(self):
-        thread, _ = self._socket.accept()
+        try:
+            thread, _ = self._socket.accept()
+        except OSError:         # gone already, or out of descriptors: it will try again
+            return
         if len(self._threads) >= THREADS:
             return thread.close()
         thread.setblocking(False)
@@ -145,7 +148,11 @@ class Exchange:
             tcp.bind(*_place(local))
         self._check_room()
         tcp.connect(self._runtime.now(), ip, port)
-        return self._add_stream(tcp, connecting=True)
+        try:
+            return self._add_stream(tcp, connecting=True)
+        except OSError:         # out of descriptors
+            tcp.abort(self._runtime.now())
+            raise
 
     def _on_listen(self, sizes, local, backlog, outside=None):
         """A listener; nothing when a socket that listens outside has to be content with that."""
@@ -154,8 +161,8 @@ class Exchange:
             raise ValueError
         self._check_room()
         number = self._next()
-        listener = Listener(self._loop, self._ports, sizes, outside, self._add_stream,
-                            lambda error: self._ended(number, error))
+        listener = Listener(self._loop, self._runtime, self._ports, sizes, outside,
+                            self._add_stream, lambda error: self._ended(number, error))
         try:
             self._ports.add(listener, ip, port, backlog)
         except OSError:

@@ -70,8 +70,9 @@ class Listener:
     had, or None. make_pump(tcp) -> (facts, descriptor's socket) of an overlay connection.
     """
 
-    def __init__(self, loop, ports, sizes, outside, make_pump, on_end):
+    def __init__(self, loop, runtime, ports, sizes, outside, make_pump, on_end):
         self._loop = loop
+        self._runtime = runtime
         self._ports = ports
         self.sizes = sizes
         self._outside = outside
@@ -91,8 +92,12 @@ class Listener:
         return self._waiting is None
 
     def offer(self, tcp):
-        """Hand a connection to the application."""
-        self._pass(*self._make_pump(tcp))
+        """Hand a connection to the application; it is dropped when there are no descriptors."""
+        try:
+            facts, end = self._make_pump(tcp)
+        except OSError:
+            return tcp.abort(self._runtime.now())
+        self._pass(facts, end)
 
     def _accept_outside(self):
         try:

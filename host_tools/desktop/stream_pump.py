@@ -32,9 +32,8 @@ class StreamPump:
         self._ours.setblocking(False)
         for end in (self._ours, self.theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
-        self._filling = connecting
-        if connecting:
-            self.theirs.send(bytes(_FULL))
+        # Bytes that only keep their end from being writable.
+        self._filling = self.theirs.send(bytes(_FULL), socket.MSG_DONTWAIT) if connecting else 0
         self._outgoing = b""        # read from the application, and TCP has no room for it
         self._incoming = b""        # read from TCP, and the application has no room for it
         self._reading = False       # whether the loop tells of what the application sends
@@ -74,10 +73,8 @@ class StreamPump:
         self._runtime.kick()
 
     def _empty(self):
-        self._filling = False
-        left = _FULL
-        while left:
-            left -= len(self._ours.recv(left))
+        while self._filling:
+            self._filling -= len(self._ours.recv(self._filling))
 
     def _receive(self):
         """From the peer to the application."""

@@ -19,7 +19,7 @@ from host_tools.desktop import loop as overlay_loop
 from tests.host.desktop import services
 from tests.host.desktop.scene import APPS, ROOT, Scene, free_port, make_certificate, program
 
-PATIENCE_S = 60
+PATIENCE_S = 120
 HOW = "node in the same event loop"
 
 
@@ -127,7 +127,6 @@ def test_servers(scene):
         assert runner.addresses[-1][0] == own
         config = uvicorn.Config(services.asgi, host="0.0.0.0", port=uvicorn_port,
                                 log_level="warning")
-        config.install_signal_handlers = False
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve())
         while not server.started:

@@ -24,7 +24,7 @@ from host_tools.desktop import Overlay
 from tests.host.desktop import services
 from tests.host.desktop.scene import APPS, ROOT, Scene, make_certificate, program
 
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 
 @pytest.fixture(scope="module")
@@ -272,6 +272,49 @@ def test_blocking_programs_by_filament_run(scene, there):
 def test_the_exit_code_and_signals_pass_through(scene, code, expected):
     done = subprocess.run(scene.filament("other", "run", "--", "-c", code), cwd=ROOT, timeout=120)
     assert done.returncode == expected
+
+
+FORKING = """
+import os, socket, sys
+listener = socket.create_server((sys.argv[1], 0))
+print(listener.getsockname()[1], flush=True)
+for _ in range(2):
+    if not os.fork():
+        peer, address = listener.accept()
+        peer.sendall(address[0].encode())
+        peer.close()
+        os._exit(0)
+os.wait(), os.wait()
+"""
+
+
+def test_a_server_may_fork(scene, there):
+    own = scene.address("other")
+    with subprocess.Popen(scene.filament("other", "run", "--", "-c", FORKING, own), cwd=ROOT,
+                          stdout=subprocess.PIPE, text=True) as server:
+        port = int(server.stdout.readline())
+        for _ in range(2):
+            with socket.create_connection((own, port), timeout=PATIENCE_S) as sock:
+                assert sock.recv(100).decode() == scene.address("here")
+        assert server.wait(PATIENCE_S) == 0
+
+
+def test_without_its_node_a_program_gets_errors(scene, there):
+    """Never the platform's network in the place of the virtual one."""
+    code = f"""
+import os, signal, socket
+held = socket.create_connection(({there!r}, {services.HTTP}))
+os.kill(os.getppid(), signal.SIGKILL)
+for call in (lambda: held.recv(1), lambda: socket.create_connection(({there!r}, 80))):
+    try:
+        print(call())
+    except OSError as error:
+        print(error.errno)
+"""
+    done = subprocess.run(scene.filament("other", "run", "--", "-c", code), cwd=ROOT, text=True,
+                          stdout=subprocess.PIPE, timeout=PATIENCE_S)
+    assert done.returncode == -9
+    assert done.stdout.split() == [str(errno.ENETDOWN)] * 2
 
 
 def test_the_sitecustomize_of_somebody_else_is_run_too(scene, tmp_path, monkeypatch):
