@@ -55,7 +55,8 @@ class Stream:
     def __init__(self, tcp, runtime):
         self._tcp = tcp
         self._runtime = runtime
-        self._held = b""        # received and not yet read
+        self._held = b""        # received; what is before _at has been read
+        self._at = 0
         self._backlog = []      # written, and the connection had no room for it
         self._backlog_bytes = 0
         self._eof = False
@@ -71,16 +72,14 @@ class Stream:
 
         As every call here, raises OSError when the connection fails.
         """
-        if n == 0:
-            return b""
-        if n > 0:
-            return self._take(await self._receive(n), n)
-        parts = []
-        while True:
-            data = await self.read(limits.STREAM_CHUNK)
-            if not data:
-                return b"".join(parts)
-            parts.append(data)
+        if n < 0:
+            return await self._read_all()
+        data = self._there(n)
+        while data is None:
+            self._readable.clear()
+            await self._readable.wait()
+            data = self._there(n)
+        return data
 
     async def readinto(self, buf):
         """Fill buf from its beginning with what there is; returns the length, 0 at the end."""
@@ -90,7 +89,11 @@ class Stream:
 
     async def readexactly(self, n):
         """n bytes. Raises EOFError when the stream ends before."""
-        parts = []
+        data = self._there(n)
+        if data is not None and len(data) == n:
+            return data
+        parts = [data or b""]
+        n -= len(parts[0])
         while n:
             data = await self.read(n)
             if not data:
@@ -100,7 +103,7 @@ class Stream:
         return b"".join(parts)
 
     async def readline(self):
-        """A line with its "\\n"; without one only at the end of the stream.
+        """A line with its "\n"; without one only at the end of the stream.
 
         Raises ValueError when a line is longer than limits.STREAM_LINE; what was read of it is
         lost.
@@ -108,32 +111,48 @@ class Stream:
         parts = []
         length = 0
         while True:
-            data = await self._receive(limits.STREAM_CHUNK)
-            end = data.find(b"\n") + 1
-            part = self._take(data, end or len(data))
+            if not self._held:
+                data = self._there(limits.STREAM_CHUNK)
+                if data is None:
+                    self._readable.clear()
+                    await self._readable.wait()
+                    continue
+                self._held = data
+            end = self._held.find(b"\n", self._at) + 1
+            part = self._take((end or len(self._held)) - self._at)
             length += len(part)
             if length > limits.STREAM_LINE:
                 raise ValueError("line too long")
-            if (end or not data) and not parts:
+            if (end or not part) and not parts:
                 return part
             parts.append(part)
-            if end or not data:
+            if end or not part:
                 return b"".join(parts)
 
-    async def _receive(self, n):
-        # What is held, or else up to n bytes from the connection, which become what is held.
-        while not self._held:
-            data = b"" if self._closing else self._tcp.recv(self._runtime.now(), n)
-            if data is not None:
-                self._held = data
-                break
-            self._readable.clear()
-            await self._readable.wait()
-        return self._held
+    async def _read_all(self):
+        parts = []
+        while True:
+            data = await self.read(limits.STREAM_CHUNK)
+            if not data:
+                return b"".join(parts)
+            parts.append(data)
 
-    def _take(self, data, n):
-        self._held = data[n:]
-        return data if n >= len(data) else data[:n]
+    def _there(self, n):
+        # At most n bytes without waiting, b"" at the end, None when there are none yet.
+        if self._held:
+            return self._take(n)
+        if self._closing or not n:
+            return b""
+        return self._tcp.recv(self._runtime.now(), n)
+
+    def _take(self, n):
+        # At most n bytes of those that are held.
+        held, at = self._held, self._at
+        if at + n < len(held):
+            self._at = at + n
+            return held[at:at + n]
+        self._held, self._at = b"", 0
+        return held[at:] if at else held
 
     # --- writing ---
 
@@ -186,7 +205,7 @@ class Stream:
         """Close the connection once everything written is sent. Does not wait for that."""
         if not self._closing:
             self._closing = True
-            self._held = b""
+            self._held, self._at = b"", 0
             self._readable.set()
             if not self._backlog:
                 self._flush()
@@ -203,7 +222,7 @@ class Stream:
     def abort(self):
         """Drop the connection and what was written; the peer sees a reset."""
         self._closing = True
-        self._held = b""
+        self._held, self._at = b"", 0
         self._backlog = []
         self._backlog_bytes = 0
         self._tcp.abort(self._runtime.now())
@@ -342,6 +361,11 @@ class Datagrams:
     def join(self, group):
         """Receive what is sent to this multicast address (text) too. Raises ValueError, OSError."""
         self._udp.join(self._runtime.now(), ip_parse(group))
+        self._runtime.kick()
+
+    def leave(self, group):
+        """Undo join(). Raises ValueError, OSError EINVAL when not joined."""
+        self._udp.leave(self._runtime.now(), ip_parse(group))
         self._runtime.kick()
 
     def close(self):
