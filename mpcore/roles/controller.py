@@ -11,7 +11,7 @@ from mpcore.roles.sessions import Sessions
 from mpcore.vl1 import packet
 from mpcore.vl1.gate import Gate
 from mpcore.vl1.identity import Identity
-from mpcore.vl2 import credentials, exchange
+from mpcore.vl2 import addressing, credentials, exchange
 from mpcore.vl2.credentials import Revocation
 from mpcore.vl2.dictionary import integer
 
@@ -268,6 +268,11 @@ class Controller:
         made = issuing.make_config(self._vl1.identity, network, member, holder, ips, bridges,
                                    time_ms, session.rules_revision)
         session.served_ms = now
+        # Real nodes tell of a new address of their own only some seconds later: until then
+        # whoever looks for it learns from us whose it is.
+        for ip, _ in ips:
+            self._vl2.groups.add(now, made.network_id + addressing.resolution_group(ip),
+                                 holder.address)
         return made.to_dictionary()
 
     def _chunks(self, network_id, text):

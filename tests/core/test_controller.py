@@ -4,7 +4,7 @@ from mpcore import limits
 from mpcore.roles.controller import Controller
 from mpcore.vl1 import packet
 from mpcore.vl1.identity import Identity
-from mpcore.vl2 import credentials, dictionary, exchange
+from mpcore.vl2 import addressing, credentials, dictionary, exchange, multicast
 from mpcore.vl2.config import NetworkConfig
 from tests.core.support import raises, vectors
 
@@ -61,6 +61,7 @@ class _VL2:
     def __init__(self):
         self.like_authorities = []
         self.networks = {}
+        self.groups = multicast.Groups(_OWN.address)
 
 
 class _OwnNetwork:
@@ -273,6 +274,15 @@ def test_pool_addresses_are_kept_and_distinct():
     assert [ip[0][1] for ip in ips] == [24, 24, 24]
     assert world.config(0, network_id, "stranger").static_ips == []
     assert world.config(2000, network_id, "m0").static_ips == ips[0]
+
+
+def test_the_owner_of_an_address_is_known_before_it_tells():
+    world = _World()
+    network_id = _create(world, dict(_POOL, private=False))
+    (ip, _), = world.config(0, network_id, "m0").static_ips
+    key = network_id + addressing.resolution_group(ip)
+    assert world.vl2.groups.members(0, key) == [_address("m0")]
+    assert not world.vl2.groups.members(700000, key)
 
 
 def test_everything_of_a_network_is_in_the_config():

@@ -89,7 +89,8 @@ def main():
     parser.add_argument("--output", type=Path, default=BUILD / "interop.json")
     parser.add_argument("--scene", action="append", choices=list(SCENES), metavar="ROOT/CONTROLLER",
                         help=f"{', '.join(SCENES)}; all by default. Repeatable.")
-    parser.add_argument("cases", nargs="*", metavar="CASE", help="Numbers; all by default.")
+    parser.add_argument("cases", nargs="*", metavar="CASE",
+                        help="Numbers, or words of titles; all by default.")
     arguments = parser.parse_args()
     stock = peers.desktop_program() is not None
     names = arguments.scene or [name for name in SCENES if stock or STOCK not in SCENES[name]]
@@ -109,7 +110,9 @@ def main():
         directory = arguments.output.with_suffix("") / name.replace("/", "-")
         with scenes.open_scene(directory, library, SCENES[name]) as scene:
             for case in cases.plan(scene):
-                if case.number in (arguments.cases or case.number) or case.enrols:
+                if case.enrols or not arguments.cases or any(
+                        wanted == case.number or wanted in case.title.split()
+                        for wanted in arguments.cases):
                     results.append(run_case(case, scene))
                     report(results[-1])
                     write(arguments.output, results)

@@ -1,14 +1,17 @@
 """Case 7: a private network admits who is authorised."""
 
 import time
+from functools import partial
 
-from cases.case import Case
-from scene import ECHO_PORT, check, wait_for
+from cases.case import OURS, Case
+from scene import ECHO_PORT, check, together, wait_for
 
 
 def cases(scene):
     yield Case("7", "a private network admits who is authorised, and nobody else", enrol,
                list(scene.members), budget_s=120, enrols=True)
+    yield Case("1", "the first ping between members who have just got their addresses",
+               first_pings, list(scene.members))
 
 
 def enrol(scene):
@@ -37,3 +40,15 @@ def enrol(scene):
         scene.members[name].call("serve", port=ECHO_PORT)
     scene.enrolled = time.monotonic()
     return figures
+
+
+def first_pings(scene):
+    """All at once, those among ours and those among others for comparison; but not of those pairs
+    that are to be strangers in case 4."""
+    pairs = [OURS, ("libzt", "libzt-2")]
+    for other in scene.foreign:
+        pairs += [("cpython", other), (other, "micropython")]
+    if "zerotier-one" in scene.members:
+        pairs.append(("zerotier-one", "libzt"))
+    times = together(*(partial(scene.first_ping, *pair) for pair in pairs))
+    return {f"{name}_{other}_ms": ms for (name, other), ms in zip(pairs, times)}
