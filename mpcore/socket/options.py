@@ -54,13 +54,17 @@ class Options:
         attribute, kinds = _NUMBERS.get(key, (None, 0))
         if kinds & self.kind:
             value = number(value)
-            setattr(ip, attribute, value if attribute.endswith("ttl") else bool(value))
+            if not attribute.endswith("ttl"):
+                value = bool(value)
+            elif not 0 < value < 256:
+                raise failure(EINVAL)
+            setattr(ip, attribute, value)
         elif key in _KEEP_ALIVE and self.kind == _TCP:
             self.keep_alive[_KEEP_ALIVE[key]] = number(value)
             on, idle, interval, count = self.keep_alive
             ip.keep_alive(now, idle * 1000 if on else None, interval * 1000, count)
         elif key in _GROUPS and self.kind == _UDP:
-            self._group(now, node, ip, value, *_GROUPS[key])
+            _change_group(now, ip, value, *_GROUPS[key])
         elif level == SOL_SOCKET and option in _RINGS and self.kind == _TCP:
             setattr(ip, _RINGS[option], max(number(value), _SMALLEST_RING))
         elif key == (SOL_SOCKET, SO_LINGER) and self.kind == _TCP:
@@ -77,7 +81,7 @@ class Options:
         attribute, kinds = _NUMBERS.get(key, (None, 0))
         if kinds & self.kind:
             return int(getattr(ip, attribute))
-        if key in _KEEP_ALIVE:
+        if key in _KEEP_ALIVE and self.kind == _TCP:
             return self.keep_alive[_KEEP_ALIVE[key]]
         if level == SOL_SOCKET and option in _RINGS and self.kind == _TCP:
             return getattr(ip, _RINGS[option])
@@ -85,19 +89,19 @@ class Options:
             return 1
         raise failure(ENOPROTOOPT)
 
-    def _group(self, now, node, ip, value, join, size):
-        if len(value) < size + 4:
-            raise failure(EINVAL)
-        group = bytes(value[:size])
-        own = None                  # of IPv6 the number of an interface follows: any of ours
-        if size == 4 and any(value[4:8]):
-            own = bytes(value[4:8])
-        (ip.join if join else ip.leave)(now, group, own)
-
 
 def number(value):
     """The int that an option's value is or holds."""
     return value if isinstance(value, int) else _struct("i", value)[0]
+
+
+def _change_group(now, ip, value, join, size):
+    if len(value) < size + 4:
+        raise failure(EINVAL)
+    own = None                  # of IPv6 the number of an interface follows: any of ours
+    if size == 4 and any(value[4:8]):
+        own = bytes(value[4:8])
+    (ip.join if join else ip.leave)(now, bytes(value[:size]), own)
 
 
 def _address_on(node, name):

@@ -6,6 +6,7 @@ Both hosts live in one thread, in virtual time: while one blocks, the other's st
 import asyncio
 import errno
 import select
+import struct
 import sys
 
 from mpcore import limits, socket
@@ -176,6 +177,158 @@ def test_requests_that_are_not_known():
     assert client.ioctl(CLOSE, 0) == 0
     assert _errno(client.recv, 1) == errno.EBADF
     assert _errno(socket.socket, socket.AF_INET, 3, 0, client._runtime) == errno.EINVAL
+
+
+def test_looking_ahead_and_not_waiting():
+    client, server = _pair()
+    assert _errno(client.recv, 1, socket.MSG_DONTWAIT) == errno.EAGAIN
+    assert _errno(client.recv, 1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == errno.EAGAIN
+    server.send(b"abcdefgh")
+    assert client.recv(3, socket.MSG_PEEK) == b"abc"
+    assert client.recv(5, socket.MSG_PEEK) == b"abcde"
+    assert client.recv(2) == b"ab"
+    assert client.recv(10) == b"cdefgh"
+    server.send(b"ij\nkl")
+    assert client.recv(1, socket.MSG_PEEK) == b"i"
+    assert client.readline() == b"ij\n" and client.ioctl(POLL, POLLIN) == POLLIN
+    buf = bytearray(5)
+    assert client.recv_into(buf, 1) == 1 and client.recvfrom_into(buf)[0] == 1 and buf[:1] == b"l"
+    assert client.write(b"0123456789", 2) == 2 and client.write(b"0123456789", 5, 3) == 3
+    assert server.recv(10) == b"01567"
+    server.close()
+    assert client.recv(1, socket.MSG_PEEK) == b""
+
+
+def test_datagrams_looking_ahead_and_not_waiting():
+    a, b = Lan(virtual_time=True).hosts
+    one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, 0, a.runtime)
+    two = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, 0, b.runtime)
+    two.bind((b.address, 53))
+    assert two.getsockname() == (b.address, 53) and one.getsockname() == ("0.0.0.0", 0)
+    assert _errno(two.recv, 1, socket.MSG_DONTWAIT) == errno.EAGAIN
+    assert one.sendto(b"first", 0, (b.address, 53)) == 5        # flags, as the unix port has them
+    one.connect(bytes_address(b.address, 53))
+    assert one.getpeername() == (b.address, 53)
+    one.send(b"second")
+    data, address = two.recvfrom(3, socket.MSG_PEEK)
+    assert data == b"fir" and address[0] == a.address
+    buf = bytearray(10)
+    assert two.recvfrom_into(buf) == (5, address) and buf[:5] == b"first"
+    assert two.recv_into(buf, 6) == 6 and buf[:6] == b"second"
+    assert _errno(two.send, b"to whom?") == errno.EINVAL
+    assert _errno(two.getpeername) == errno.ENOTCONN
+
+
+def bytes_address(host, port):
+    """What the platform's own getaddrinfo gives."""
+    import socket as platform
+    return platform.getaddrinfo(host, port)[0][-1]
+
+
+def test_half_closed_connections():
+    client, server = _pair()
+    client.sendall(b"all I have to say")
+    client.shutdown(socket.SHUT_WR)
+    assert _errno(client.send, b"x") == 32      # EPIPE
+    assert server.read() == b"all I have to say"
+    server.sendall(b"answer")
+    assert client.recv(100) == b"answer"
+    server.shutdown(socket.SHUT_RDWR)
+    assert server.recv(1) == client.recv(1) == b""
+    datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, 0, client._runtime)
+    assert _errno(datagrams.shutdown, socket.SHUT_WR) == errno.EOPNOTSUPP
+
+
+def test_options_of_connections():
+    client, server = _pair()
+    get, put = client.getsockopt, client.setsockopt
+    for level, option, value in ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 0),
+                                 (socket.IPPROTO_IP, socket.IP_TTL, 5),
+                                 (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+                                 (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 2),
+                                 (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1),
+                                 (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+                                 (socket.SOL_SOCKET, socket.SO_SNDBUF, 2048)):
+        put(level, option, value)
+        assert get(level, option) == value
+        put(level, option, struct.pack("i", value))
+        assert get(level, option) == value
+    assert client._ip.nodelay is False and client._ip.ttl == 5
+    assert get(socket.SOL_SOCKET, socket.SO_TYPE) == socket.SOCK_STREAM
+    assert get(socket.SOL_SOCKET, socket.SO_REUSEADDR) == 1
+    assert _errno(put, socket.IPPROTO_IP, socket.IP_TTL, 0) == errno.EINVAL
+    assert _errno(put, socket.IPPROTO_IP, socket.IP_TTL, b"1") == errno.EINVAL
+    assert _errno(put, socket.SOL_SOCKET, socket.SO_BROADCAST, 1) == ENOPROTOOPT
+    frames = server._runtime.node.lan.frames
+    server._runtime.node.interface.set_addresses(0, [])     # gone, as if unplugged
+    client.settimeout(60)
+    assert _errno(client.recv, 1) == errno.ETIMEDOUT
+    assert client._runtime.node.lan.frames - frames >= 3    # it asked whether the peer was there
+    assert client.recv(1) == b"" and _errno(client.send, b"x") == 32
+
+
+def test_lingering_for_nothing_resets():
+    client, server = _pair()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.send(b"lost?")
+    client.close()
+    assert server.ioctl(POLL, POLLIN) == POLLIN | 8 | 16    # POLLERR, POLLHUP
+    assert server.recv(10) == b"lost?"
+    assert server.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET
+    assert server.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+    assert server.recv(10) == b"" and server.ioctl(POLL, POLLIN) == POLLIN | 16
+
+
+def test_groups():
+    a, b = Lan(virtual_time=True).hosts
+    member = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, 0, b.runtime)
+    member.bind(("", 5353))
+    group = bytes((224, 0, 0, 251))
+    put = member.setsockopt
+    put(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group + bytes(4))
+    assert b.interface.groups.get(group) == 1
+    put(socket.IPPROTO_IP, socket.IP_DROP_MEMBERSHIP, group + bytes(4))
+    assert group not in b.interface.groups
+    put(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group + b.ip)
+    assert _errno(put, socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group) == errno.EINVAL
+    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, 0, a.runtime)
+    sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 255)
+    assert sender._ip.multicast_ttl == 255
+    sender.sendto(b"who is bulb?", ("224.0.0.251", 5353))
+
+
+def test_bound_to_one_network():
+    a, b = Lan(virtual_time=True).hosts
+    a.interfaces = {bytes(range(8)): a.interface}
+    client = socket.socket(runtime=a.runtime)
+    name = "0001020304050607"
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, name)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, name.encode() + b"\0")
+    listener = _listen(b)
+    client.connect((b.address, 80))
+    assert client.getsockname()[0] == a.address and listener.getsockname() == ("0.0.0.0", 80)
+    assert _errno(client.setsockopt, socket.SOL_SOCKET, socket.SO_BINDTODEVICE,
+                  b"wlan0") == errno.ENODEV
+
+
+def test_a_function_is_called_when_a_socket_becomes_readable():
+    a, b = Lan(virtual_time=True).hosts
+    listener = _listen(b)
+    called = []
+    listener.setsockopt(socket.SOL_SOCKET, 20, called.append)
+    client = socket.socket(runtime=a.runtime)
+    client.connect((b.address, 80))
+    b.runtime.step(0)
+    assert called == [listener]
+    server, _ = listener.accept()
+    server.setsockopt(socket.SOL_SOCKET, 20, called.append)
+    client.send(b"x")
+    b.runtime.step(0)
+    assert called[-1] is server and server.recv(1) == b"x"
+    server.setsockopt(socket.SOL_SOCKET, 20, None)
+    client.send(b"y")
+    b.runtime.step(0)
+    assert len(called) == 2 and server.recv(1) == b"y"
 
 
 def test_addresses():
