@@ -34,13 +34,27 @@ class HalfOpen:
         self._timeout_ms = _FIRST_MS
 
     def answer(self, now):
-        """Send the SYN, ACK."""
+        """Send the SYN, ACK, again too if need be."""
         if self._begun_ms is None:
             self._begun_ms = now
             self._due_ms = now + self._timeout_ms
             self._stack.schedule(self._due_ms)
-        send_syn_ack(self._stack, now, self.listener, self._local, self._remote, self._wire,
-                     self._offer)
+        self.send(now)
+
+    def send(self, now):
+        """Send the SYN, ACK: what the listener would use of the peer's offer."""
+        stack, listener, wire, offer = self._stack, self.listener, self._wire, self._offer
+        route = stack.route(self._remote[0], self._local[0])
+        if route is None:
+            return stack.count("tcp_no_route")
+        stamps = None
+        if offer.stamp is not None and listener.wants_timestamps():
+            stamps = now + wire[0] & 0xFFFFFFFF, offer.stamp
+        extra = options.offer(route.mtu - route.family.HEADER - _HEADER,
+                              listener.scale() if offer.scale is not None else None, offer.sack,
+                              stamps)
+        stack.tcp.send(now, self._local, self._remote, wire, 0, 1, _SYN | _ACK,
+                       min(listener.receive_ring, _MAX_WINDOW), extra, listener.ttl)
 
     def poll(self, now):
         """Answer again, or give up after the listener's connect_ms."""
@@ -80,36 +94,17 @@ class HalfOpen:
             stack.count("tcp_out_of_window")
         elif tcp.has_room(self.listener):
             del tcp.half_open[self._key]
-            first = self._timeout_ms == _FIRST_MS
-            complete(stack, now, self._key, self.listener, self._local, self._remote, self._wire,
-                     self._offer, self._begun_ms if first else None, seq, out[3], flags, buf, off,
-                     header, n)
+            self.complete(now, seq, flags, out[3], buf, off, header, n)
+
+    def complete(self, now, seq, flags, window, buf, off, header, n):
+        """Make the connection, and give it the segment with the valid ACK, at position `seq`."""
+        self._stack.tcp.make_room()
+        child = self.listener.child(now, self._key, self._local, self._remote, self._wire)
+        once = self._timeout_ms == _FIRST_MS
+        child.open_passive(now, self.listener, self._wire[1], self._offer,
+                           self._begun_ms if once else None)
+        child.receive(now, seq, 1, flags, window, buf, off, header, n)
 
     def refuse(self, now):
         """The listener is closed."""
         self._stack.tcp.send(now, self._local, self._remote, self._wire, 1, 1, _RST | _ACK)
-
-
-def send_syn_ack(stack, now, listener, local, remote, wire, offer):
-    """Answer a SYN as `listener` would, as far as the peer's offer goes."""
-    route = stack.route(remote[0], local[0])
-    if route is None:
-        return stack.count("tcp_no_route")
-    stamps = None
-    if offer.stamp is not None and listener.wants_timestamps():
-        stamps = now + wire[0] & 0xFFFFFFFF, offer.stamp
-    extra = options.offer(route.mtu - route.family.HEADER - _HEADER,
-                          listener.scale() if offer.scale is not None else None, offer.sack,
-                          stamps)
-    stack.tcp.send(now, local, remote, wire, 0, 1, _SYN | _ACK,
-                   min(listener.receive_ring, _MAX_WINDOW), extra, listener.ttl)
-
-
-def complete(stack, now, key, listener, local, remote, wire, offer, sent_ms, seq, window, flags, buf,
-             off, header, n):
-    """Make the connection that a valid ACK of our SYN, ACK completes, and give it the segment.
-    sent_ms: when the SYN, ACK left, None if that is not known; seq: the segment's position."""
-    stack.tcp.make_room()
-    child = listener.child(now, key, local, remote, wire)
-    child.open_passive(now, listener, wire[1], offer, sent_ms)
-    child.receive(now, seq, 1, flags, window, buf, off, header, n)

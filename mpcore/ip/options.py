@@ -77,7 +77,7 @@ def read_stamps(buf, at):
 
 
 def read_sacks(buf, at):
-    """[(left edge, right edge), ...], 32 bits each, of a SACK option whose value is at buf[at:]."""
+    """The (left edge, right edge), 32 bits each, of a SACK option whose value is at buf[at:]."""
     return [struct.unpack_from(">II", buf, block)
             for block in range(at, at + buf[at - 1] - 2, 8)]
 

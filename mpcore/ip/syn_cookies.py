@@ -9,7 +9,7 @@ import hashlib
 
 from micropython import const
 
-from mpcore.ip.half_open import complete, send_syn_ack
+from mpcore.ip.half_open import HalfOpen
 from mpcore.ip.options import Offer
 
 _TICK_MS = const(64000)
@@ -29,7 +29,7 @@ class Cookies:
             size += 1
         self._until_ms = now + 2 * _TICK_MS
         wire[0] = self._cookie(now // _TICK_MS, size, wire[1], key)
-        send_syn_ack(self._stack, now, listener, local, remote, wire, Offer(offer.window))
+        HalfOpen(self._stack, key, listener, local, remote, wire, Offer(offer.window)).send(now)
 
     def receive(self, now, key, listener, local, remote, wire, seq, ack, window, buf, off, n):
         """A segment of no known connection. False: it does not return a cookie of ours."""
@@ -43,10 +43,9 @@ class Cookies:
             return False
         if self._stack.tcp.has_room(listener):
             wire[0], wire[1] = cookie, irs
-            offer = Offer(window, _SIZES[size])
-            header = buf[off + 12] >> 4 << 2
-            complete(self._stack, now, key, listener, local, remote, wire, offer, None, 1, window,
-                     buf[off + 13], buf, off, header, n)
+            record = HalfOpen(self._stack, key, listener, local, remote, wire,
+                              Offer(window, _SIZES[size]))
+            record.complete(now, 1, buf[off + 13], window, buf, off, buf[off + 12] >> 4 << 2, n)
         return True
 
     def _cookie(self, tick, size, irs, key):

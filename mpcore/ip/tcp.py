@@ -52,8 +52,10 @@ class TcpSocket(Connection):
         self.local = (ip, port)
 
     def listen(self, backlog):
-        """Accept connections; `backlog` of them (at most TCP_BACKLOG, or what Tcp.max_backlog says)
-        may wait for accept(). Raises OSError: EINVAL, EADDRINUSE."""
+        """Accept connections; `backlog` of them, at most Tcp.max_backlog, may wait for accept().
+
+        Raises OSError: EINVAL, EADDRINUSE.
+        """
         if self.state != CLOSED or self.remote:
             raise errors.failure(errors.EINVAL)
         ip, port = self.local

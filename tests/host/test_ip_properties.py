@@ -174,8 +174,9 @@ def sack(blocks):
 
 OFFERS = st.sampled_from([b"", b"\1\1\4\2", b"\1\3\3\4", b"\1\1\x08\x0a\0\0\0\1\0\0\0\0",
                           b"\4\2\x08\x0a\0\0\0\1\0\0\0\0\1\3\3\1"])
+BLOCKS = st.lists(st.tuples(st.integers(-5, 60), st.integers(0, 60)), min_size=1, max_size=4)
 OPTIONS = st.just(b"") | st.binary(max_size=40).map(lambda data: data[:len(data) & ~3]) \
-    | st.lists(st.tuples(st.integers(-5, 60), st.integers(0, 60)), min_size=1, max_size=4).map(sack) \
+    | BLOCKS.map(sack) \
     | st.integers(0, 9).map(lambda value: b"\1\1\x08\x0a\0\0\0" + bytes([value]) + bytes(4))
 
 # Segments near the window, most of them with the true content of the stream.
