@@ -14,11 +14,18 @@ from pathlib import Path
 
 sys.path.insert(1, str(Path(__file__).parents[2]))
 
+import dns.message
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
+
 import blocking
 from host_tools.remote import Control
 
 _PR_SET_PDEATHSIG = 1
 _GROUP_TTL = 4
+_MDNS, _DNS_PORT = ("224.0.0.251", 5353), 53
+_ANSWER_S = 1
 _ETH_P_ALL, _OUTGOING = 3, 4        # of AF_PACKET
 
 
@@ -116,6 +123,38 @@ class Peer(blocking.Verbs):
     def device(self):
         """Name of the kernel interface of the first network."""
         return self._networks()[0]["portDeviceName"]
+
+    def do_resolve(self, name):
+        """As somebody asks who has never heard of mDNS but knows the group and the port."""
+        with self._sockets.udp(blocking.ANY) as sock:
+            self._sockets.allow_groups(sock)
+            sock.sendto(dns.message.make_query(name, "A", flags=0).to_wire(), _MDNS)
+            sock.wait(False, _ANSWER_S)
+            try:
+                answer = dns.message.from_wire(sock.recv(65535)).answer
+            except BlockingIOError:
+                return []
+        return [rdata.address for rrset in answer for rdata in rrset]
+
+    def do_serve_names(self, ip, names):
+        udp = self._sockets.udp(ip)
+        udp.bind((ip, _DNS_PORT))
+        udp.setblocking(True)
+        blocking.start(self._answer_names, udp, names)
+
+    @staticmethod
+    def _answer_names(udp, names):
+        while True:
+            data, address = udp.recvfrom(65535)
+            query = dns.message.from_wire(data)
+            reply = dns.message.make_response(query)
+            name = query.question[0].name
+            ip = names.get(name.to_text(omit_final_dot=True))
+            if ip is None:
+                reply.set_rcode(dns.rcode.NXDOMAIN)
+            elif query.question[0].rdtype == dns.rdatatype.A:
+                reply.answer.append(dns.rrset.from_text(name, 60, "IN", "A", ip))
+            udp.sendto(reply.to_wire(), address)
 
     def _interface(self, nwid):
         """A socket for whole frames on a network's kernel interface."""

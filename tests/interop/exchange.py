@@ -23,6 +23,9 @@ A request is `{"id", "do", ...}`, one line of JSON on standard input; the answer
 | heard | port | them, as text |
 | leave_group | port | leaves the group that it was told to listen to (Filament only) |
 | say | ip, port, text | sends a datagram; broadcast and multicast addresses are fine |
+| answer_for | hostname | is found as HOSTNAME.local from now on (Filament only) |
+| resolve | name | addresses; a zerotier-one's host only asks by mDNS |
+| serve_names | ip, names | serves the addresses of names as a DNS server (zerotier-one only) |
 | capture | nwid | keeps the frames that arrive from now on |
 | captured | | them: [[ethertype, payload in hex]] |
 | transmit | nwid, source_mac, destination_mac, frames | sends frames like those of `captured` |

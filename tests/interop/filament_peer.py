@@ -20,7 +20,7 @@ import bulb
 from exchange import CHUNK, LATE_S, content, datagram
 from host_tools import echo
 from host_tools.daemon import Daemon
-from mpcore import aio
+from mpcore import aio, dns
 from mpcore.vl1 import inet
 
 
@@ -198,6 +198,16 @@ class Peer:
         lan = aio.Datagrams(broadcast=True, runtime=self._runtime)
         lan.sendto(text.encode(), (ip, port))
         lan.close()
+
+    async def do_answer_for(self, hostname):
+        self._daemon.answer_for(hostname)
+        self._runtime.kick()
+
+    async def do_resolve(self, name):
+        try:
+            return [inet.ip_text(ip) for ip in await dns.resolve(self._runtime, name, 4)]
+        except OSError:
+            return []
 
     async def do_capture(self, nwid):
         nwid = bytes.fromhex(nwid)

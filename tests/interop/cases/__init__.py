@@ -1,10 +1,10 @@
 """The cases, one concern a module. Each module's `cases(scene)` yields those that its members can
 try, in the order in which they need each other."""
 
-from cases import (bulb, ciphers, configuration, enrolment, ipv6, logs, multicast, nat, paths,
+from cases import (bulb, ciphers, configuration, enrolment, ipv6, logs, multicast, names, nat, paths,
                    rules, traffic, worlds)
 
-_CONCERNS = (enrolment, traffic, paths, ciphers, configuration, rules, multicast, bulb, ipv6,
+_CONCERNS = (enrolment, traffic, paths, ciphers, configuration, rules, multicast, names, bulb, ipv6,
              worlds, nat, logs)
 
 
