@@ -1,0 +1,1 @@
+"""How fast what a node receives reaches the program, through each face (`make bench`)."""
