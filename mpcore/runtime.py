@@ -75,9 +75,12 @@ class Runtime:
         self._due()
         return True
 
-    def drain(self):
-        """Hand the node the datagrams that are there; what follows from them is due then."""
-        self.port.drain(self._receive)
+    def drain(self, *ready):
+        """Hand the node the datagrams that are there; what follows from them is due then.
+
+        ready: a socket of the port that is known to have one.
+        """
+        self.port.drain(self._receive, *ready)
         if self._received:
             self._received = False
             self.kick()
@@ -92,10 +95,10 @@ class Runtime:
         self._received = True
         self.node.receive(self.now(), endpoint, buf, off, n)
 
-    def _readable(self):
+    def _readable(self, *ready):
         # Tasks that these datagrams wake run before the poll, which then sees what they sent.
         try:
-            self.drain()
+            self.drain(*ready)
         finally:
             self.kick()
 

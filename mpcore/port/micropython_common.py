@@ -3,6 +3,7 @@
 import select
 import time
 from asyncio import core
+from errno import EAGAIN
 
 from micropython import const
 
@@ -68,28 +69,37 @@ class MicroPythonPort(BasePort):
         self._pending = select.poll()
         super().__init__(home, bind)
 
-    def drain(self, callback):
+    def drain(self, callback, ready=None):
         """Hand pending datagrams, at most a batch a socket, to callback(endpoint, buf, off, n).
 
-        The buffer is the same every time and may be overwritten by the callback.
+        The buffer is the same every time and may be overwritten by the callback. ready: a socket
+        that is known to have one.
         """
-        for _ in range(self._batch):
+        batch = self._batch
+        if ready is not None:
+            self._take(ready, callback)
+            batch -= 1
+        for _ in range(batch):
             idle = True
             # Asking poll first is cheaper than the exception of a recvfrom that would block.
             for sock, _ in self._pending.ipoll(0):
                 idle = False
-                try:
-                    # Not readinto: it tells no sender and runs datagrams together.
-                    data, sockaddr = sock.recvfrom(self._longest)
-                except OSError:
-                    self.counters["receive_failed"] += 1
-                    continue
-                n = len(data)
-                self._buf[START:START + n] = data
-                self.counters["received"] += 1
-                callback(self._source(sockaddr), self._buf, START, n)
+                self._take(sock, callback)
             if idle:
                 break
+
+    def _take(self, sock, callback):
+        try:
+            # Not readinto: it tells no sender and runs datagrams together.
+            data, sockaddr = sock.recvfrom(self._longest)
+        except OSError as e:
+            if e.errno != EAGAIN:       # somebody else took it meanwhile
+                self.counters["receive_failed"] += 1
+            return
+        n = len(data)
+        self._buf[START:START + n] = data
+        self.counters["received"] += 1
+        callback(self._source(sockaddr), self._buf, START, n)
 
     def wait(self, timeout_ms):
         """Sleep until a datagram is there, for at most timeout_ms (None: for ever)."""
@@ -98,7 +108,7 @@ class MicroPythonPort(BasePort):
 
 
 class Loop:
-    """Callbacks from asyncio: a socket is readable, or the alarm is due, first of all at once.
+    """Callbacks from asyncio: on_readable(socket), or the alarm is due, first of all at once.
 
     The sockets wait in asyncio's own poll set and the alarm in its own task queue, so an idle
     node costs the loop nothing. What a callback raises goes to asyncio's exception handler.
@@ -150,13 +160,13 @@ def _watch(sock, on_readable):
         except MemoryError:
             core._task_queue.push(core.cur_task, core.ticks_add(core.ticks(), _RETRY_MS))
         yield
-        _guard(on_readable)
+        _guard(on_readable, sock)
 
 
-def _guard(callback):
+def _guard(callback, *arguments):
     # Whatever happens, memory running out included, the node's tasks go on.
     try:
-        callback()
+        callback(*arguments)
     except Exception as e:
         try:
             core.Loop.call_exception_handler(
