@@ -44,13 +44,18 @@ class Groups:
         self._groups = {}       # key -> {address: when it was last named}
         self._of = {}           # address -> how many groups it is in
 
-    def add(self, now, key, address):
-        """Note that a node listens; True when that is news."""
+    def add(self, now, key, address, hearsay=False):
+        """Note that a node listens; True when that is news.
+
+        hearsay: others say so, who may not know that it has left: what it said itself counts on.
+        """
         members = self._groups.get(key)
         named_ms = None if members is None else members.get(address)
         if named_ms is not None:
-            members[address] = now
-            return now - named_ms >= _EXPIRY_MS
+            expired = now - named_ms >= _EXPIRY_MS
+            if expired or not hearsay:
+                members[address] = now
+            return expired
         if address == self._own or self._of.get(address, 0) >= limits.GROUPS_OF_ONE:
             return False
         if members is None:

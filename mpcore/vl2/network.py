@@ -129,8 +129,18 @@ class Network:
             self._announce_new(now, [group])
 
     def unsubscribe(self, now, mac, adi=b"\0\0\0\0"):
-        """Listen no longer; who still sends to the group is told then, others forget in time."""
-        self._subscribed.discard(mac + adi)
+        """Listen no longer; members are told, and so is who sends to the group nevertheless."""
+        group = mac + adi
+        if self.listens(group):
+            self._subscribed.discard(group)
+            if not self.listens(group):
+                for member in self._listening_members():
+                    self._vl1.send(now, member.address, packet.ERROR, self._unwanted_answer(group))
+
+    def _unwanted_answer(self, group):
+        """ERROR to a MULTICAST_FRAME that nobody has sent, spec/vl2-multicast.md 8."""
+        return (bytes((packet.MULTICAST_FRAME,)) + bytes(8)
+                + bytes((packet.E_UNWANTED_MULTICAST,)) + self.id + group)
 
     def listens(self, group):
         return group in self._own or group in self._subscribed

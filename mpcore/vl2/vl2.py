@@ -214,8 +214,8 @@ class VL2:
         return (network is not None and network.membership.gate(peer) is not None
                 or any([may(now, network_id, peer) for may in self.like_authorities]))
 
-    def _learn(self, now, key, address):
-        if self.groups.add(now, key, address):
+    def _learn(self, now, key, address, hearsay=False):
+        if self.groups.add(now, key, address, hearsay):
             network = self.networks.get(key[:8])
             if network is not None:
                 network.learned(now, key, address)
@@ -261,7 +261,7 @@ class VL2:
         if network is not None and (
                 network.keeps_listeners(peer) or peer.address in self.groups.members(now, key)):
             for address in addresses:
-                self._learn(now, key, address)
+                self._learn(now, key, address, True)
 
     # --- credentials and configs -----------------------------------------------------------
 

@@ -549,7 +549,8 @@ def test_a_listener_is_sent_to_for_ten_minutes_after_its_last_list():
     assert copies(600009, ANNE) == 1 and copies(600010, ANNE) == 0
     like(scene, 600010, ANNE, MDNS)
     assert copies(1200009, ANNE) == 1 and copies(1200010, ANNE) == 0
-    gathered(scene, 1210000, MDNS, BOB)     # so it is with those whom others name
+    gathered(scene, 1210000, MDNS, BOB)     # so it is with those whom others name ...
+    gathered(scene, 1300000, MDNS, BOB)     # ... however often
     assert copies(1809999, BOB) == 1 and copies(1810000, BOB) == 0
 
 
@@ -562,12 +563,17 @@ def test_roots_and_controllers_name_a_listener_for_ten_minutes():
         assert len(scene.vl1.take(packet.OK)) == answers
 
 
-def test_who_sends_to_a_group_that_we_left_is_told_once_a_second():
+def test_members_are_told_that_we_left_a_group_and_who_still_sends_to_it_once_a_second():
     scene = members(Scene().configured(), ANNE)
     scene.network.subscribe(5, MDNS[8:14])
     receive(scene, 10, ANNE, MDNS)
     assert not scene.vl1.take(packet.ERROR)
     scene.network.unsubscribe(20, MDNS[8:14])
+    told, = scene.vl1.take(packet.ERROR)
+    assert told.to == ANNE.address
+    assert told.payload == h("0e 0000000000000000 08") + MDNS
+    scene.network.unsubscribe(21, MDNS[8:14])
+    assert not scene.vl1.take()
     for now, errors in ((30, 1), (1029, 0), (1030, 1)):
         receive(scene, now, ANNE, MDNS)
         found = scene.vl1.take(packet.ERROR)
