@@ -20,7 +20,7 @@ from tests.host.desktop import services
 from tests.host.desktop.scene import APPS, ROOT, Scene, free_port, make_certificate, program
 
 PATIENCE_S = 120
-HOW = "node in the same event loop"
+LOOP = "loop.run"
 
 
 @pytest.fixture(scope="module")
@@ -87,11 +87,11 @@ def test_clients(scene):
             await writer.wait_closed()
 
     async def main():
-        with program("aiohttp", version("aiohttp"), f"client; {HOW}"):
+        with program("aiohttp", version("aiohttp"), LOOP, "client, server, WebSocket, IPv6"):
             await with_aiohttp()
-        with program("httpx", version("httpx"), f"AsyncClient; {HOW}"):
+        with program("httpx", version("httpx"), LOOP, "AsyncClient"):
             await with_httpx()
-        with program("asyncio", platform.python_version(), f"TLS; {HOW}"):
+        with program("asyncio", platform.python_version(), LOOP, "streams, TLS, datagrams"):
             await with_tls()
 
     run(scene, main)
@@ -149,8 +149,7 @@ def test_servers(scene):
         with pytest.raises(httpx.ConnectError):
             await seen_from(own, open_port)
 
-    with program("aiohttp", version("aiohttp"), f"server; {HOW}"), \
-            program("uvicorn", version("uvicorn"), f"server; {HOW}"):
+    with program("uvicorn", version("uvicorn"), LOOP, "server"):
         run(scene, main)
 
 

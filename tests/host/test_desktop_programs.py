@@ -19,6 +19,7 @@ from host_tools.loopback import Process
 from tests.host.desktop.scene import Scene, free_port, program
 
 PATIENCE_S = 120
+PROXY, FORWARD = "filament proxy", "filament forward"
 PAGE = "served by nginx\n" * 10000
 NGINX = """
 daemon off; master_process off; pid {0}/nginx.pid; error_log {0}/nginx-error.log;
@@ -130,7 +131,8 @@ def proxy(scene, ports):
 
 def test_curl_through_the_proxy(scene, nginx, proxy):
     curl = tool("curl")
-    with program("curl", version_of(curl, "--version"), "--proxy socks5h://, IPv4, IPv6, names"):
+    with program("curl", version_of(curl, "--version"), PROXY,
+                 "--proxy socks5h://… or socks5://…, IPv4, IPv6, names"):
         for host in (scene.address("there"), f"[{scene.address6('there')}]"):
             for scheme in ("socks5", "socks5h"):
                 assert said(curl, "-sS", "--fail", "--proxy", f"{scheme}://127.0.0.1:{proxy}",
@@ -145,7 +147,8 @@ def test_curl_through_the_proxy(scene, nginx, proxy):
 
 
 def test_requests_through_the_proxy(scene, nginx, proxy):
-    with program("requests, PySocks", version("pysocks"), "proxies=socks5h://; filament proxy"):
+    with program("requests[socks]", version("requests"), PROXY,
+                 'proxies={"http": "socks5h://…"}'):
         proxies = {"http": f"socks5h://127.0.0.1:{proxy}"}
         answer = requests.get(f"http://{scene.address('there')}:{nginx}/page.txt", proxies=proxies,
                               timeout=PATIENCE_S)
@@ -159,7 +162,7 @@ def test_udp_associate(scene, ports, proxy):
             "s.bind(('', 4000)); print('{\"bound\": true}', flush=True)\n"
             "while True: s.sendto(*s.recvfrom(65536))")
     with scene.start("udp", "run", "--", "-c", code) as server, \
-            program("PySocks", version("pysocks"), "UDP ASSOCIATE; filament proxy"):
+            program("PySocks", version("pysocks"), PROXY, "UDP ASSOCIATE, IPv4, IPv6"):
         server.wait_for("bound")
         with pysocks.socksocket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.set_proxy(pysocks.SOCKS5, "127.0.0.1", proxy)
@@ -177,7 +180,8 @@ def test_redis_by_forwards_both_ways(scene, ports, here):
     command = [server, "--bind", "127.0.0.1", "--port", ports["redis"], "--save", "",
                "--dir", scene.directory]
     with serving(command, ports["redis"], scene.directory / "redis.log"), \
-            program("redis", version_of(server, "--version"), "server and redis-cli; forward"):
+            program("redis-server, redis-cli", version_of(server, "--version"), FORWARD,
+                    "set, get, 2000 pushes"):
         ask = [cli, "-p", here["redis"]]
         assert said(*ask, "set", "key", "x" * 100000) == "OK\n"
         assert said(*ask, "get", "key") == "x" * 100000 + "\n"
@@ -186,7 +190,7 @@ def test_redis_by_forwards_both_ways(scene, ports, here):
 
 
 def test_nginx_by_forwards_both_ways(nginx, here):
-    with program("nginx", version_of(tool("nginx"), "-v"), "server; filament forward"):
+    with program("nginx", version_of(tool("nginx"), "-v"), FORWARD, "server"):
         for _ in range(3):
             answer = requests.get(f"http://127.0.0.1:{here['nginx']}/page.txt", timeout=PATIENCE_S)
             assert answer.text == PAGE
@@ -196,7 +200,8 @@ def test_iperf3_by_forwards_both_ways(scene, ports, here):
     iperf3 = tool("iperf3")
     command = [iperf3, "--server", "--bind", "127.0.0.1", "--port", ports["iperf3"]]
     with serving(command, ports["iperf3"], scene.directory / "iperf3.log"), \
-            program("iperf3", version_of(iperf3, "--version"), "TCP, both ways; filament forward"):
+            program("iperf3", version_of(iperf3, "--version"), FORWARD,
+                    "server, client, --reverse"):
         for direction in ([], ["--reverse"]):
             report = json.loads(said(iperf3, "--client", "127.0.0.1", "--port", here["iperf3"],
                                      "--time", "2", "--json", *direction))
@@ -206,7 +211,8 @@ def test_iperf3_by_forwards_both_ways(scene, ports, here):
 def test_chromium_through_the_proxy(scene, nginx, proxy):
     """Only where the browser is: it is too big to be installed for this."""
     chromium = tool("chromium")
-    with program("Chromium", version_of(chromium, "--version"), "--proxy-server=socks5://"):
+    with program("Chromium", version_of(chromium, "--version"), PROXY,
+                 "--headless --proxy-server=socks5://…"):
         page = said(chromium, "--headless", "--no-sandbox", "--disable-gpu",
                     f"--user-data-dir={scene.directory}/chromium",
                     f"--proxy-server=socks5://127.0.0.1:{proxy}", "--virtual-time-budget=30000",

@@ -25,6 +25,7 @@ from tests.host.desktop import services
 from tests.host.desktop.scene import APPS, ROOT, Scene, make_certificate, program
 
 PATIENCE_S = 120
+OVERLAY, RUN = "Overlay", "filament run"
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,8 @@ def test_aiohttp_as_client_and_server(scene, there):
             async with session.get(at) as answer:
                 assert await answer.text() == scene.address6("here")
 
-    with program("aiohttp", version("aiohttp"), "client, server, websocket, IPv6; in the process"):
+    with program("aiohttp", version("aiohttp"), OVERLAY, "client, WebSocket, IPv6"), \
+            program("aiohttp", version("aiohttp"), RUN, "server, WebSocket, IPv6"):
         run(main())
 
 
@@ -83,13 +85,13 @@ def test_httpx_and_uvicorn(scene, there):
                                              for body in bodies))
             assert [answer.content for answer in answers] == [body[::-1] for body in bodies]
 
-    with program("httpx", version("httpx"), "AsyncClient; in the process"), \
-            program("uvicorn", version("uvicorn"), "server; filament run"):
+    with program("httpx", version("httpx"), OVERLAY, "AsyncClient"), \
+            program("uvicorn", version("uvicorn"), RUN, "server"):
         run(main())
 
 
 def test_microdot(scene, there):
-    with program("microdot", version("microdot"), "server; filament run"):
+    with program("microdot", version("microdot"), RUN, "server"):
         answer = httpx.get(url(there, services.MICRODOT), timeout=PATIENCE_S)
         assert answer.text == scene.address("here")
 
@@ -108,7 +110,7 @@ def test_streams_with_tls(scene, there):
             assert await received == services.LARGE
             writer.close()
 
-    with program("asyncio", platform.python_version(), "streams with TLS; in the process"):
+    with program("asyncio", platform.python_version(), OVERLAY, "streams, TLS, datagrams"):
         run(main())
 
 
@@ -129,8 +131,7 @@ def test_datagrams(there):
                 assert await protocol.received.get() == (bytes(size), (there, services.UDP))
             transport.close()
 
-    with program("asyncio", platform.python_version(), "datagrams; in the process"):
-        run(main())
+    run(main())
 
 
 def test_a_server_of_this_process_is_on_both_networks(scene, there):
@@ -251,10 +252,10 @@ def test_blocking_programs_by_filament_run(scene, there):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         command = scene.filament("other", "run", "--", sys.executable, APPS / "clients.py", there,
                                  scene.certificate, server.server_address[1])
-        with program("requests", version("requests"), "blocking; filament run"), \
-                program("urllib, http.server", platform.python_version(), "filament run"), \
-                program("httpx", version("httpx"), "blocking; filament run"), \
-                program("ssl", ssl.OPENSSL_VERSION.split()[1], "both ways; filament run"):
+        with program("requests", version("requests"), RUN, "Session, threads"), \
+                program("urllib, http.server", platform.python_version(), RUN, "client, server"), \
+                program("httpx", version("httpx"), RUN, "Client"), \
+                program("ssl", ssl.OPENSSL_VERSION.split()[1], RUN, "client, server"):
             done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
             assert done.returncode == 0, done.stderr
             own = scene.address("other")

@@ -99,8 +99,11 @@ def make_certificate(directory):
 
 
 @contextmanager
-def program(name, version, how):
-    """Records whether what is done inside works with a program: the table of the README."""
+def program(name, version, way, what):
+    """Records whether what is done inside works with a program: for the table of the README.
+
+    way: of Filament, by which it is on the network. what: the program does, or is started with.
+    """
     works = False
     try:
         yield
@@ -111,7 +114,7 @@ def program(name, version, how):
             fcntl.flock(file, fcntl.LOCK_EX)
             file.seek(0)
             known = json.loads(file.read() or "{}")
-            known[f"{name}: {how}"] = {"program": name, "version": version, "how": how,
-                                       "works": works}
+            known[f"{name}, {way}"] = {"program": name, "version": version, "way": way,
+                                       "what": what, "works": works}
             file.truncate(0)
             file.write(json.dumps(dict(sorted(known.items())), indent=1))

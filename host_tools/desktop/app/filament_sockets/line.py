@@ -19,7 +19,8 @@ _local = threading.local()
 
 class _Line:
     def __init__(self):
-        self.process = os.getpid()      # a forked child needs its own
+        self.process = os.getpid()      # a forked child needs its own,
+        self.path = path                # and so does whoever has another node now
         self.socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         self.socket.settimeout(None)
         self.socket.connect(path)
@@ -38,7 +39,7 @@ def ask(verb, descriptor=None, **fields):
     gone."""
     try:
         line = getattr(_local, "line", None)
-        if line is None or line.process != os.getpid():
+        if line is None or line.process != os.getpid() or line.path != path:
             line = _local.line = _Line()
         answer, received = line.ask(json.dumps([verb, fields]).encode(),
                                     [] if descriptor is None else [descriptor])
