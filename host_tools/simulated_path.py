@@ -6,15 +6,14 @@ import random
 import struct
 
 from mpcore.ip import ethernet
-from mpcore.ip.headers import add
+from mpcore.ip.headers import add, pseudo
 from mpcore.ip.stack import Stack
 
-CLIENT_IP = bytes((10, 0, 0, 1))
-SERVER_IP = bytes((10, 0, 0, 2))
+_IPV4 = bytes((10, 0, 0, 0)), 24
+_IPV6 = b"\xfd" + bytes(15), 64
 
 _LONGEST_MS = 100       # that a packet is late when it is overtaken
 _QUEUE_MS = 200         # of packets that wait for their turn on the wire
-_TOO_BIG = bytes((3, 4, 0, 0, 0, 0))
 
 
 class Conditions:
@@ -39,10 +38,11 @@ class Conditions:
 
 
 class Path:
-    """client, server: stacks of 10.0.0.1 and 10.0.0.2. Their link's MTU changes for both at once
-    (as a network's does), or a router between them answers that a packet was too big."""
+    """client, server: stacks of 10.0.0.1 and 10.0.0.2, or fd00::1 and fd00::2 for `ipv6`;
+    server_ip: the latter's address. Their link's MTU changes for both at once (as a network's
+    does), or a router between them answers that a packet was too big."""
 
-    def __init__(self, seed, conditions, mtu=1400):
+    def __init__(self, seed, conditions, ipv6=False, mtu=1400):
         self.random = random.Random(seed)
         self.conditions = conditions
         self.now = 0
@@ -50,11 +50,14 @@ class Path:
         self._mtu = mtu
         self._events = []       # (ms, number, function, arguments)
         self._number = 0
-        self._ends = [_End(self, 1, CLIENT_IP, mtu), _End(self, 2, SERVER_IP, mtu)]
+        network, prefix = _IPV6 if ipv6 else _IPV4
+        self._ends = [_End(self, number, network[:-1] + bytes((number,)), prefix, mtu)
+                      for number in (1, 2)]
         for end, other in zip(self._ends, reversed(self._ends)):
             end.other = other
-            end.interface.set_addresses(0, [(end.ip, 24)])
+            end.configure()
         self.client, self.server = (end.stack for end in self._ends)
+        self.server_ip = self._ends[1].ip
         if conditions.mtus:
             self._later(self._pause_ms(), self._change_mtu)
 
@@ -78,7 +81,7 @@ class Path:
         self.packets += 1
         if conditions.cut_ms is not None and self.now >= conditions.cut_ms:
             return
-        if ethertype == ethernet.IPV4:
+        if ethertype != ethernet.ARP:
             if len(packet) > self._mtu:
                 return self._later(conditions.delay_ms, end.deliver, end.mac, ethertype,
                                    _too_big(self._mtu, packet))
@@ -108,7 +111,7 @@ class Path:
         if self.random.random() < 0.5:
             for end in self._ends:
                 end.mtu = self._mtu
-                end.interface.set_addresses(self.now, [(end.ip, 24)])
+                end.configure()
         self._later(self._pause_ms(), self._change_mtu)
 
 
@@ -117,16 +120,20 @@ class _End:
 
     headroom = 0
 
-    def __init__(self, path, number, ip, mtu):
+    def __init__(self, path, number, ip, prefix, mtu):
         self.path = path
         self.mac = bytes((2, 0, 0, 0, 0, number))
         self.ip = ip
+        self.prefix = prefix
         self.mtu = mtu
         self.free_ms = 0.0          # when the wire has carried what was sent
         self._due_ms = None
         self.stack = Stack(path.random.randbytes)
         self.stack.on_schedule = self._schedule
         self.interface = self.stack.add_interface(self)
+
+    def configure(self):
+        self.interface.set_addresses(self.path.now, [(self.ip, self.prefix)])
 
     def transmit(self, now, destination_mac, ethertype, buf, off, n):
         self.path.carry(self, destination_mac, ethertype, bytes(memoryview(buf)[off:off + n]))
@@ -149,10 +156,18 @@ class _End:
 
 
 def _too_big(mtu, packet):
-    """What a router answers to a packet that the path does not take (RFC 1191)."""
-    body = bytearray(_TOO_BIG + struct.pack(">H", mtu) + packet[:28])
-    body[2:4] = struct.pack(">H", 0xFFFF - add(body, 0, len(body), 0))
-    header = bytearray(struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(body), 0, 0, 64, 1, 0,
-                                   packet[16:20], packet[12:16]))
-    header[10:12] = struct.pack(">H", 0xFFFF - add(header, 0, 20, 0))
-    return bytes(header + body)
+    """What a router answers to a packet that the path does not take (RFC 1191, RFC 8201)."""
+    if packet[0] >> 4 == 6:
+        us, them = packet[24:40], packet[8:24]
+        body = _checked(struct.pack(">BBHI", 2, 0, 0, mtu) + packet[:100], 2,
+                        pseudo(us, them, 58) + 108)
+        return struct.pack(">IHBB16s16s", 6 << 28, len(body), 58, 64, us, them) + body
+    body = _checked(struct.pack(">BBHHH", 3, 4, 0, 0, mtu) + packet[:28], 2, 0)
+    return _checked(struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(body), 0, 0, 64, 1, 0,
+                                packet[16:20], packet[12:16]), 10, 0) + body
+
+
+def _checked(data, at, total):
+    """The data with its Internet checksum at an offset; total: what the sum begins with."""
+    check = 0xFFFF - add(data, 0, len(data), total)
+    return data[:at] + struct.pack(">H", check) + data[at + 2:]

@@ -10,8 +10,8 @@ status 1 tells of either.
 The chart shows the throughput of single connections against the loss of packets, with small rings
 (a board's) and large ones (a host's, with window scaling and timestamps), where packets are only
 lost, and where they are also late, doubled, damaged and met by changes of the MTU. Beside that
-`crowd` runs many connections at a time over the worst paths, some of which are cut, some of which
-are dropped by their application.
+`crowd` runs many connections at a time over the worst paths, half of them in IPv6; some paths are
+cut, some connections are dropped by their application.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from pathlib import Path as File
 from statistics import median, quantiles
 
 from host_tools.chart import line_chart
-from host_tools.simulated_path import SERVER_IP, Conditions, Path
+from host_tools.simulated_path import Conditions, Path
 from mpcore.ip import errors
 from mpcore.ip.tcp import CLOSED, TcpSocket
 
@@ -35,6 +35,7 @@ HANG_MS = 3600000
 ALIVE_MS = 60000                        # keepalive: who only reads learns of a path that was cut
 
 _MTUS = (576, 1000, 1280, 1400)
+_MTUS6 = (1280, 1300, 1400)
 _PORT = 80
 
 
@@ -112,7 +113,7 @@ class Exchange:
     def _begin(self):
         self.client.on_event = lambda: self._turn(0)
         try:
-            self.client.connect(self.path.now, SERVER_IP, _PORT)
+            self.client.connect(self.path.now, self.path.server_ip, _PORT)
             self.client.keep_alive(self.path.now, ALIVE_MS)
         except OSError as error:
             self.client.error = error.errno
@@ -134,13 +135,14 @@ def run(job):
     """Run one path with its connections; a dict of what became of them."""
     profile, ring, loss, seed = job
     rough = profile != "loss"
+    ipv6 = profile == "crowd" and seed % 2 == 0
     cut_ms = None
     if profile == "crowd" and seed % 4 == 3:
         cut_ms = 500 + 700 * (seed % 16)
     share = 0.03 if rough else 0.0
     path = Path(f"{profile} {ring} {loss} {seed}", Conditions(
         loss / 100, late=share, doubled=share, damaged=share, jitter_ms=10 if rough else 0,
-        mtus=_MTUS if rough else (), cut_ms=cut_ms))
+        mtus=() if not rough else _MTUS6 if ipv6 else _MTUS, cut_ms=cut_ms), ipv6)
     for stack in (path.client, path.server):
         if ring:
             stack.tcp.send_ring = stack.tcp.receive_ring = ring
