@@ -77,7 +77,7 @@ class Udp:
             port = self._stack.ephemeral(self.ports)
         sockets = self.ports.setdefault(port, [])
         for other in sockets:
-            if other.local[0] == ip:
+            if other.local[0] == ip and not (socket.reuse and other.reuse):
                 raise errors.failure(errors.EADDRINUSE)
         # Those bound to an address come first: a unicast datagram goes to the first that takes it.
         sockets.insert(0 if ip else len(sockets), socket)
@@ -95,6 +95,9 @@ class Udp:
 class UdpSocket:
     """A UDP socket. on_event, if set, is called without arguments when events() may have changed.
 
+    reuse: may another one that says so, too, have the same address and port? Then a datagram to
+    us goes to one of them, one to a group to all of its members.
+
     broadcast: may it send to broadcast addresses? ttl: of packets to one host; multicast_ttl: of
     those to a group, which by default do not leave the network. multicast_loop: do members of the
     group on this host receive what it sends, too? max_queue, max_queue_bytes: datagrams that may
@@ -107,6 +110,7 @@ class UdpSocket:
         self._stack = stack
         self.local = (None, 0)
         self.remote = None
+        self.reuse = False
         self.broadcast = False
         self.ttl = _TTL
         self.multicast_ttl = 1

@@ -113,6 +113,24 @@ def test_our_own_members_hear_us_when_told_so():
         assert stack.counters == {} and len(link.take()) == 1
 
 
+def test_a_port_may_be_shared():
+    stack, interface, link = make()
+    first, second, third = [UdpSocket(stack) for _ in range(3)]
+    first.reuse = second.reuse = True
+    first.bind(None, 5353)
+    assert raises(OSError, third.bind, None, 5353).errno == errno.EADDRINUSE
+    second.bind(None, 5353)
+    for socket in (first, second):
+        socket.join(0, GROUP)
+    give(interface, 0, udp(9, 5353, b"all", PEER, GROUP), IPV4, GROUP_MAC)
+    assert first.recvfrom() == second.recvfrom() == (b"all", PEER, 9)
+    give(interface, 0, udp(9, 5353, b"one"))
+    assert first.recvfrom() == (b"one", PEER, 9) and second.recvfrom() is None
+    first.close(0)
+    give(interface, 0, udp(9, 5353, b"one"))
+    assert second.recvfrom() == (b"one", PEER, 9)
+
+
 def test_the_link_is_told_once():
     link = Listening()
     stack, interface, _ = make(link)
