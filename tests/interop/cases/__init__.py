@@ -1,11 +1,11 @@
 """The cases, one concern a module. Each module's `cases(scene)` yields those that its members can
 try, in the order in which they need each other."""
 
-from cases import (bulb, ciphers, configuration, enrolment, ipv6, logs, multicast, names, nat, paths,
-                   rules, traffic, worlds)
+from cases import (bulb, ciphers, configuration, enrolment, ipv6, logs, multicast, names, nat,
+                   paths, rules, sessions, traffic, worlds)
 
-_CONCERNS = (enrolment, traffic, paths, ciphers, configuration, rules, multicast, names, bulb, ipv6,
-             worlds, nat, logs)
+_CONCERNS = (enrolment, traffic, paths, ciphers, configuration, rules, multicast, names, bulb,
+             ipv6, worlds, nat, sessions, logs)
 
 
 def plan(scene):
