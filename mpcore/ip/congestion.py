@@ -10,7 +10,8 @@ _NEVER = const(0x3FFFFFFF)
 
 
 class RoundTrip:
-    """Retransmission timeout from round-trip samples.
+    """Retransmission timeout from round-trip samples, 200 ms to 60 s. (RFC 6298 2.4 would have 1 s
+    at least, for clocks of its time; peers' delayed ACKs stay below 200 ms.)
 
     Karn: the owner gives no sample for a retransmitted segment, and a backed-off timeout lasts
     until the next sample. Only, progress without one leaves no more than one doubling: on a bad

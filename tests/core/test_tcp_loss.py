@@ -135,8 +135,11 @@ class Transfer:
 
 
 def transfer(seed, loss, duplicated=0.0, late=0.0, size=SIZE, mtu=1400, chunk=3000,
-             ips=(US, PEER)):
+             ips=(US, PEER), ring=None):
     cable = Cable(seed, loss, duplicated, late, mtu=mtu, ips=ips)
+    for stack, _ in cable.ends:
+        if ring:
+            stack.tcp.send_ring = stack.tcp.receive_ring = ring
     job = Transfer(cable, size, chunk)
     cable.run(job.step)
     assert job.count == size
@@ -175,6 +178,13 @@ def test_everything_at_once():
 def test_large_segments_and_small_writes():
     transfer(7, 0.1, 0.1, 0.1, mtu=2800)
     transfer(8, 0.1, 0.1, 0.1, size=3000, chunk=70)
+
+
+def test_large_rings():
+    cable = transfer(11, 0.0, size=150000, ring=100000)
+    assert cable.ends[0][0].counters == {}
+    for loss in (0.02, 0.1):
+        transfer(12, loss, loss, loss, size=150000, ring=100000)
 
 
 def test_over_ipv6():
