@@ -1,6 +1,7 @@
 """`filament conformance`."""
 
 import json
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -14,6 +15,24 @@ from host_tools.command import generate_identities, json_option
 from host_tools.conformance.runner import PASS, Runner, find_tests
 from host_tools.conformance.scene import IDENTITIES, Scene
 
+_PAGE = """# MicroPython's own tests of sockets, over a virtual network
+
+Written by `filament conformance --micropython-tests DIR --markdown docs/conformance.md`, where
+DIR is the directory `tests` of a checkout of MicroPython; none of its files is kept here. Each
+test file runs unmodified on MicroPython's unix port with `mpcore.interpose()` in place: those of
+multi_net as two nodes in two processes, on a network with a root and a controller of its own on
+loopback. What micropython.org and two dead addresses are to some tests, a third node and two
+routes are here.
+
+A test passes when it prints exactly what its `.exp` file says, or without one what CPython
+prints. One that skips has not passed. "stock sockets" tells how one that did not pass does on the
+platform's own sockets, without Filament.
+
+MicroPython: {version}. {summary}.
+
+| group | test | result | remark |
+|---|---|---|---|
+{rows}"""
 _STYLES = {"pass": "green", "fail": "red", "skip": "yellow"}
 
 
@@ -26,7 +45,8 @@ _STYLES = {"pass": "green", "fail": "red", "skip": "yellow"}
                    "micropython-lib. Repeatable.")
 @click.option("--only", multiple=True, metavar="PART",
               help="Run the files whose group/name has this in it. Repeatable.")
-@click.option("--markdown", type=click.Path(dir_okay=False), help="Write the table there too.")
+@click.option("--markdown", type=click.Path(dir_okay=False),
+              help="Write the table there too, as a page.")
 @click.option("-v", "--verbose", is_flag=True, help="Show what a test that did not pass printed.")
 @json_option
 def conformance(directory, library, only, markdown, verbose, as_json):
@@ -91,4 +111,6 @@ def _show(results, summary):
 def _markdown(results, summary):
     rows = "".join(f"| {result.group} | {result.name} | {result.outcome} | {_remark(result)} |\n"
                    for result in results)
-    return f"{summary}.\n\n| group | test | result | remark |\n|---|---|---|---|\n{rows}"
+    version = subprocess.run([unix_port.executable(), "-c", "import sys; print(sys.version)"],
+                             capture_output=True, text=True, check=True).stdout.strip()
+    return _PAGE.format(version=version, summary=summary, rows=rows)
