@@ -3,7 +3,7 @@
 import asyncio
 
 from host_tools.desktop import reach
-from host_tools.desktop.app.filament_sockets.addresses import is_group
+from host_tools.desktop.app.filament_sockets import addresses
 from host_tools.desktop.transport import Name, sockaddr
 
 
@@ -46,11 +46,11 @@ class DatagramTransport(asyncio.DatagramTransport):
     def sendto(self, data, addr=None):
         if self._udp is None:
             return
-        ip, port = self._udp.remote or (reach.numeric(addr[0]), addr[1])
+        ip, port = self._udp.remote or (addresses.parse(addr[0]), addr[1])
         leads = ip is not None and reach.leads(self._runtime.node, ip)
         if self._outside is not None and not leads:
             self._outside.sendto(data, addr)
-        if ip is None or not (leads or is_group(ip) or self._outside is None):
+        if ip is None or not (leads or addresses.is_group(ip) or self._outside is None):
             return
         try:
             self._udp.sendto(self._runtime.now(), data, ip, port)

@@ -5,6 +5,7 @@ import ipaddress
 from collections import namedtuple
 
 from host_tools.desktop import outgoing, reach
+from host_tools.desktop.app.filament_sockets import addresses
 from mpcore import aio
 
 CONNECTIONS = 1024          # at once, over all forwards; more are closed as they come
@@ -65,7 +66,7 @@ class Forwarder:
         """Listen on the virtual network (host None: any address of ours there). Raises OSError,
         ValueError for a host that is no address of ours."""
         if forward.host is not None:
-            ip = reach.numeric(forward.host)
+            ip = addresses.parse(forward.host)
             if ip is None or not reach.is_own(self._runtime.node, ip):
                 raise ValueError(f"{forward.host} is no address of this node")
         return await aio.start_server(self._server(forward), forward.host, forward.port,

@@ -16,6 +16,7 @@ from asyncio import sslproto
 
 from host_tools import home
 from host_tools.desktop import names, reach, session
+from host_tools.desktop.app.filament_sockets import addresses
 from host_tools.desktop.datagram_transport import DatagramTransport, Outside
 from host_tools.desktop.listeners import Ports
 from host_tools.desktop.transport import Name, Transport, connected
@@ -71,7 +72,7 @@ class OverlayEventLoop(asyncio.SelectorEventLoop):
         if self._runtime is None or not isinstance(host, str) or host in _ANY:
             return []
         size = {socket.AF_INET: 4, socket.AF_INET6: 16}.get(family, 0)
-        ip = reach.numeric(host)
+        ip = addresses.parse(host)
         if ip is not None:
             return [ip] if self._leads(ip) and size in (0, len(ip)) else []
         try:
@@ -131,7 +132,7 @@ class OverlayEventLoop(asyncio.SelectorEventLoop):
         connection when it is given to create_connection(), and is good for nothing else."""
         ip = None
         if sock.family in (socket.AF_INET, socket.AF_INET6) and sock.type == socket.SOCK_STREAM:
-            ip = reach.numeric(address[0])
+            ip = addresses.parse(address[0])
         if not self._leads(ip):
             return await super().sock_connect(sock, address)
         self._connected[sock] = await connected(self, self._runtime, ip, address[1])
@@ -175,7 +176,7 @@ class OverlayEventLoop(asyncio.SelectorEventLoop):
         server = OverlayServer(self, self._ports, inner, accept)
         try:
             for each in ours:
-                server.listen(None if each in _ANY else reach.numeric(each), port, backlog)
+                server.listen(None if each in _ANY else addresses.parse(each), port, backlog)
         except BaseException:
             server.close()
             raise
@@ -183,7 +184,7 @@ class OverlayEventLoop(asyncio.SelectorEventLoop):
 
     def _is_own(self, host):
         """Is a host an address of ours on a virtual network?"""
-        ip = None if host in _ANY else reach.numeric(host)
+        ip = None if host in _ANY else addresses.parse(host)
         return self._runtime is not None and ip is not None and reach.is_own(
             self._runtime.node, ip)
 
@@ -215,7 +216,7 @@ class OverlayEventLoop(asyncio.SelectorEventLoop):
         udp = UdpSocket(self._runtime.node.stack)
         udp.broadcast = bool(allow_broadcast)
         try:
-            udp.bind(None if host in _ANY else reach.numeric(host), port)
+            udp.bind(None if host in _ANY else addresses.parse(host), port)
             if target:
                 udp.connect(target, remote_addr[1])
         except OSError:
@@ -296,7 +297,7 @@ def _local(address):
     """(IP address or None, port) of an asyncio local_addr, None for None."""
     if address is None:
         return None
-    ip = None if address[0] in _ANY else reach.numeric(address[0])
+    ip = None if address[0] in _ANY else addresses.parse(address[0])
     if ip is None and address[0] not in _ANY:
         raise OSError(errno.EADDRNOTAVAIL, f"{address[0]} is no address of this node")
     return ip, address[1]

@@ -6,20 +6,23 @@ import hmac
 import socket
 
 from host_tools.desktop import outgoing, reach, socks
+from host_tools.desktop.app.filament_sockets import addresses
 from mpcore import aio
-from mpcore.vl1.inet import ip_parse, ip_text
+from mpcore.vl1.inet import ip_text
 
 CLIENTS = 1024              # connections at once; more are closed as they come
 NAMES = 256                 # that one UDP association has looked up, remembered
 NEGOTIATION_S = 30          # for a client to say what it wants
 CONNECT_S = 60
 
-_REPLIES = {errno.ECONNREFUSED: socks.REFUSED, errno.EHOSTUNREACH: socks.HOST_UNREACHABLE,
-            errno.ENETUNREACH: socks.NETWORK_UNREACHABLE, errno.ETIMEDOUT: socks.EXPIRED}
+_REPLIES = {errno.EACCES: socks.NOT_ALLOWED, errno.ECONNREFUSED: socks.REFUSED,
+            errno.EHOSTUNREACH: socks.HOST_UNREACHABLE, errno.ENETUNREACH: socks.NETWORK_UNREACHABLE,
+            errno.ETIMEDOUT: socks.EXPIRED}
 
 
 class Proxy:
-    """Serves SOCKS5 on a listening socket of the platform.
+    """Serves SOCKS5 on a listening socket of the platform. What listens on this machine's loopback
+    addresses is only for clients on those.
 
     login: (user, password) as bytes that clients must give, or None.
     """
@@ -82,7 +85,7 @@ class Proxy:
     async def _connect(self, client, host, port):
         try:
             async with asyncio.timeout(CONNECT_S):
-                peer = await outgoing.connect(self._runtime, host, port)
+                peer = await outgoing.connect(self._runtime, host, port, client.is_inside)
         except OSError as error:        # TimeoutError is one
             code = _REPLIES.get(error.errno, socks.HOST_UNREACHABLE)
             return client.say(socks.reply(code))
@@ -95,7 +98,7 @@ class Proxy:
         loop = asyncio.get_running_loop()
         host = client.writer.get_extra_info("sockname")[0]
         peer = client.writer.get_extra_info("peername")[0]
-        association = _Association(self._runtime, peer, port)
+        association = _Association(self._runtime, peer, port, client.is_inside)
         try:
             transport, _ = await loop.create_datagram_endpoint(
                 lambda: association, local_addr=(host, 0))
@@ -112,6 +115,8 @@ class _Client:
         self.reader = reader
         self.writer = writer
         self.rest = b""
+        self.is_inside = outgoing.is_inside(
+            addresses.parse(writer.get_extra_info("peername")[0]))
 
     def say(self, data):
         self.writer.write(data)
@@ -130,13 +135,15 @@ class _Client:
 class _Association(asyncio.DatagramProtocol):
     """Datagrams of one client, whose address is known from its connection.
 
-    port: that it sends from, 0 where its first datagram tells.
+    port: that it sends from, 0 where its first datagram tells. inside: whether it may reach
+    what only this machine does.
     """
 
     _QUEUE = 64         # datagrams that wait for a name
 
-    def __init__(self, runtime, host, port):
+    def __init__(self, runtime, host, port, inside):
         self._runtime = runtime
+        self._inside = inside
         self._host = host
         self._peer = (host, port) if port else None
         self._transport = None
@@ -177,7 +184,7 @@ class _Association(asyncio.DatagramProtocol):
                 pass        # UDP promises nothing
 
     async def _resolve(self, host):
-        ip = reach.numeric(host) or self._names.get(host)
+        ip = addresses.parse(host) or self._names.get(host)
         if ip is None:
             if len(self._names) >= NAMES:
                 self._names.clear()
@@ -190,6 +197,8 @@ class _Association(asyncio.DatagramProtocol):
                 self._overlay = aio.Datagrams(runtime=self._runtime)
                 self._receiver = asyncio.create_task(self._receive())
             return self._overlay.sendto(data, (ip_text(ip), port))
+        if not self._inside and outgoing.is_inside(ip):
+            return None
         if len(ip) not in self._outside:
             family = socket.AF_INET if len(ip) == 4 else socket.AF_INET6
             transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
@@ -224,4 +233,4 @@ class _Answers(asyncio.DatagramProtocol):
         self._answer = answer
 
     def datagram_received(self, data, address):
-        self._answer(data, (ip_text(ip_parse(address[0].partition("%")[0])), address[1]))
+        self._answer(data, (ip_text(addresses.parse(address[0])), address[1]))

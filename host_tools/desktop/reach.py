@@ -1,7 +1,5 @@
 """Which destinations belong to the virtual networks, and which to the platform's."""
 
-from mpcore.vl1.inet import ip_parse
-
 
 def leads(node, ip):
     """Is `ip` (4 or 16 bytes) of a joined network: an address' prefix or a route of it?
@@ -24,14 +22,6 @@ def is_own(node, ip):
     """Is `ip` an address of this node?"""
     return any(ip == own for network in node.networks.values() if network.config is not None
                for own, _ in network.config.static_ips)
-
-
-def numeric(host):
-    """The bytes of a numeric host, None for a name."""
-    try:
-        return ip_parse(host)
-    except ValueError:
-        return None
 
 
 def _agree(ip, target, bits):

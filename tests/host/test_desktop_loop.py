@@ -121,7 +121,7 @@ def test_servers(scene):
         app.add_routes([web.get("/", services.peer_name)])
         runner = web.AppRunner(app)
         await runner.setup()
-        await web.TCPSite(runner, None, open_port).start()
+        await web.TCPSite(runner, "0.0.0.0", open_port).start()
         only = web.TCPSite(runner, own, 0)
         await only.start()
         assert runner.addresses[-1][0] == own

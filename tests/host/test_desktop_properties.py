@@ -9,7 +9,7 @@ import socket
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from host_tools.desktop import exchange, forward, socks
+from host_tools.desktop import exchange, forward, outgoing, socks
 from host_tools.desktop.datagram_pump import DatagramPump
 from host_tools.desktop.listeners import Listener
 from mpcore.node import Node
@@ -219,3 +219,11 @@ def test_an_application_that_does_not_accept_stops_its_listener(desk):
             os.close(each)
 
     desk.loop.run_until_complete(main())
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "0.0.0.0", "::", "localhost",
+                                  "::ffff:127.0.0.1"])
+def test_what_is_of_this_machine_alone_is_not_for_others(desk, host):
+    with pytest.raises(OSError) as raised:
+        desk.loop.run_until_complete(outgoing.connect(desk.runtime, host, 80, inside=False))
+    assert raised.value.errno == errno.EACCES
