@@ -18,6 +18,8 @@ from mpcore.ip.states import (CLOSING, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, SYN_REC
 
 PROTOCOL = const(6)
 
+# Flags. Each file that reads segments has its own: an underscored const() costs nothing in its
+# file, an imported name a look-up at every use.
 _FIN = const(0x01)
 _SYN = const(0x02)
 _RST = const(0x04)
