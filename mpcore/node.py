@@ -31,6 +31,7 @@ class Node:
                        loopback=loopback, validate=validate, max_peers=max_peers,
                        moons=self._stored_moons(), adopt=self._adopt)
         self.vl1.contact.local_endpoints = port.endpoints
+        self.vl1.contact.inside_network = self._is_virtual
         self._cache = None
         if remember:
             from mpcore.vl1.peer_cache import PeerCache  # costs nothing where it is not used
@@ -114,6 +115,10 @@ class Node:
     def online(self, now):
         """Whether a root answers, or we are one."""
         return self.vl1.upstreams.online(now)
+
+    def _is_virtual(self, ip):
+        """Whether an IP (4 or 16 bytes) lies in a subnet in which a network gave us an address."""
+        return any([interface.in_subnet(ip) for interface in self.stack.interfaces])
 
     def _network_changed(self, now, network):
         interface = self.interfaces.get(network.id)

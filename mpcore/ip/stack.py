@@ -123,13 +123,16 @@ class Interface:
         self.routes = list(routes)
         self.stack.routes_changed()
 
+    def in_subnet(self, ip):
+        """Does `ip` agree with an address of ours, as far as that has its prefix?"""
+        return any([_matches(ip, address, prefix) for address, prefix in self.addresses.items()])
+
     def is_neighbour(self, ip):
         """Is `ip` on this link (by an address' prefix or a route without `via`), not a group?"""
         if ip in self.broadcasts or self.stack.families[len(ip)].is_group(ip):
             return False
-        for address, prefix in self.addresses.items():
-            if _matches(ip, address, prefix):
-                return True
+        if self.in_subnet(ip):
+            return True
         for target, prefix, via in self.routes:
             if via is None and _matches(ip, target, prefix):
                 return True

@@ -43,6 +43,7 @@ class Contact:
         self._probed = {}           # endpoint -> [peer, tries left, when to try again]
         self.echo_gate = Gate(_ECHO_MS, limits.PEERS)
         self.local_endpoints = list     # called for those of our sockets; set by our owner
+        self.inside_network = lambda ip: False  # of those joined; set by our owner likewise
         self._surface = {}          # root address -> (endpoint it sees us at, when it said so)
         vl1.on(packet.RENDEZVOUS, self._on_rendezvous)
         vl1.on(packet.PUSH_DIRECT_PATHS, self._on_push)
@@ -75,6 +76,8 @@ class Contact:
         return self._usable(ip)
 
     def _usable(self, ip):
+        if self.inside_network(ip):
+            return False        # a packet would travel in itself
         if self._vl1.loopback and inet.scope(ip) == inet.LOOPBACK:
             return True
         return inet.usable_for_path(ip)

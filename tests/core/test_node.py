@@ -2,6 +2,7 @@
 
 from mpcore.ip.tcp import TcpSocket
 from mpcore.ip.udp import UdpSocket
+from mpcore.vl1 import contact, packet
 from mpcore.vl1.world import MOON, World
 from mpcore.vl2.addressing import mac_of
 
@@ -227,6 +228,32 @@ def test_leaving_ends_membership():
     a.leave(lan.wire.now, lan.nwid)
     assert lan.nwid not in a.networks and not a.stack.interfaces
     assert lan.ping(b, b) is not None  # loopback to its own address
+
+
+def test_no_path_leads_through_a_network_of_ours():
+    lan = Lan()
+    assert lan.joined()
+    a, b = lan.members
+    inside = lan.ip(b) + b"\x27\x09"
+    outside = b.port.endpoint[:3] + b"\x63\x27\x09"
+    told = contact.push_payload([inside, outside])
+    asked = []
+    lan.wire.passes = lambda source, destination: asked.append(destination) or True
+    b.vl1.send(lan.wire.now, a.identity.address, packet.PUSH_DIRECT_PATHS, told)
+    lan.run(1000)
+    assert outside in asked and inside not in asked
+    # Neither do we tell of such an address of our own.
+    a.port.endpoints = lambda: [inside, outside]
+    a.vl1.contact.local_endpoints = a.port.endpoints
+    lan.run(130000)
+    del asked[:]
+    assert lan.ping(a, b) is not None
+    lan.run(5000)
+    assert outside in asked and inside not in asked
+    peer = a.vl1.peers[b.identity.address]
+    assert not a.vl1.contact.acceptable(peer, inside)
+    a.leave(lan.wire.now, lan.nwid)
+    assert a.vl1.contact.acceptable(peer, inside)
 
 
 def test_a_lean_node_joins_and_is_reached():
