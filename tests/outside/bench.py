@@ -6,7 +6,6 @@ On the other side of the device is the station (station.py), passed through brid
 import contextlib
 import hashlib
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -14,7 +13,8 @@ import threading
 import time
 from pathlib import Path
 
-from bridge import DEVICE, accept
+from bridge import DEVICE, wait_under
+from cable import ORDERS
 from host_tools import unix_port
 from lab import run
 
@@ -25,7 +25,7 @@ STATION_MAC = "02:00:00:00:77:01"
 NETS = {4: "10.77.0.0/24", 6: "fd77::/64"}
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 HEAP = "6M"
-_PATIENCE_S = 20
+_PATIENCE_S = 30
 _LOOK_S = 0.01
 
 
@@ -75,11 +75,11 @@ class Bench:
             length = net.partition("/")[2]
             run("ip", "addr", "add", f"{KERNEL[family]}/{length}", "dev", DEVICE, "noprefixroute")
             run("ip", f"-{family}", "route", "add", net, "dev", DEVICE, "rto_min", "1s")
-        ready = threading.Thread(target=self._accept_orders)
-        ready.start()
-        time.sleep(0.1)
-        self._start(_station_command(runtime, ring), env=_station_environment())
-        ready.join(_PATIENCE_S)
+        with wait_under(ORDERS) as listener:
+            self._start(_station_command(runtime, ring), env=_station_environment())
+            listener.settimeout(_PATIENCE_S)
+            self._orders = listener.accept()[0]
+        self._orders.settimeout(_PATIENCE_S)
 
     def __enter__(self):
         return self
@@ -88,6 +88,7 @@ class Bench:
         for process in self._processes:
             if process.poll() is not None:
                 print(f"{process.args}: ended with {process.returncode}", file=self._log)
+        for process in self._processes:
             process.kill()
             process.wait()
         self._orders.close()
@@ -97,10 +98,6 @@ class Bench:
         process = subprocess.Popen(command, stderr=self._log, text=True, bufsize=1, **options)
         self._processes.append(process)
         return process
-
-    def _accept_orders(self):
-        self._orders = accept(b"orders")
-        self._orders.settimeout(_PATIENCE_S)
 
     # --- orders ---
 

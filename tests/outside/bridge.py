@@ -19,6 +19,8 @@ import sys
 import time
 from collections import deque
 
+from cable import FRAMES, SO_FAR
+
 DEVICE = "tap0"
 
 _TUNSETIFF = 0x400454CA
@@ -36,12 +38,12 @@ def open_tap():
     return tap
 
 
-def accept(name):
-    """The station's end of the socket that waits under this name of the network namespace."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-        listener.bind(b"\0" + name)
-        listener.listen()
-        return listener.accept()[0]
+def wait_under(name):
+    """A listener for the station's local datagram socket."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.bind(name)
+    listener.listen()
+    return listener
 
 
 class Bridge:
@@ -96,12 +98,10 @@ class Bridge:
         print(line, end="", flush=True)
 
     def _from_tap(self):
-        for _ in range(_BATCH):
-            try:
-                frame = os.read(self._tap, _FRAME)
-            except BlockingIOError:
-                return
-            self._pass(frame, self._to_station)
+        """Read all that is there, or until the station has enough to do."""
+        with contextlib.suppress(BlockingIOError):
+            while not self._full:
+                self._pass(os.read(self._tap, _FRAME), self._to_station)
 
     def _from_station(self):
         for _ in range(_BATCH):
@@ -111,7 +111,11 @@ class Bridge:
                 return
             if not frame:
                 sys.exit()
-            self._pass(frame, self._to_tap)
+            if frame == SO_FAR:
+                self._from_tap()
+                self._to_station(frame)
+            else:
+                self._pass(frame, self._to_tap)
 
     def _to_station(self, frame):
         """Where the station's socket is full, the kernel's queue fills meanwhile."""
@@ -153,5 +157,7 @@ class Bridge:
 
 if __name__ == "__main__":
     tap = open_tap()
-    print(json.dumps({"device": DEVICE}), flush=True)
-    Bridge(tap, accept(b"frames")).run()
+    with wait_under(FRAMES) as listener:
+        print(json.dumps({"device": DEVICE}), flush=True)
+        station = listener.accept()[0]
+    Bridge(tap, station).run()

@@ -23,7 +23,7 @@ def ping(bench):
     trips = []
     for family in (4, 6):
         for size in (0, 1, 56, 1452, 1453, 1472, 1473, 4000, 8000, 8184):
-            said = run("ping", "-n", "-c", "1", "-W", "5", "-s", str(size), STATION[family])
+            said = run("ping", "-n", "-c", "1", "-W", "30", "-s", str(size), STATION[family])
             if size == 56:
                 trips.append(float(re.search(r"= [\d.]+/([\d.]+)/", said)[1]))
         for size in (0, 100, 8000):
@@ -36,13 +36,13 @@ def udp(bench):
     """Datagrams of all sizes both ways; a closed port of the kernel is told to the socket."""
     for family, kind in ((4, socket.AF_INET), (6, socket.AF_INET6)):
         with socket.socket(kind, socket.SOCK_DGRAM) as sock:
-            sock.settimeout(5)
+            sock.settimeout(30)
             sock.connect((STATION[family], 7))
             for size in (0, 1, 2, 1452, 1453, 1472, 1473, 3000, 8000, 8184):
                 sock.send(whole(size))
                 expect(sock.recv(65536), whole(size), f"a datagram of {size} bytes")
         with socket.socket(kind, socket.SOCK_DGRAM) as sock:
-            sock.settimeout(5)
+            sock.settimeout(30)
             sock.connect((STATION[family], 1))
             sock.send(b"anybody?")
             with contextlib.suppress(ConnectionRefusedError):
@@ -132,7 +132,7 @@ def refused(bench):
 def http(bench):
     """An HTTP client that nobody here wrote."""
     for family, host in ((4, STATION[4]), (6, f"[{STATION[6]}]")):
-        with urllib.request.urlopen(f"http://{host}/light?on=1", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{host}/light?on=1", timeout=30) as answer:
             expect(answer.read(), b"GET /light?on=1 HTTP/1.1", "what was asked for")
 
 
@@ -184,13 +184,13 @@ def zero_window(bench):
         time.sleep(0.3)
         bench.station("wake")
         sock.setblocking(True)
-        sock.settimeout(10)
+        sock.settimeout(30)
         sock.shutdown(socket.SHUT_WR)
         answer = json.loads(read_all(sock))
         expect(answer["error"], 0, "the station")
     with socket.socket() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        sock.settimeout(10)
+        sock.settimeout(30)
         sock.connect((STATION[4], 19))
         sock.send(b"200000\n")
         time.sleep(0.3)

@@ -84,7 +84,7 @@ def overlaps(stranger, bench):
                          (30, b"dddddddddd"), (25, b"eeeeeEEEEE"), (40, b"ffff"), (38, b"GGGGGG"),
                          (22, b"hhhHHHHHHHHHHHHHHHHHHHHH"), (0, b"I" * 44)):
             came += talk.give(talk.segment(1 + at, 1, data, "PA"))
-        came += talk.read(stranger.listen(0.1))
+        came = talk.until(46, came)
         echo = bytearray(64)
         end = 0
         for seq, _, _, data in came:
@@ -155,9 +155,11 @@ def malformed_headers(stranger, bench):
     before = bench.report()["connections"]
     stranger.exchange(*packets)
     for tail in (b"\x02", b"\x02\x00\x05\xb4", b"\x02\x01\x05\xb4", b"\x02\xff\x05\xb4",
-                 b"\x02\x04\x00\x00", b"\x02\x04\x00\x01", b"\x03\x03\xff\x00", b"\x08\x0a\x00\x00",
+                 b"\x02\x04\x00\x00", b"\x02\x04\x00\x01", b"\x03\x03\xff\x00",
+                 b"\x08\x0a\x00\x00",
                  b"\x05\x22" + bytes(2), b"\xfe" * 40, b"\x01" * 39 + b"\x02", bytes(40),
-                 b"\x03\x00\x08\x00", b"\x04\x00\x00\x00", b"\x05\x02\x04\x03", b"\x1e\x00\x00\x00"):
+                 b"\x03\x00\x08\x00", b"\x04\x00\x00\x00", b"\x05\x02\x04\x03",
+                 b"\x1e\x00\x00\x00"):
         options = tail + bytes(-len(tail) % 4)
         for family in (4, 6):
             segment = TCP(sport=4100, dport=ECHO, flags="S", dataofs=5 + len(options) // 4)
@@ -189,7 +191,8 @@ def fragments(stranger, bench):
                 for at in range(0, len(ping), size)]
 
     def answered(*packets):
-        return any(ICMP in answer and answer[ICMP].id == 9 for answer in stranger.exchange(*packets))
+        return any(ICMP in answer and answer[ICMP].id == 9
+                   for answer in stranger.exchange(*packets))
 
     expect(answered(*cut(1, 24)), True, "a ping in fragments of 24 bytes")
     expect(answered(*reversed(cut(2, 64))), True, "a ping in fragments backwards")
@@ -248,6 +251,7 @@ def false_sources(stranger, bench):
                                   odd / UDP(sport=ECHO, dport=ECHO) / b"land",
                                   odd / UDP(sport=5000, dport=CLOSED) / b"x",
                                   odd / (ICMP() if family == 4 else ICMPv6EchoRequest()))
+        bench.serves()
         wrong = [packet.summary() for packet in tap.packets()
                  if packet.dst in sources[4] + sources[6]]
     expect(wrong, [], "answers to such sources")
@@ -270,7 +274,8 @@ def forged_errors(stranger, bench):
                        b"\x60" + bytes(39), b"\x60" + bytes(5) + b"\x2c" + bytes(33)):
             quoted = bytes(quoted)
             messages += [bytes((kind, code, 0, 0, 0, 0, 0, 68)) + quoted
-                         for kind in (*kinds, *others) for code in range(5 if kind in kinds else 1)]
+                         for kind in (*kinds, *others)
+                         for code in range(5 if kind in kinds else 1)]
             messages += [bytes((kind, 0, 0, 0, 0, 0, 0, 68)) + quoted[:n] for kind in kinds
                          for n in (0, 20, 27, 28, 40, 47) if n < len(quoted)]
             messages += [bytes((*((3, 4) if family == 4 else (2, 0)), 0, 0)) + mtu + quoted
@@ -313,14 +318,15 @@ def extension_headers(stranger, bench):
 
 
 def forged_neighbours(stranger, bench):
-    """ARP and NDP that lie: nobody else becomes us, no router is followed, the table is bounded."""
+    """ARP and NDP that lie: nobody else becomes us, no router is followed, tables are bounded."""
     station, kernel = STATION_MAC, "02:00:00:00:77:66"
 
     def ether(kind=None, dst=station):
         return Ether(src=MAC, dst=dst, **({"type": kind} if kind else {}))
 
     frames = [ether(dst="ff:ff:ff:ff:ff:ff") / ARP(op=op, hwsrc=mac, psrc=source, pdst=target)
-              for op in (0, 1, 2, 3, 255) for mac in (MAC, "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00")
+              for op in (0, 1, 2, 3, 255)
+              for mac in (MAC, "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00")
               for source in (STATION[4], "0.0.0.0", "224.0.0.1", "10.77.0.255", "192.0.2.1")
               for target in (STATION[4], "10.77.0.50")]
     frames += [ether(0x806) / Raw(bytes(ARP(**lie))) for lie in

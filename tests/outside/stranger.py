@@ -18,7 +18,7 @@ _EVERYTHING = 3             # ETH_P_ALL
 _OUTGOING = 4               # PACKET_OUTGOING
 _RCVBUFFORCE = 33
 _QUEUE = 8 << 20            # bytes that may come unread
-_PATIENCE_S = 10
+_PATIENCE_S = 20
 _BURST = 100                # frames before the stranger waits for the station to have seen them
 
 
@@ -83,7 +83,8 @@ class Stranger(Tap):
         self.raw(Ether(src=MAC, dst="ff:ff:ff:ff:ff:ff")
                  / ARP(op=1, hwsrc=MAC, psrc=IPS[4], pdst=STATION[4]))
         self.raw(Ether(src=MAC, dst=STATION_MAC)
-                 / ip(6, hlim=255) / ICMPv6ND_NS(tgt=STATION[6]) / ICMPv6NDOptSrcLLAddr(lladdr=MAC))
+                 / ip(6, hlim=255) / ICMPv6ND_NS(tgt=STATION[6])
+                 / ICMPv6NDOptSrcLLAddr(lladdr=MAC))
 
     def send(self, packet):
         """One IP packet, or the bytes of one, to the station's MAC."""
@@ -108,7 +109,7 @@ class Stranger(Tap):
         late = time.monotonic() + seconds
         answers = []
         while True:
-            packet = self._next(late - time.monotonic())
+            packet = self.next(late - time.monotonic())
             if packet is None:
                 return answers
             answers.append(packet)
@@ -119,7 +120,7 @@ class Stranger(Tap):
         late = time.monotonic() + _PATIENCE_S
         answers = []
         while True:
-            packet = self._next(late - time.monotonic())
+            packet = self.next(late - time.monotonic())
             if packet is None:
                 raise Unmet("the station answers no ping")
             if ICMP in packet and (packet[ICMP].type, packet[ICMP].id) == (0, 0x7799):
@@ -128,7 +129,7 @@ class Stranger(Tap):
             else:
                 answers.append(packet)
 
-    def _next(self, seconds):
+    def next(self, seconds):
         """The next IP packet for this host, None when the time is over."""
         late = time.monotonic() + seconds
         while True:
@@ -180,18 +181,22 @@ class Talk:
 
     def alive(self, seq, ack, what):
         """An echo still comes, of the next byte."""
-        back = self.give(self.segment(seq, ack, b"!", "PA"))
-        back += self.read(self._stranger.listen(0.05) if not _has_data(back) else [])
+        back = self.until(1, self.give(self.segment(seq, ack, b"!", "PA")))
         if not any(data == b"!" for _, _, _, data in back):
             raise Unmet(f"{what}: the connection is gone: {back}")
         return seq + 1, ack + 1
 
+    def until(self, n, back):
+        """`back`, and what comes until there are n bytes of data in all, or nothing more."""
+        while sum(len(data) for _, _, _, data in back) < n:
+            packet = self._stranger.next(_PATIENCE_S)
+            if packet is None:
+                break
+            back += self.read([packet])
+        return back
+
     def reset(self, seq):
         self._stranger.exchange(self.segment(seq, 0, flags="R"))
-
-
-def _has_data(read):
-    return any(data for _, _, _, data in read)
 
 
 def _data(packet):
