@@ -119,6 +119,13 @@ class Network:
         """What mpcore.NIC wants to be this member, and the network to connect() to."""
         return {"home": str(self.home(name)), "bind": self.binds[name], "network": self.id}
 
+    def arguments(self, name, facts):
+        """A file with these facts as JSON, for a member's process: MicroPython takes no argument
+        of more than 255 bytes."""
+        file = self.directory / f"{name}.json"
+        file.write_text(json.dumps(facts))
+        return str(file)
+
     def __enter__(self):
         return self
 

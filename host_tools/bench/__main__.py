@@ -28,6 +28,7 @@ SIZE = 64
 BULK_BYTES = 1200           # of a message, as faces.BULK
 BULK_MESSAGES = 500
 HEAP = "32M"
+FACES = "host_tools/bench/faces.py"
 _PORT = 7
 _COUNTED = 100, 300         # round trips of the two runs whose instructions are subtracted
 _BESIDE = {"event": "stream"}
@@ -52,7 +53,7 @@ class Bench:
     def time(self, variant, count):
         """What faces.py tells of `count` round trips."""
         with self._echoing(variant, count, BULK_MESSAGES) as command:
-            with self._process(variant[0], "ping", command) as ping:
+            with self._process("ping", command) as ping:
                 return ping.wait_for("us")
 
     def instructions(self, variant):
@@ -70,9 +71,10 @@ class Bench:
             while not (addresses := _addresses(echo.wait_for("networks"))):
                 pass
             command = unix_port.command(HEAP, "host_tools/bench/heap.py",
-                                        json.dumps(self._network.node("ping")), addresses[0],
-                                        str(_PORT))
-            with self._process("micropython", "heap", command) as process:
+                                        self._network.arguments("ping",
+                                                                self._network.node("ping")),
+                                        addresses[0], str(_PORT))
+            with self._process("heap", command) as process:
                 return process.wait_for("heap")["heap"]
 
     def _counted(self, variant, count):
@@ -98,21 +100,20 @@ class Bench:
                   "crypto": network == "platform + crypto"}
         ends = [common | {"role": role} | ({"node": self._network.node(role)} if on_node else {})
                 for role in ("echo", "ping")]
-        with self._process(runtime, "echo", _command(runtime, ends[0])) as echo:
-            yield _command(runtime, ends[1] | echo.wait_for("host"))
+        with self._process("echo", self._command(runtime, ends[0])) as echo:
+            yield self._command(runtime, ends[1] | echo.wait_for("host"))
 
-    def _process(self, runtime, name, command):
+    def _command(self, runtime, arguments):
+        file = self._network.arguments(arguments["role"], arguments)
+        if runtime == "micropython":
+            return unix_port.command(HEAP, FACES, file)
+        return [sys.executable, str(unix_port.ROOT / FACES), file]
+
+    def _process(self, name, command):
         return loopback.Process(command, self._log(name), env=unix_port.environment())
 
     def _log(self, name):
         return self._network.directory / f"{name}.log"
-
-
-def _command(runtime, arguments):
-    script = "host_tools/bench/faces.py"
-    if runtime == "micropython":
-        return unix_port.command(HEAP, script, json.dumps(arguments))
-    return [sys.executable, str(unix_port.ROOT / script), json.dumps(arguments)]
 
 
 def _addresses(status):

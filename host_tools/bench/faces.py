@@ -1,6 +1,6 @@
 """One end of a ping-pong through one face, on either runtime.
 
-    RUNTIME faces.py '{"face": ..., "role": "echo" or "ping", ...}'
+    RUNTIME faces.py FILE       (JSON: "face", "role": "echo" or "ping", ...; see main)
 
 Faces of a node (`node` holds what mpcore.NIC wants, and `network`): event (mpcore.aio), stream
 (asyncio's own streams), poll (select.poll), blocking. Without `node` the same but event, over the
@@ -238,4 +238,5 @@ def main(face, role, port, size, count, bulk, host="127.0.0.1", node=None, crypt
 
 
 if __name__ == "__main__":
-    main(**json.loads(sys.argv[1]))
+    with open(sys.argv[1]) as file:
+        main(**json.load(file))

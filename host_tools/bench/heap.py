@@ -1,8 +1,8 @@
 """What a node needs of a MicroPython heap, step by step; prints one JSON line.
 
-    micropython heap.py '{"home": DIR, "bind": IP:PORT, "network": ID}' HOST PORT
+    micropython heap.py FILE HOST PORT
 
-HOST:PORT is an echo on the network. Bytes of code compiled from source, on words of 64 bits: a board
+FILE has {"home", "bind", "network"} as JSON. HOST:PORT is an echo on the network. Bytes of code compiled from source, on words of 64 bits: a board
 that loads .mpy files has about half of it.
 """
 
@@ -33,7 +33,8 @@ def main(node, host, port):
     step("import mpcore")
     from mpcore import nic as loaded
     step("import mpcore.nic")
-    node = json.loads(node)
+    with open(node) as file:
+        node = json.load(file)
     nic = loaded.NIC(home=node["home"], bind=node["bind"], loopback=True)
     nic.active(True)
     step("active node")

@@ -3,9 +3,8 @@
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[2]
 RESULT = ROOT / "build" / "programs-micropython.json"
@@ -19,4 +18,4 @@ def test_programs_of_other_people():
     assert done.returncode == 0 and RESULT.exists(), done.stdout
     skipped = [entry["skipped"] for entry in json.loads(RESULT.read_text()) if "skipped" in entry]
     if skipped:
-        pytest.skip("; ".join(dict.fromkeys(skipped)))
+        warnings.warn("; ".join(dict.fromkeys(skipped)))

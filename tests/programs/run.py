@@ -1,8 +1,9 @@
 """Runs a program on a node of its own, after the one line that a boot.py has for it.
 
-    micropython run.py '{"home": DIR, "bind": IP:PORT, "network": ID}' PROGRAM [ARGUMENT ...]
+    micropython run.py FILE PROGRAM [ARGUMENT ...]
 
-Before the program starts, the line {"address": IP} says that the node is on the network.
+FILE has {"home", "bind", "network"} as JSON. Before the program starts, the line {"address": IP}
+says that the node is on the network.
 """
 
 import json
@@ -23,7 +24,8 @@ def join(home, bind, network):
 
 
 def main(node, program, *arguments):
-    nic = join(**json.loads(node))
+    with open(node) as file:
+        nic = join(**json.load(file))
     mpcore.interpose("virtual")
     print(json.dumps({"address": nic.ipconfig("addr4")[0]}))
     sys.argv[:] = (program,) + arguments

@@ -39,8 +39,8 @@ class Stage:
         """Run one of `apps` on a member's node; returns the process, whose node is connected."""
         process = loopback.Process(
             unix_port.command(HEAP, "tests/programs/run.py",
-                              json.dumps(self.network.node(member)), f"{APPS}/{app}",
-                              *map(str, arguments)),
+                              self.network.arguments(member, self.network.node(member)),
+                              f"{APPS}/{app}", *map(str, arguments)),
             self.directory / f"{member}.log",
             env=unix_port.environment(str(self._library)))
         try:
