@@ -179,6 +179,9 @@ def test_a_nic_is_found_by_its_hostname():
                 pass        # nobody has answered yet
         assert found == [socket.inet_aton(b.ifconfig()[0])] and b.responder.established
         assert (a.config("hostname"), b.config("hostname")) == (None, "bulb")
+        b.disconnect()
+        while b.node.stack.udp.sockets:
+            await asyncio.sleep(0.01)
 
     with Scratch() as home:
         authority = Authority(home + "/authority")

@@ -7,9 +7,15 @@ import dns.rdatatype
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
-from mpcore.dns import message
+from mpcore import limits
+from mpcore.dns import message, multicast
+from mpcore.dns.mdns import Responder
 from mpcore.dns.message import IN, Message, Record, name_from
 from mpcore.dns.zone import Zone, service
+from mpcore.ip.udp import UdpSocket
+
+from dns_lan import Segment
+from ip_link import IPV4, read_udp
 
 relaxed = settings(derandomize=True, deadline=None, max_examples=300)
 
@@ -121,6 +127,48 @@ def test_a_message_with_a_flaw_is_a_message_or_a_value_error(built, draw):
         return
     if all(each.kind in (1, 2, 5, 6, 12, 16, 28, 33) and each.cls == IN for each in ours):
         assert sorted(lowered(ours)) == sorted(lowered(as_ours(theirs)))
+
+
+# Names, data and flags that a responder for bulb.local, with a service, has to think about.
+own_names = st.sampled_from([name_from(text) for text in (
+    "bulb.local", "BULB.local", "_http._tcp.local", "bulb._http._tcp.local",
+    "_services._dns-sd._udp.local", "bulb-2.local")])
+own_records = st.builds(
+    lambda section, name, data, cls, ttl: Record(section, name, data[0], cls, ttl, data[1]),
+    st.integers(1, 3), own_names, datas, st.sampled_from([1, 0x8001, 255]),
+    st.sampled_from([0, 10, 120, 4500]))
+own_questions = st.builds(message.question, own_names,
+                          st.sampled_from([1, 28, 12, 33, 16, 255, 47]),
+                          st.sampled_from([1, 0x8001, 255]))
+heard = st.lists(st.tuples(
+    st.builds(lambda flags, asked, found: message.build(
+        7, flags, asked, *[[each for each in found if each.section == section]
+                           for section in (1, 2, 3)]),
+        st.sampled_from([0, 0x8400, 0x0200]), st.lists(own_questions, max_size=3),
+        st.lists(own_records, max_size=3)) | st.binary(max_size=60),
+    st.sampled_from([0, 1, 100, 750, 5000]), st.booleans()), max_size=12)
+
+
+@settings(derandomize=True, deadline=None, max_examples=100)
+@given(heard)
+def test_a_responder_survives_what_it_hears_and_ends_with_a_name(messages):
+    segment = Segment(2)
+    host, peer = segment.hosts
+    responder = Responder(host.stack, "bulb")
+    responder.advertise(0, "_http._tcp", 80)
+    host.services.append(responder)
+    official, other = UdpSocket(peer.stack), UdpSocket(peer.stack)
+    official.bind(peer.ip, multicast.PORT)
+    for data, pause_ms, from_other in messages:
+        (other if from_other else official).sendto(segment.now, data, multicast.GROUPS[4],
+                                                   multicast.PORT)
+        segment.run(segment.now + pause_ms)
+        assert all(len(way._replies) <= limits.MDNS_REPLIES for way in responder._ways)
+    segment.run(segment.now + 10000)
+    assert responder.established and responder.hostname.startswith("bulb")
+    for _, source_mac, _, ethertype, packet in segment.frames:
+        if ethertype == IPV4 and source_mac == host.mac:    # what it said makes sense to others
+            dns.message.from_wire(read_udp(packet)[4], one_rr_per_rrset=True)
 
 
 @relaxed
