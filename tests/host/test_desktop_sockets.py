@@ -359,15 +359,22 @@ def test_a_storm_of_connections_leaves_nothing_behind(scene, there):
         except OSError:
             assert kind == b"c"
 
+    async def storm(address, size):
+        await asyncio.gather(*(visit(address, draw.choice([b"a", b"c", b"e", b"h"]))
+                               for _ in range(size)))
+
     async def main():
         server = await asyncio.start_server(serve, scene.address("here"), 0)
         address = server.sockets[0].getsockname()
+        before = open_descriptors() + 2         # of this thread's questions to the node
         for _ in range(3):
-            await asyncio.gather(*(visit(address, draw.choice([b"a", b"c", b"e", b"h"]))
-                                   for _ in range(20)))
-        server.close()
-        while len(os.listdir("/proc/self/fd")) > before + 3:    # of the loop itself
+            await storm(address, 20)
+        while open_descriptors() > before:
             await asyncio.sleep(0.05)
+        server.close()
 
-    before = len(os.listdir("/proc/self/fd"))
     run(main())
+
+
+def open_descriptors():
+    return len(os.listdir("/proc/self/fd"))
