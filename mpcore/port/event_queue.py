@@ -21,9 +21,24 @@ class EventQueue(core.IOQueue):
         super().__init__()
         self.natives = {}       # id of a stream that tells by itself -> its natives
         self.owners = {}        # id of a native -> the entry of its stream
+        self.watchers = {}      # id of a socket -> who is called when it can be read
+
+    def watch(self, sock, watcher):
+        """Call watcher(sock) from now on whenever a socket of the platform can be read."""
+        self.watchers[id(sock)] = watcher
+        self.poller.register(sock, select.POLLIN)
+
+    def unwatch(self, sock):
+        """Undo watch()."""
+        if self.watchers.pop(id(sock), None) is not None:
+            self.poller.unregister(sock)
 
     def wait_io_event(self, dt):
         for s, mask in self.poller.ipoll(dt):
+            watcher = self.watchers.get(id(s))
+            if watcher is not None:
+                watcher(s)
+                continue
             owner = self.owners.get(id(s))
             if owner is not None:
                 self._wake(owner)

@@ -12,7 +12,6 @@ from mpcore.port.base import START, BasePort, entropy
 from mpcore.port.native import NativeSocket, constant, lookup, native_module
 
 _EPOCH_OFFSET_MS = 946684800000 if time.gmtime(0)[0] == 2000 else 0
-_RETRY_MS = const(10)                 # after there was no memory to wait with
 _LONGEST_SLEEP_MS = const(3600000)    # well within the range in which ticks can be compared
 
 _ticks = time.ticks_ms()
@@ -117,11 +116,15 @@ class Loop:
     def __init__(self, sockets, on_readable, on_alarm):
         event_queue.install()
         self._on_alarm = on_alarm
+        self._on_readable = on_readable
+        self._sockets = sockets
+        self._polled = core._io_queue
         self._queue = core._task_queue
         self._deadline = core.ticks()
         self._asleep = True
         self._clock = core.create_task(self._sleep())
-        self._tasks = [core.create_task(_watch(sock, on_readable)) for sock in sockets]
+        for sock in sockets:
+            self._polled.watch(sock, self._watch)
 
     def alive(self):
         """False once the asyncio loop that this was made for has been replaced."""
@@ -140,33 +143,28 @@ class Loop:
             self._queue.push(self._clock, self._deadline)
 
     def close(self):
-        for task in self._tasks + [self._clock]:
-            task.cancel()
+        for sock in self._sockets:
+            self._polled.unwatch(sock)
+        self._clock.cancel()
 
-    # Both are coroutines in MicroPython's sense: generators that queue their task, then yield.
-
-    def _sleep(self):
+    def _sleep(self):       # a coroutine in MicroPython's sense: it queues its task, then yields
         while True:
             self._asleep = False
             _guard(self._on_alarm)
             self._asleep = True
             yield self._queue.push(core.cur_task, self._deadline)
 
-
-def _watch(sock, on_readable):
-    while True:
-        try:
-            core._io_queue.queue_read(sock)
-        except MemoryError:
-            core._task_queue.push(core.cur_task, core.ticks_add(core.ticks(), _RETRY_MS))
-        yield
-        _guard(on_readable, sock)
+    def _watch(self, sock):
+        _guard(self._on_readable, sock)
 
 
-def _guard(callback, *arguments):
-    # Whatever happens, memory running out included, the node's tasks go on.
+def _guard(callback, sock=None):
+    # Whatever happens, memory running out included, the node's turn comes again.
     try:
-        callback(*arguments)
+        if sock is None:
+            callback()
+        else:
+            callback(sock)
     except Exception as e:
         try:
             core.Loop.call_exception_handler(
