@@ -128,7 +128,7 @@ class socket(Stream):
 
         SOL_SOCKET: SO_BROADCAST (needed to send broadcasts), SO_KEEPALIVE, SO_LINGER,
         SO_BINDTODEVICE (the ID of a network), SO_SNDBUF and SO_RCVBUF (before the connection);
-        SO_REUSEADDR is always on. IPPROTO_TCP: TCP_NODELAY (on by default), TCP_KEEPIDLE,
+        SO_REUSEADDR (of TCP always on). IPPROTO_TCP: TCP_NODELAY (on by default), TCP_KEEPIDLE,
         TCP_KEEPINTVL, TCP_KEEPCNT. IPPROTO_IP: IP_TTL, IP_MULTICAST_TTL, IP_MULTICAST_LOOP,
         IP_ADD_MEMBERSHIP, IP_DROP_MEMBERSHIP. IPPROTO_IPV6: IPV6_JOIN_GROUP, IPV6_LEAVE_GROUP.
         Option 20 of SOL_SOCKET is MicroPython's: a function that is called with the socket when

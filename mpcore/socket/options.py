@@ -20,6 +20,7 @@ _TCP = const(1)
 _UDP = const(2)
 _NUMBERS = {
     (SOL_SOCKET, SO_BROADCAST): ("broadcast", _UDP),
+    (SOL_SOCKET, SO_REUSEADDR): ("reuse", _UDP),
     (IPPROTO_TCP, TCP_NODELAY): ("nodelay", _TCP),
     (IPPROTO_IP, IP_TTL): ("ttl", _TCP | _UDP),
     (IPPROTO_IP, IP_MULTICAST_TTL): ("multicast_ttl", _UDP),

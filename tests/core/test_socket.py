@@ -291,6 +291,11 @@ def test_groups():
     assert group not in b.interface.groups
     put(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group + b.ip)
     assert _errno(put, socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group) == errno.EINVAL
+    another = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, 0, b.runtime)
+    assert _errno(another.bind, ("", 5353)) == errno.EADDRINUSE
+    for each in (member, another):
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    another.bind(("", 5353))
     sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, 0, a.runtime)
     sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 255)
     assert sender._ip.multicast_ttl == 255
