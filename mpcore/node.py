@@ -27,6 +27,7 @@ class Node:
                  validate=True, max_peers=limits.PEERS, remember=False, on_change=None):
         self.port = port
         self.on_change = on_change
+        self.stack = Stack(port.entropy)
         self.vl1 = VL1(identity, planet, port.send, port.entropy, epoch_ms=epoch_ms, aes=aes,
                        loopback=loopback, validate=validate, max_peers=max_peers,
                        moons=self._stored_moons(), adopt=self._adopt)
@@ -38,7 +39,6 @@ class Node:
             self._cache = PeerCache(self.vl1, port.load, port.store, port.remove, port.names,
                                     max_peers)
         self.vl2 = VL2(self.vl1, port.load, port.store, port.remove, max_peers=max_peers)
-        self.stack = Stack(port.entropy)
         self.interfaces = {}  # network ID -> ip.stack.Interface
         self.services = []    # of floor 6; poll(now) of each is called as the node's own is
 

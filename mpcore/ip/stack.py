@@ -125,7 +125,10 @@ class Interface:
 
     def in_subnet(self, ip):
         """Does `ip` agree with an address of ours, as far as that has its prefix?"""
-        return any([_matches(ip, address, prefix) for address, prefix in self.addresses.items()])
+        for address, prefix in self.addresses.items():
+            if _matches(ip, address, prefix):
+                return True
+        return False
 
     def is_neighbour(self, ip):
         """Is `ip` on this link (by an address' prefix or a route without `via`), not a group?"""

@@ -100,6 +100,9 @@ class Contact:
                 elif (received.verb == packet.HELLO
                       or not peer.has_live_sibling(now, received.endpoint)):
                     self.confirm(now, peer, received.endpoint)
+        else:
+            for path in peer.paths:
+                path.doubted(now)
         pause_ms = _PUSH_RELAYED_MS if received.hops else _PUSH_DIRECT_MS
         if now - peer.last_push_ms >= pause_ms and peer.trusted(now):
             self._push(now, peer, received)

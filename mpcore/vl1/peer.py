@@ -38,6 +38,11 @@ class Path:
         if self.unanswered_ms is None:
             self.unanswered_ms = now
 
+    def doubted(self, now):
+        """The peer has used the relay: so shall we, if this path is as quiet as it is for them."""
+        if self.unanswered_for(now) < _SILENT_MS <= now - self.last_receive_ms:
+            self.unanswered_ms = now - _SILENT_MS
+
     def measured(self, latency_ms):
         """One round trip was timed; the latency is a running mean."""
         known = self.latency_ms

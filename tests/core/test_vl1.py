@@ -156,6 +156,10 @@ def test_a_cut_direct_path_falls_back_to_the_relay_and_comes_back():
         segment.wire.touch(a)
         segment.run(250)
         assert segment.wire.now - cut_at < 10000
+    # The answer does not have to find out for itself.
+    b.say(segment.wire.now, a, b"answer")
+    segment.wire.touch(b)
+    assert segment.run(100, lambda: a.messages and a.messages[-1][1] == b"answer")
     segment.wire.passes = lambda source, destination: True
     assert segment.run(10000, lambda: direct(segment, a, b))
 
