@@ -22,6 +22,7 @@ class Link:
         self.address = address
         self._group = GROUPS[len(address)]
         self._udp = UdpSocket(stack)
+        self._udp.reuse = True      # others here may speak mDNS too
         self._udp.bind(address, port)
         self._udp.on_event = wake
         self._udp.ttl = self._udp.multicast_ttl = _TTL

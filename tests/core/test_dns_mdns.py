@@ -357,12 +357,15 @@ def test_new_addresses_are_announced_and_no_addresses_are_waited_for():
     assert list(said[-1][4]) == [record(BULB, A, b"\x0a\0\0\x63")]
 
 
-def test_when_somebody_else_has_the_port_the_name_is_not_answered_for():
-    scene = Scene("bulb")
-    taken = UdpSocket(scene.hosts[0].stack)
-    taken.bind(scene.hosts[0].ip, multicast.PORT)
-    assert scene.run(3000) == []
-    assert scene.hosts[0].stack.counters["mdns_no_socket"] == 1
+def test_when_somebody_else_keeps_the_port_the_name_is_not_answered_for():
+    for shares in (False, True):
+        scene = Scene("bulb")
+        taken = UdpSocket(scene.hosts[0].stack)
+        taken.reuse = shares
+        taken.bind(scene.hosts[0].ip, multicast.PORT)
+        scene.run(3000)
+        assert scene.responders[0].established == shares
+        assert scene.hosts[0].stack.counters.get("mdns_no_socket", 0) == 1 - shares
 
 
 def _resolver(scene):
