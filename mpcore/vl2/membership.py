@@ -7,8 +7,8 @@ from mpcore.vl1.peer import NEVER
 from mpcore.vl2 import addressing, credentials
 from mpcore.vl2.credentials import CAPABILITY_TYPE, COM_TYPE, REVOCATION_TYPE, TAG_TYPE
 
-_PUSH_MS = const(500000)
-_PUSH_WHEN_ASKED_MS = const(1000)
+_PUSH_MS = const(500001)
+_PUSH_AGAIN_MS = const(1001)    # real nodes ignore what comes within a second of the last
 _PUSH_BYTES = const(9000)       # of credentials in one packet
 
 
@@ -22,7 +22,8 @@ class Member:
         self.held = {}              # (type, ID) -> tag, capability or certificate of ownership
         self.heard_ms = NEVER       # its last frame
         self.announced_ms = NEVER   # our groups, to it
-        self.push_ms = NEVER        # when our credentials are due to it again
+        self.pushed_ms = NEVER      # our credentials, to it ...
+        self.push_ms = NEVER        # ... and when they are due again
         self.judged = None          # the identity that `allowed` was worked out for
         self.allowed = False
         self.tags = None            # those in force, by ID; None = to be worked out
@@ -52,7 +53,7 @@ class Membership:
         self._wanted = wanted if config.public else (COM_TYPE,) + wanted
         self._pushes = _payloads(config)
         for member in self.members.values():
-            member.push_ms = NEVER
+            member.push_ms = member.pushed_ms + _PUSH_AGAIN_MS
             member.reconsider()
 
     def member(self, address):
@@ -61,7 +62,7 @@ class Membership:
         if member is None:
             if len(self.members) >= self._max_members:
                 idle = min(self.members.values(),
-                           key=lambda m: max(m.heard_ms, m.push_ms - _PUSH_MS))
+                           key=lambda m: max(m.heard_ms, m.pushed_ms))
                 del self.members[idle.address]
                 self._last = None
             member = self.members[address] = Member(self.network_id, address)
@@ -175,9 +176,10 @@ class Membership:
 
         asked: it said that it lacks them.
         """
-        if now < member.push_ms - (_PUSH_MS - _PUSH_WHEN_ASKED_MS if asked else 0):
+        if now < (member.pushed_ms + _PUSH_AGAIN_MS if asked else member.push_ms):
             return ()
-        member.push_ms = now + _PUSH_MS + 1
+        member.pushed_ms = now
+        member.push_ms = now + _PUSH_MS
         return self._pushes
 
 
