@@ -1,11 +1,11 @@
 """`make bench`: what the faces of a node cost beside the platform's own sockets, on loopback.
 
-    python -m host_tools.bench [--rounds N] [--count N] [--instructions] [--output build/bench.json]
+    python -m host_tools.bench [--rounds N] [--count N] [--instructions] [--output FILE]
 
 Every face is measured once a round, in turn, between two processes; a figure is the median of the
-rounds' medians. `ratio` is to the same face of the platform's sockets (event: to asyncio's streams)
-that carry as many bytes, armored and dearmored as a node does it. Wall time has the kernel's in it;
---instructions counts, with valgrind, those of the pinging process alone.
+rounds' medians. `ratio` is to the same face of the platform's sockets (event: to asyncio's
+streams) that carry as many bytes, armored and dearmored as a node does it. Wall time has the
+kernel's in it; --instructions counts, with valgrind, those of the pinging process alone.
 """
 
 import argparse

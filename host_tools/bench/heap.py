@@ -2,8 +2,8 @@
 
     micropython heap.py FILE HOST PORT
 
-FILE has {"home", "bind", "network"} as JSON. HOST:PORT is an echo on the network. Bytes of code compiled from source, on words of 64 bits: a board
-that loads .mpy files has about half of it.
+FILE has {"home", "bind", "network"} as JSON. HOST:PORT is an echo on the network. The figures are
+of code compiled from source, on words of 64 bits; a board that loads .mpy files has about half.
 """
 
 import gc

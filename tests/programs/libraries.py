@@ -29,7 +29,7 @@ class Unavailable(Exception):
 
 
 def provide(directory):
-    """Fetch into `directory` what is not there yet; returns reasons by the name of what is missing.
+    """Fetch into `directory` what is not there yet; returns reasons by the name of what lacks.
 
     The names are those of the modules: umqtt, aiohttp, ntptime, iperf3.
     """

@@ -1,4 +1,4 @@
-"""What the cases share: a network, its members by name, and how a program is run on one of them."""
+"""What the cases share: a network, its members, and how a program is run on one of them."""
 
 import datetime
 import json
@@ -94,7 +94,7 @@ class Stage:
 
 
 def certificate(directory, name=NAME):
-    """Files of a new self-signed certificate and its key: (cert.pem, key.pem, cert.der, key.der)."""
+    """A new self-signed certificate and its key: files (cert.pem, key.pem, cert.der, key.der)."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.timezone.utc)
@@ -106,7 +106,8 @@ def certificate(directory, name=NAME):
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .sign(key, hashes.SHA256()))
     files = []
-    for suffix, encoding in ("pem", serialization.Encoding.PEM), ("der", serialization.Encoding.DER):
+    for encoding in serialization.Encoding.PEM, serialization.Encoding.DER:
+        suffix = "pem" if encoding == serialization.Encoding.PEM else "der"
         for what, data in (
                 ("cert", made.public_bytes(encoding)),
                 ("key", key.private_bytes(encoding, serialization.PrivateFormat.PKCS8,

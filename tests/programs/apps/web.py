@@ -54,8 +54,8 @@ async def echo(request, ws):
 
 @app.get("/package/package.json")
 async def package(request):
-    return {"urls": [["parcel/__init__.py", "http://%s/package/parcel.py" % request.headers["Host"]]],
-            "version": "1"}
+    base = "http://%s/package/" % request.headers["Host"]
+    return {"urls": [["parcel/__init__.py", base + "parcel.py"]], "version": "1"}
 
 
 @app.get("/package/parcel.py")
