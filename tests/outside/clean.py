@@ -172,31 +172,6 @@ def many_connections(bench):
     return {"connections_a_second": a_second}
 
 
-def zero_window(bench):
-    """A closed window opens again: the station's, and the kernel's."""
-    data = whole(100000)
-    with bench.connect(13) as sock:
-        sock.setblocking(False)
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                sock.send(data)
-                break
-        time.sleep(0.3)
-        bench.station("wake")
-        sock.setblocking(True)
-        sock.settimeout(30)
-        sock.shutdown(socket.SHUT_WR)
-        answer = json.loads(read_all(sock))
-        expect(answer["error"], 0, "the station")
-    with socket.socket() as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        sock.settimeout(30)
-        sock.connect((STATION[4], 19))
-        sock.send(b"200000\n")
-        time.sleep(0.3)
-        expect(read_all(sock) == whole(200000), True, "what waited for the window")
-
-
 def neighbours(bench):
     """The kernel forgets whom it knows, while they talk."""
     with bench.connect(7) as four, bench.connect(7, 6) as six:
@@ -230,5 +205,5 @@ def judge(capture):
 
 
 CASES = [ping, udp, transfer_to_station, transfer_from_station, both_ways_at_once,
-         connect_to_kernel, refused, http, half_close, many_connections, zero_window, neighbours,
+         connect_to_kernel, refused, http, half_close, many_connections, neighbours,
          larger_mtu]

@@ -1,4 +1,4 @@
-"""A bad line, a router with a smaller MTU, more than the station has room for."""
+"""A bad line, a router with a smaller MTU, more than there is room for."""
 
 import contextlib
 import json
@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import expert
-from bench import FAMILIES, STATION, Unmet, digest, expect, packed, talk, wait_for
+from bench import FAMILIES, STATION, Unmet, digest, expect, packed, read_all, talk, wait_for
 from bridge import DEVICE
 from lab import namespace, run
 from pattern import whole
@@ -114,6 +114,26 @@ def backlog(bench):
     bench.settled()
 
 
+def zero_window(bench):
+    """A closed window opens again: the station's, and the kernel's."""
+    data = whole(100000)
+    with bench.connect(13) as sock:
+        sock.setblocking(False)
+        n = sock.send(data)
+        time.sleep(0.3)
+        bench.station("wake")
+        sock.settimeout(30)
+        sock.shutdown(socket.SHUT_WR)
+        expect(json.loads(read_all(sock)), digest(data[:n]), "the station's digest")
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.settimeout(30)
+        sock.connect((STATION[4], 19))
+        sock.send(b"200000\n")
+        time.sleep(0.3)
+        expect(read_all(sock) == whole(200000), True, "what waited for the window")
+
+
 def mtu_shrinks(bench):
     """The link takes smaller frames while a connection is open."""
     run("ip", "link", "set", DEVICE, "mtu", "2800")
@@ -135,4 +155,4 @@ def judge(capture):
     return {"retransmitted": seen.times(_AGAIN)}
 
 
-CASES = [bad_line, narrow_router, resets, backlog, mtu_shrinks]
+CASES = [bad_line, narrow_router, resets, backlog, zero_window, mtu_shrinks]
