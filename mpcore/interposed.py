@@ -17,8 +17,10 @@ Names are looked up on the virtual network when they lie in its DNS domain or en
 else by the platform.
 
 A socket of either kind, and of both, is one stream: for select.poll, asyncio and ssl. While a call
-blocks on any of them, every active node is driven. Not for AF_UNIX and raw sockets, which are the
-platform's own class and drive nothing.
+blocks on any of them, every active node is driven; while the platform looks up a name, none is.
+
+There is nothing here for AF_UNIX and raw sockets. On CPython this is for programs in MicroPython's
+manner; `filament run` takes all others.
 """
 
 from errno import EADDRINUSE
@@ -127,6 +129,7 @@ class socket(virtual.socket):
 
     def __init__(self, family=AF_INET, type=SOCK_STREAM, proto=0, ip=None):
         self._set = []          # options for ends that are still to be made
+        self._any_size = 16 if family == AF_INET6 else 4
         super().__init__(family, type, proto, _together, ip)
 
     def listen(self, backlog=virtual.limits.TCP_BACKLOG):
@@ -187,7 +190,7 @@ class socket(virtual.socket):
             chosen = port or _free_port()
             try:
                 for runtime in _everywhere():
-                    self._end(runtime, 4).bind(None, chosen)
+                    self._end(runtime, self._any_size).bind(None, chosen)
                 return
             except OSError as e:
                 self._ip.close(_together.now())

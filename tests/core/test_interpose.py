@@ -107,6 +107,21 @@ def test_bound_to_any_address_both_are_served():
             assert _errno(net.open().connect, (host, net.port)) == errno.ECONNREFUSED
 
 
+def test_bound_to_any_address_of_ipv6():
+    with Networks() as net:
+        listener = socket.socket(socket.AF_INET6)
+        net.opened.append(listener)
+        listener.settimeout(TIMEOUT_S)
+        listener.bind(("::", net.port))
+        listener.listen(2)
+        client = net.open()
+        client.connect(("::1", net.port))
+        server, address = listener.accept()
+        net.opened.append(server)
+        assert address[0] == "::1" and client.getpeername() == ("::1", net.port, 0, 0)
+        _talk(client, server)
+
+
 def test_bound_to_any_address_of_one_network():
     for rule, served, closed in (("virtual", 1, 0), ("platform", 0, 1)):
         with Networks(rule) as net:
