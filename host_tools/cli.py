@@ -231,9 +231,10 @@ def node(directory, bind, networks, runtime, heap, echo_port, hostname, planet_f
                  "echo_port": echo_port, "hostname": hostname, "loopback": loopback}
     if runtime == "cpython":
         return run_until_stopped(daemon.main(aes=True, **arguments))
-    command = unix_port.command(heap, "host_tools/daemon.py", json.dumps(arguments))
+    command = unix_port.command(heap, "host_tools/daemon.py")
     sys.stdout.flush()
-    os.execve(command[0], command, unix_port.environment())
+    os.execve(command[0], command,
+              unix_port.environment() | {daemon.ARGUMENTS: json.dumps(arguments)})
 
 
 @main.command()

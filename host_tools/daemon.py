@@ -1,12 +1,13 @@
 """A node in the foreground: `filament node`, on CPython and on MicroPython alike.
 
-    micropython -X heapsize=16M host_tools/daemon.py '{"directory": DIR, "bind": IP:PORT, ...}'
+    FILAMENT_NODE='{"directory": DIR, "bind": IP:PORT, ...}' micropython host_tools/daemon.py
 
 One JSON line on standard output tells the status whenever it changes; see `Daemon.status`.
 """
 
 import asyncio
 import json
+import os
 import sys
 import time
 
@@ -19,6 +20,9 @@ from mpcore.node import Node
 from mpcore.runtime import Runtime
 from mpcore.vl1 import inet
 
+# Of the environment, the arguments of main() as JSON: MicroPython's command line takes none of
+# more than 255 bytes.
+ARGUMENTS = "FILAMENT_NODE"
 _LOOK_S = 0.25          # how often the status is compared with what was last told
 _PING_BYTES = 16
 
@@ -193,7 +197,7 @@ async def main(directory, bind, join=(), echo_port=None, hostname=None, **option
 
 if __name__ == "__main__":
     try:
-        asyncio.run(main(**json.loads(sys.argv[1])))
+        asyncio.run(main(**json.loads(os.getenv(ARGUMENTS))))
     except (ValueError, OSError) as error:
         print_line(error=str(error))
         sys.exit(1)

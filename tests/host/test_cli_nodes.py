@@ -136,7 +136,8 @@ def test_a_private_network_from_invitation_to_echo(tmp_path):
             facts = await serving.line(lambda line: "network" in line)
             network, planet = facts["network"], Path(facts["planet"])
             assert facts["private"] and network.startswith(IDENTITIES[0].address.hex())
-            homes = {runtime: make_home(tmp_path / runtime, number, planet)
+            deep = tmp_path / ("d" * 200) / ("e" * 200)     # a path need not be short
+            homes = {runtime: make_home(deep / runtime, number, planet)
                      for number, runtime in enumerate(("cpython", "micropython"), 1)}
             options = ["--join", network, "--echo", ECHO_PORT, "--runtime"]
             async with node(homes["cpython"], *options, "cpython") as one, \
