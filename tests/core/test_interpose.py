@@ -108,6 +108,12 @@ def test_bound_to_any_address_both_are_served():
 
 
 def test_bound_to_any_address_of_ipv6():
+    try:
+        probe = Native(socket.AF_INET6, socket.SOCK_STREAM)
+        probe.bind(bytes(15) + b"\1", 0)
+        probe.close(0)
+    except OSError:
+        return              # a host without IPv6
     with Networks() as net:
         listener = socket.socket(socket.AF_INET6)
         net.opened.append(listener)
