@@ -8,7 +8,7 @@ from mpcore.vl2 import addressing, credentials
 from mpcore.vl2.credentials import CAPABILITY_TYPE, COM_TYPE, REVOCATION_TYPE, TAG_TYPE
 
 _PUSH_MS = const(500001)
-_PUSH_AGAIN_MS = const(1001)    # real nodes ignore what comes within a second of the last
+_PUSH_AGAIN_MS = const(1001)    # some nodes ignore what comes within a second of the last
 _PUSH_BYTES = const(9000)       # of credentials in one packet
 
 
@@ -53,7 +53,7 @@ class Membership:
         self._wanted = wanted if config.public else (COM_TYPE,) + wanted
         self._pushes = _payloads(config)
         for member in self.members.values():
-            member.push_ms = member.pushed_ms + _PUSH_AGAIN_MS
+            member.push_ms = NEVER
             member.reconsider()
 
     def member(self, address):
@@ -176,10 +176,11 @@ class Membership:
 
         asked: it said that it lacks them.
         """
-        if now < (member.pushed_ms + _PUSH_AGAIN_MS if asked else member.push_ms):
+        again_ms = member.pushed_ms + _PUSH_AGAIN_MS
+        if now < (min(again_ms, member.push_ms) if asked else member.push_ms):
             return ()
         member.pushed_ms = now
-        member.push_ms = now + _PUSH_MS
+        member.push_ms = now + (_PUSH_AGAIN_MS if now < again_ms else _PUSH_MS)
         return self._pushes
 
 

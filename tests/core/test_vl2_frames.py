@@ -123,6 +123,20 @@ def test_they_go_again_after_a_new_config_and_after_a_while():
     assert verbs(scene) == [packet.NETWORK_CREDENTIALS, packet.FRAME]
 
 
+def test_what_may_have_been_ignored_goes_again():
+    scene = Scene().configured()
+    scene.credentials(1, ANNE, com(ANNE))
+
+    def pushes(now):
+        scene.transmit(now, ANNES_MAC, IPV4, DATA)
+        return len(scene.vl1.take(packet.NETWORK_CREDENTIALS, ANNE))
+
+    assert pushes(10) == 1
+    scene.configured(20, revision=2)
+    # The second comes within a second of the first, so it goes once more after that.
+    assert [pushes(now) for now in (500, 1500, 1501, 3000)] == [1, 0, 1, 0]
+
+
 def test_credentials_too_many_for_a_packet_are_split():
     tags = [Tag.issue(CONTROLLER, NWID, TIME, 7, 3, ME.address)] * 100
     scene = Scene().configured(tags=tags)

@@ -2,19 +2,17 @@
 
 import ipaddress
 import time
-from contextlib import contextmanager
 
-from cases.case import OURS, Case
+from cases.case import OURS, Case, joined
 from mpcore.vl2 import addressing
 from scene import POOL, check, wait_for
 
 ADHOC = "ff00160016000000"      # TCP may be opened to port 22 only
-_OPEN_PORT, _CLOSED_PORT = 22, 80
+_OPEN_PORT, _CLOSED_PORT = 22, 23
 _SIZES = (16, 1400, 2700)
 _BYTES = 200_000
 _PREFIX = "fd5a:17::"
 _FILTERED_S = 1.5               # a connection that is let through is open long before
-_READY_S = 40
 _PATIENCE_S = 20                # lwIP and kernels ask for a neighbour several times
 _NO_IPV4 = {"v4AssignMode": {"zt": False}, "routes": [], "ipAssignmentPools": []}
 
@@ -36,7 +34,7 @@ def cases(scene):
 
 
 def adhoc(scene):
-    with _joined(scene, ADHOC, addressing.sixplane) as ips:
+    with joined(scene, ADHOC, scene.members, _find(ADHOC, addressing.sixplane)) as ips:
         for name in ips:
             for port in (_OPEN_PORT, _CLOSED_PORT):
                 scene.members[name].call("serve", port=port, ip="::")
@@ -54,37 +52,23 @@ def controlled(scene, number, fields, address):
     port = int(number)
     for member in scene.members.values():
         scene.controller.change_member(network, member.address, {"authorized": True})
-    with _joined(scene, network, address) as ips:
+    with joined(scene, network, scene.members, _find(network, address)) as ips:
         for name in ips:
             scene.members[name].call("serve", port=port, ip="::")
         return _all_pairs(scene, ips, port)
 
 
-@contextmanager
-def _joined(scene, network, address):
-    """All members on one more network; yields the IPv6 address there of each.
+def _find(network, address):
+    """Finds the IPv6 address of a member, which must be address(network ID, member's address)
+    where that is given."""
+    def find(member, status):
+        ips = [str(ipaddress.ip_address(ip)) for ip in status["addresses"] if ":" in ip]
+        if ips and address is not None:
+            expected = address(bytes.fromhex(network), bytes.fromhex(member.address))
+            check(ips == [str(ipaddress.ip_address(expected))], f"{member} has {ips}")
+        return ips[0] if ips else None
 
-    address(network ID, member's address) -> the IP that it must be; None if any will do.
-    """
-    for member in scene.members.values():
-        member.call("join", nwid=network)
-    try:
-        yield {name: wait_for(f"{name} has an IPv6 address on {network}", lambda: _address(
-            member, network, address), _READY_S) for name, member in scene.members.items()}
-    finally:
-        for member in scene.members.values():
-            member.call("leave", nwid=network)
-
-
-def _address(member, network, address):
-    status = member.call("network", nwid=network)
-    ips = [str(ipaddress.ip_address(ip)) for ip in status["addresses"] if ":" in ip]
-    if status["status"] != "OK" or not ips:
-        return None
-    if address is not None:
-        expected = address(bytes.fromhex(network), bytes.fromhex(member.address))
-        check(ips == [str(ipaddress.ip_address(expected))], f"{member} has {ips}")
-    return ips[0]
+    return find
 
 
 def _pairs(scene):

@@ -9,13 +9,13 @@ import time
 from functools import partial
 
 from cases import frames
-from cases.case import OURS, Case
+from cases.case import OURS, Case, joined
 from cases.frames import ACK, ARP, ICMP, ICMPV6, SYN, TCP, UDP
 from mpcore.vl2 import addressing
 from scene import check, wait_for
 
-_MARK_MTU = 2500            # tells that a member has the config with the rules
-_SETTLE_S = 1.2             # real nodes take credentials from one sender once a second
+_POOL = "10.147.18.0/24"
+_AGAIN_S = 1.2              # real nodes take credentials from one sender once a second
 _ARRIVE_S = 0.4
 _ROUNDS = 3
 _PATIENCE_S = 20
@@ -24,7 +24,6 @@ _LAST = 9999                # the port of a probe that every rule lets pass
 # Tags and capabilities of the role that libzt and zerotier-one have, and of the other.
 _A = {"tags": [[1000, 5], [1001, 6], [1002, 9]], "capabilities": [1]}
 _B = {"tags": [[1000, 6], [1001, 3]], "capabilities": [2, 3, 4]}
-_NONE = {"tags": [], "capabilities": []}
 
 
 def cases(scene):
@@ -122,14 +121,20 @@ _TAGS = [{"id": 1000, "default": None}, {"id": 1001, "default": None},
 
 
 class _End:
-    def __init__(self, scene, name):
+    """A member on a network."""
+
+    def __init__(self, scene, network, name, ip):
         member = scene.members[name]
         self.name = name
-        self.ip = member.ip
-        self.mac = addressing.mac_of(bytes.fromhex(scene.network),
-                                     bytes.fromhex(member.address)).hex()
+        self.ip = ip
+        self.network = network
+        self.mac = _mac(network, member)
         self.role = "A" if name in scene.foreign else "B"
         self.member = member
+
+
+def _mac(network, member):
+    return addressing.mac_of(bytes.fromhex(network), bytes.fromhex(member.address)).hex()
 
 
 def _probes(source, target):
@@ -191,8 +196,8 @@ def _probes(source, target):
     return probes
 
 
-def _transmit(scene, source, target, payloads):
-    source.member.call("transmit", nwid=scene.network, source_mac=source.mac,
+def _transmit(source, target, payloads):
+    source.member.call("transmit", nwid=source.network, source_mac=source.mac,
                        destination_mac=target.mac,
                        frames=[[ethertype, payload.hex()] for ethertype, payload in payloads])
 
@@ -202,20 +207,20 @@ def _seen(end):
             in end.member.call("captured")]
 
 
-def _decide(scene, source, target):
+def _decide(source, target):
     """{what a probe is: whether it arrived}, once what is to arrive has had its chances."""
     probes = _probes(source, target)
     decisions = {}
     for _ in range(_ROUNDS):
-        target.member.call("capture", nwid=scene.network)
-        _transmit(scene, source, target, [frame for _, frame, _ in probes])
+        target.member.call("capture", nwid=target.network)
+        _transmit(source, target, [frame for _, frame, _ in probes])
         time.sleep(_ARRIVE_S)
         seen = set(_seen(target))
         for what, frame, _ in probes:
             decisions[what] = decisions.get(what, False) or frame in seen
         if all(decisions[what] for what, _, arrives in probes if arrives):
             break
-        time.sleep(_SETTLE_S)
+        time.sleep(_AGAIN_S)
     return decisions
 
 
@@ -223,63 +228,58 @@ def _decide(scene, source, target):
 
 
 def decisions(scene):
-    ends = {name: _End(scene, name) for name in [*scene.foreign, "libzt-2", *OURS]}
-    for name, end in ends.items():
-        scene.change_member(name, _A if end.role == "A" else _B)
-    libzt = ends["libzt"]
-    _apply(scene, _rules(libzt.member.address, ":".join(
-        libzt.mac[at:at + 2] for at in range(0, 12, 2))), _CAPABILITIES, _TAGS)
-    _acquaint(scene, OURS, *((name, other) for name in ("libzt-2", *OURS)
-                             for other in scene.foreign))
-    try:
-        figures = {"probes": len(_probes(libzt, ends["libzt-2"])), "compared": 0}
-        unlike = []
-        expected = {}
-        for other in scene.foreign:
-            for name in ("libzt-2", *OURS):
-                for pair in ((name, other), (other, name)):
-                    found = _found(scene, *(ends[each] for each in pair), unlike)
-                    figures["compared"] += len(found)
-                    real = pair if name == "libzt-2" else None
-                    if real:
-                        expected[pair] = found
-                        continue
-                    instead = tuple("libzt-2" if each == name else each for each in pair)
-                    unlike += [f"{what} from {pair[0]} to {pair[1]}: {found[what]}, but between "
-                               f"{instead[0]} and {instead[1]} {arrived}"
-                               for what, arrived in expected[instead].items()
-                               if found[what] != arrived]
-        for pair in (OURS, OURS[::-1]):
-            figures["compared"] += len(_found(scene, *(ends[each] for each in pair), unlike))
-        check(not unlike, "; ".join(unlike))
-        return figures
-    finally:
-        for name in ends:
-            scene.change_member(name, _NONE)
-        _apply(scene, _accept(), [], [], 2800)
+    """On a network of its own: libzt tells others of its tags only once in 30 s."""
+    names = [*scene.foreign, "libzt-2", *OURS]
+    libzt, network = scene.members["libzt"], scene.controller.open_network(_POOL, "000007")
+    mac = _mac(network, libzt)
+    scene.controller.change_network(network, {
+        "rules": _rules(libzt.address, ":".join(mac[at:at + 2] for at in range(0, 12, 2))),
+        "capabilities": _CAPABILITIES, "tags": _TAGS})
+    for name in names:
+        scene.controller.change_member(network, scene.members[name].address, {
+            "authorized": True} | (_A if name in scene.foreign else _B))
+    with joined(scene, network, names, lambda member, status: next(
+            (ip for ip in status["addresses"] if ":" not in ip), None)) as ips:
+        return _compare(scene, {name: _End(scene, network, name, ips[name]) for name in names})
 
 
-def _found(scene, source, target, unlike):
-    found = _decide(scene, source, target)
-    unlike += [f"{what} from {source.name} to {target.name}: {found[what]}"
-               for what, _, arrives in _probes(source, target) if found[what] != arrives]
-    return found
+def _compare(scene, ends):
+    """Decisions between ours and real nodes with those between real nodes, and with the rules."""
+    ways = [way for other in scene.foreign for name in ("libzt-2", *OURS)
+            for way in ((name, other), (other, name))] + [OURS, OURS[::-1]]
+    for source, target in ways:
+        _ping(ends[source], ends[target])
+    unlike, found = [], {}
+    for way in ways:
+        source, target = (ends[name] for name in way)
+        found[way] = _decide(source, target)
+        unlike += [f"{what} from {way[0]} to {way[1]}: {found[way][what]}"
+                   for what, _, arrives in _probes(source, target) if found[way][what] != arrives]
+        real = found.get(tuple("libzt-2" if name in OURS else name for name in way), found[way])
+        unlike += [f"{what} from {way[0]} to {way[1]}: not as between real nodes"
+                   for what, arrived in real.items() if found[way][what] != arrived]
+    check(not unlike, "; ".join(unlike))
+    return {"ways": len(ways), "decisions": sum(len(each) for each in found.values())}
 
 
-def _apply(scene, rules, capabilities, tags, mtu=_MARK_MTU):
-    """Give the network rules, wait until all have them, and until credentials pass again."""
-    scene.change_network({"rules": rules, "capabilities": capabilities, "tags": tags, "mtu": mtu})
-    for name in scene.members:
-        wait_for(f"{name} has the rules", lambda: scene.status(name)["mtu"] == mtu, _PATIENCE_S)
-        check(scene.status(name)["status"] == "OK", f"{name} cannot honour the rules")
-    time.sleep(_SETTLE_S)
-
-
-def _acquaint(scene, *pairs):
+def _ping(source, target):
     """Let each know the other's credentials, which come with its frames."""
-    for name, other in pairs:
-        scene.ping(name, other)
-        scene.ping(other, name)
+    wait_for(f"{source.name} gets an echo from {target.name}", lambda: source.member.call(
+        "ping", ip=target.ip, timeout_ms=500), _PATIENCE_S)
+
+
+def _apply(scene, rules, mtu):
+    """Give the scene's network other rules and wait until all have them."""
+    _change(scene, {"rules": rules, "mtu": mtu})
+    time.sleep(_AGAIN_S)
+
+
+def _change(scene, fields):
+    scene.change_network(fields)
+    for name in scene.members:
+        wait_for(f"{name} has the config", lambda: scene.status(name)["mtu"] == fields["mtu"],
+                 _PATIENCE_S)
+        check(scene.status(name)["status"] == "OK", f"{name} cannot honour the rules")
 
 
 def copies(scene):
@@ -289,21 +289,25 @@ def copies(scene):
               for sender, receiver in (("libzt", names[names.index(observer) - 1]),
                                        (names[names.index(observer) - 1], "libzt"))]
     try:
-        for number, (sender, receiver, observer) in enumerate(scenes):
-            address = scene.members[observer].address
+        for number, names in enumerate(scenes):
+            sender, receiver, observer = (_End(scene, scene.network, name, scene.members[name].ip)
+                                          for name in names)
+            address = observer.member.address
             _apply(scene, sum((
                 _rule("REDIRECT", _port(5700), address=address, flags=0),
                 _rule("TEE", _port(5701), address=address, flags=0, length=28),
                 _rule("WATCH", _port(5702), address=address, flags=0, length=0),
-                _accept()), []), [], [], 2400 + number)
-            _acquaint(scene, (sender, receiver), (sender, observer), (receiver, observer))
-            _observe(scene, *(_End(scene, name) for name in (sender, receiver, observer)))
+                _accept()), []), 2400 + number)
+            for way in ((sender, receiver), (sender, observer), (receiver, observer)):
+                _ping(*way)
+                _ping(*way[::-1])
+            _observe(sender, receiver, observer)
     finally:
-        _apply(scene, _accept(), [], [], 2800)
+        _apply(scene, _accept(), 2800)
     return {"ways": [" ".join(each) for each in scenes]}
 
 
-def _observe(scene, sender, receiver, observer):
+def _observe(sender, receiver, observer):
     redirected, copied, watched, last = [
         frames.ipv4(number + 1, sender.ip, receiver.ip, UDP, frames.udp(port))
         for number, port in enumerate((5700, 5701, 5702, _LAST))]
@@ -311,8 +315,8 @@ def _observe(scene, sender, receiver, observer):
     ends = {"the receiver": (receiver, {redirected: 0, copied: 1, watched: 1, last: 1}),
             "the observer": (observer, {redirected: 1, start: 2, watched: 2, last: 0})}
     for end, _ in ends.values():
-        end.member.call("capture", nwid=scene.network)
-    _transmit(scene, sender, receiver, [redirected, copied, watched, last])
+        end.member.call("capture", nwid=end.network)
+    _transmit(sender, receiver, [redirected, copied, watched, last])
 
     def counts():
         return {who: {frame: _seen(end).count(frame) for frame in expected}
