@@ -8,6 +8,7 @@ import asyncio
 from errno import EBADF
 
 from mpcore import limits
+from mpcore.held import line_end, take
 from mpcore.ip import errors
 from mpcore.ip.events import ERROR, HUP, READ, WRITE
 from mpcore.ip.tcp import TcpSocket
@@ -52,10 +53,12 @@ async def start_server(callback, host, port, backlog=limits.TCP_BACKLOG, runtime
 class Stream:
     """Both ends of a TCP connection: asyncio's StreamReader and StreamWriter in one."""
 
+    _take = take
+
     def __init__(self, tcp, runtime):
         self._tcp = tcp
         self._runtime = runtime
-        self._held = b""        # received; what is before _at has been read
+        self._held = b""
         self._at = 0
         self._backlog = []      # written, and the connection had no room for it
         self._backlog_bytes = 0
@@ -103,7 +106,7 @@ class Stream:
         return b"".join(parts)
 
     async def readline(self):
-        """A line with its "\n"; without one only at the end of the stream.
+        """A line with its "\\n"; without one only at the end of the stream.
 
         Raises ValueError when a line is longer than limits.STREAM_LINE; what was read of it is
         lost.
@@ -118,8 +121,8 @@ class Stream:
                     await self._readable.wait()
                     continue
                 self._held = data
-            end = self._held.find(b"\n", self._at) + 1
-            part = self._take((end or len(self._held)) - self._at)
+            size, end = line_end(self)
+            part = self._take(size)
             length += len(part)
             if length > limits.STREAM_LINE:
                 raise ValueError("line too long")
@@ -144,15 +147,6 @@ class Stream:
         if self._closing or not n:
             return b""
         return self._tcp.recv(self._runtime.now(), n)
-
-    def _take(self, n):
-        # At most n bytes of those that are held.
-        held, at = self._held, self._at
-        if at + n < len(held):
-            self._at = at + n
-            return held[at:at + n]
-        self._held, self._at = b"", 0
-        return held[at:] if at else held
 
     # --- writing ---
 

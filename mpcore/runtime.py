@@ -175,22 +175,29 @@ def deactivate(runtime):
         _active.remove(runtime)
 
 
-def towards(ip):
-    """The active runtime on whose networks an address (4 or 16 bytes) lies, or None.
+def leads(node, ip):
+    """Whether an address (4 or 16 bytes) lies on a node's networks.
 
     That is: within the prefix of an address of ours or of a network's route. A default route does
     not count: a network does not take the whole Internet away from the platform. Nor do multicast
     and limited broadcast, which lie everywhere.
     """
+    if len(ip) not in node.stack.families:
+        return False
+    for interface in node.stack.interfaces:
+        if interface.is_neighbour(ip) or ip in interface.broadcasts:
+            return True
+        for target, prefix, _ in interface.routes:
+            if prefix and _within(ip, target, prefix):
+                return True
+    return False
+
+
+def towards(ip):
+    """The active runtime on whose networks an address (4 or 16 bytes) lies, or None."""
     for runtime in _active:
-        if len(ip) not in runtime.node.stack.families:
-            continue
-        for interface in runtime.node.stack.interfaces:
-            if interface.is_neighbour(ip) or ip in interface.broadcasts:
-                return runtime
-            for target, prefix, _ in interface.routes:
-                if prefix and _within(ip, target, prefix):
-                    return runtime
+        if leads(runtime.node, ip):
+            return runtime
     return None
 
 

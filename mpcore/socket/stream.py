@@ -5,6 +5,7 @@ import io
 from micropython import const
 
 from mpcore import limits
+from mpcore.held import line_end, take
 
 _WHOLE_DATAGRAM = const(65536)
 
@@ -13,8 +14,9 @@ class Stream(io.IOBase):
     """A subclass has _receive(n, flags) and _send(data): as recv and send, but None where those
     would raise EAGAIN. _is_stream: not one of datagrams, each of which is read at once."""
 
-    _held = b""         # received, of which what is before _at has been read
+    _held = b""
     _at = 0
+    _take = take
 
     def read(self, n=-1):
         """n bytes, less at the end of the stream; without n everything until the end.
@@ -65,10 +67,9 @@ class Stream(io.IOBase):
                     if not data:
                         break
                     self._held = data
-                end = self._held.find(b"\n", self._at) + 1
-                size = (end or len(self._held)) - self._at
+                size, end = line_end(self)
                 if 0 < n < size:
-                    size, end = n, 0
+                    size, end = n, False
                 parts.append(self._take(size))
                 if n > 0:
                     n -= size
@@ -103,14 +104,6 @@ class Stream(io.IOBase):
 
     def _chunk(self):
         return limits.STREAM_CHUNK if self._is_stream else _WHOLE_DATAGRAM
-
-    def _take(self, n):
-        held, at = self._held, self._at
-        if at + n < len(held):
-            self._at = at + n
-            return held[at:at + n]
-        self._held, self._at = b"", 0
-        return held[at:] if at else held
 
     def _hold(self, data):
         # Put back what was taken.
