@@ -5,6 +5,7 @@ import asyncio
 from host_tools.desktop import reach
 from host_tools.desktop.app.filament_sockets import addresses
 from host_tools.desktop.transport import Name, sockaddr
+from host_tools.desktop.turn import Turn
 
 
 class DatagramTransport(asyncio.DatagramTransport):
@@ -20,18 +21,11 @@ class DatagramTransport(asyncio.DatagramTransport):
         self._udp = udp
         self._protocol = protocol
         self._outside = outside
-        self._due = False
-        udp.on_event = self._kick
+        udp.on_event = self._kick = Turn(loop, self._run)
         loop.call_soon(protocol.connection_made, self)
         self._kick()
 
-    def _kick(self):
-        if not self._due:
-            self._due = True
-            self._loop.call_soon(self._run)
-
     def _run(self):
-        self._due = False
         while self._udp is not None:
             try:
                 received = self._udp.recvfrom()

@@ -196,7 +196,8 @@ class OverlayEventLoop(asyncio.SelectorEventLoop):
 
     async def create_datagram_endpoint(self, protocol_factory, local_addr=None, remote_addr=None,
                                        *, family=0, allow_broadcast=None, sock=None, **options):
-        target = (await self._resolve(remote_addr[0], family) or [None])[0] if remote_addr else None
+        found = await self._resolve(remote_addr[0], family) if remote_addr else []
+        target = found[0] if found else None
         host = local_addr[0] if local_addr else None
         port = local_addr[1] if local_addr else 0
         both = not remote_addr and host in _ANY

@@ -1,4 +1,4 @@
-"""Ways out for proxy and forward: over a virtual network or the platform's, and what goes along."""
+"""Ways out for proxy and forward: over a virtual network or the platform's."""
 
 import asyncio
 import errno

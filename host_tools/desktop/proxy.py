@@ -16,13 +16,14 @@ NEGOTIATION_S = 30          # for a client to say what it wants
 CONNECT_S = 60
 
 _REPLIES = {errno.EACCES: socks.NOT_ALLOWED, errno.ECONNREFUSED: socks.REFUSED,
-            errno.EHOSTUNREACH: socks.HOST_UNREACHABLE, errno.ENETUNREACH: socks.NETWORK_UNREACHABLE,
-            errno.ETIMEDOUT: socks.EXPIRED}
+            errno.EHOSTUNREACH: socks.HOST_UNREACHABLE,
+            errno.ENETUNREACH: socks.NETWORK_UNREACHABLE, errno.ETIMEDOUT: socks.EXPIRED}
 
 
 class Proxy:
-    """Serves SOCKS5 on a listening socket of the platform. What listens on this machine's loopback
-    addresses is only for clients on those.
+    """Serves SOCKS5 on a listening socket of the platform.
+
+    What listens on this machine's loopback addresses is only for clients on those.
 
     login: (user, password) as bytes that clients must give, or None.
     """

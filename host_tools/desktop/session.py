@@ -27,7 +27,9 @@ class NotReady(ValueError):
 async def node(directory, bind, networks=(), wait_s=30, loopback=False, tell=None):
     """A running Daemon whose networks (those of its home and `networks`, 8 bytes each) are usable.
 
-    tell(text) is told what is waited for, where that is more than an answer of the network. Raises NotReady when they are not within wait_s seconds; ValueError when a node runs with that
+    tell(text) is told what is waited for, where that is more than an answer of the network.
+
+    Raises NotReady when they are not within wait_s seconds; ValueError when a node runs with that
     home already or something in it is missing; OSError when `bind` cannot be bound.
     """
     _check_alone(directory)

@@ -8,6 +8,7 @@ import errno
 import select
 import socket
 
+from host_tools.desktop.turn import Turn
 from mpcore.ip.events import ERROR, HUP, READ, WRITE
 
 _CHUNK = 65536
@@ -41,18 +42,10 @@ class StreamPump:
         self._sent_all = False      # the application will send no more
         self._received_all = False  # nor the peer, and the application knows
         self._look = None
-        self._due = False
-        tcp.on_event = self._kick
+        tcp.on_event = self._kick = Turn(loop, self._run)
         self._kick()
 
-    def _kick(self):
-        # Events come from within the stack; what they ask for is done when it has finished.
-        if not self._due:
-            self._due = True
-            self._loop.call_soon(self._run)
-
     def _run(self):
-        self._due = False
         if self._ours is None:
             return
         mask = self._tcp.events()

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 
+from host_tools.desktop.turn import Turn
 from mpcore.ip.errors import failure
 from mpcore.ip.events import ERROR, HUP, READ, WRITE
 from mpcore.ip.tcp import TcpSocket
@@ -68,9 +69,8 @@ class Transport(asyncio.Transport):
         self._eof = False           # nothing more will be written
         self._ended = False         # the peer has written all
         self._closing = False
-        self._due = False
         self.set_protocol(protocol)
-        tcp.on_event = self._kick
+        tcp.on_event = self._kick = Turn(loop, self._run)
         loop.call_soon(protocol.connection_made, self)
         self._kick()
         if waiter is not None:
@@ -85,14 +85,7 @@ class Transport(asyncio.Transport):
     def get_protocol(self):
         return self._protocol
 
-    def _kick(self):
-        # Events come from within the stack; what they ask for is done when it has finished.
-        if not self._due:
-            self._due = True
-            self._loop.call_soon(self._run)
-
     def _run(self):
-        self._due = False
         if self._tcp is None:
             return
         mask = self._tcp.events()

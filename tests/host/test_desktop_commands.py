@@ -45,7 +45,8 @@ answer_names()
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory):
-    with Scene(tmp_path_factory.mktemp("commands"), ["there", "here", "proxy", "out", "new"]) as scene:
+    members = ["there", "here", "proxy", "out", "new"]
+    with Scene(tmp_path_factory.mktemp("commands"), members) as scene:
         there = scene.address("there")
         scene.control("", {"dns": {"domain": DOMAIN, "servers": [there]}})
         with scene.start("there", "run", "--", "-c", SERVER, there) as server:
@@ -114,12 +115,15 @@ def test_who_is_not_let_in_is_told_what_to_do(scene):
     scene.control("", {"private": True})
     scene.control(f"/member/{address}", {"authorized": False})
     command = scene.filament("new", "run", "--", "true")
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
-        words = process.stderr.readline()
-        process.terminate()
-    assert words.startswith("waiting:") and f"filament authorize {address}" in words
-    words = refused(*scene.filament("new", "run", "--wait", "0.01", "--", "true"))
-    assert f"network {scene.id}" in words
+    try:
+        with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+            words = process.stderr.readline()
+            process.terminate()
+        assert words.startswith("waiting:") and f"filament authorize {address}" in words
+        words = refused(*scene.filament("new", "run", "--wait", "0.01", "--", "true"))
+        assert f"network {scene.id}" in words
+    finally:
+        scene.control("", {"private": False})
 
 
 def test_without_a_network_there_is_nothing_to_run_on(scene, tmp_path):

@@ -3,34 +3,28 @@
 import asyncio
 import errno
 import platform
-import socket
 import ssl
 import subprocess
 import sys
 from importlib.metadata import version
 
-import aiohttp
 import httpx
 import pytest
 import uvicorn
 from aiohttp import web
 
 from host_tools.desktop import loop as overlay_loop
-from tests.host.desktop import services
-from tests.host.desktop.scene import APPS, ROOT, Scene, free_port, make_certificate, program
+from tests.host.desktop import checks, services
+from tests.host.desktop.checks import PATIENCE_S
+from tests.host.desktop.scene import ROOT, free_port, program, with_services
 
-PATIENCE_S = 120
 LOOP = "loop.run"
 
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory):
-    with Scene(tmp_path_factory.mktemp("loop"), ["there", "here", "other"]) as scene:
-        scene.certificate, scene.key = make_certificate(scene.directory)
-        with scene.start("there", "run", "--", APPS / "services.py", scene.certificate,
-                         scene.key, scene.address("there"), scene.address6("there")) as server:
-            server.wait_for("ready")
-            yield scene
+    with with_services(tmp_path_factory.mktemp("loop")) as scene:
+        yield scene
 
 
 def run(scene, main):
@@ -46,53 +40,15 @@ def run(scene, main):
     return overlay_loop.run(limited, node["home"], [scene.id], node["bind"], PATIENCE_S, True)
 
 
-def url(host, port, path="/"):
-    return f"http://{host}:{port}{path}"
-
-
 def test_clients(scene):
-    there, own = scene.address("there"), scene.address("here")
-
-    async def with_aiohttp():
-        async with aiohttp.ClientSession() as session:
-            async with session.get(url(there, services.AIOHTTP)) as answer:
-                assert await answer.text() == own
-            async with session.post(url(there, services.AIOHTTP), data=services.LARGE) as answer:
-                assert await answer.read() == services.LARGE[::-1]
-            async with session.ws_connect(url(there, services.AIOHTTP, "/ws")) as websocket:
-                await websocket.send_str("over the overlay")
-                assert await websocket.receive_str() == "OVER THE OVERLAY"
-            at = url(f"[{scene.address6('there')}]", services.AIOHTTP)
-            async with session.get(at) as answer:
-                assert await answer.text() == scene.address6("here")
-
-    async def with_httpx():
-        async with httpx.AsyncClient(timeout=PATIENCE_S) as client:
-            for port in (services.UVICORN, services.HTTP, services.MICRODOT):
-                assert (await client.get(url(there, port))).text == own
-            answer = await client.post(url(there, services.UVICORN), content=services.LARGE)
-            assert answer.content == services.LARGE[::-1]
-
-    async def with_tls():
-        context = ssl.create_default_context(cafile=scene.certificate)
-        for port in (services.TLS, services.BLOCKING_TLS):
-            reader, writer = await asyncio.open_connection(there, port, ssl=context,
-                                                           server_hostname="filament.test")
-            assert writer.get_extra_info("peername") == (there, port)
-            writer.write(services.LARGE)
-            received = asyncio.create_task(reader.readexactly(len(services.LARGE)))
-            await writer.drain()
-            assert await received == services.LARGE
-            writer.close()
-            await writer.wait_closed()
-
     async def main():
         with program("aiohttp", version("aiohttp"), LOOP, "client, server, WebSocket, IPv6"):
-            await with_aiohttp()
+            await checks.with_aiohttp(scene)
         with program("httpx", version("httpx"), LOOP, "AsyncClient"):
-            await with_httpx()
+            await checks.with_httpx(scene)
         with program("asyncio", platform.python_version(), LOOP, "streams, TLS, datagrams"):
-            await with_tls()
+            await checks.with_tls(scene)
+            await checks.with_datagrams(scene)
 
     run(scene, main)
 
@@ -103,13 +59,13 @@ def test_servers(scene):
 
     async def seen_from(host, port):
         async with httpx.AsyncClient(timeout=PATIENCE_S) as client:
-            return (await client.get(url(host, port))).text
+            return (await client.get(checks.url(host, port))).text
 
     async def seen_by_another(*ports):
         code = "import sys, urllib.request as r\nfor at in sys.argv[1:]: print(r.urlopen(at)" \
                ".read().decode())"
         command = scene.filament("other", "run", "--", sys.executable, "-c", code,
-                                 *(url(own, port) for port in ports))
+                                 *(checks.url(own, port) for port in ports))
         done = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, capture_output=True,
                                        text=True, timeout=PATIENCE_S)
         assert done.returncode == 0, done.stderr
@@ -191,38 +147,6 @@ def test_tls_server_half_close_and_reset(scene):
                 await reader.read()
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection(scene.address("there"), 9)
-
-    run(scene, main)
-
-
-def test_datagrams(scene):
-    class Protocol(asyncio.DatagramProtocol):
-        def __init__(self):
-            self.received = asyncio.Queue()
-
-        def datagram_received(self, data, address):
-            self.received.put_nowait((data, address))
-
-    async def main():
-        loop = asyncio.get_running_loop()
-        there = (scene.address("there"), services.UDP)
-        transport, protocol = await loop.create_datagram_endpoint(Protocol, remote_addr=there)
-        transport.sendto(b"connected")
-        assert await protocol.received.get() == (b"connected", there)
-        transport.close()
-        transport, protocol = await loop.create_datagram_endpoint(
-            Protocol, local_addr=("0.0.0.0", 0))
-        port = transport.get_extra_info("sockname")[1]
-        for size in (1, 1400, 5000):
-            transport.sendto(bytes(size), there)
-            assert await protocol.received.get() == (bytes(size), there)
-        for host in ("127.0.0.1", scene.address("here")):
-            transport.sendto(b"to myself", (host, port))
-            assert await protocol.received.get() == (b"to myself", (host, port))
-        transport.close()
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as again:
-            await asyncio.sleep(0)
-            again.bind(("0.0.0.0", port))
 
     run(scene, main)
 

@@ -9,7 +9,6 @@ import threading
 import time
 from contextlib import contextmanager
 from importlib.metadata import version
-from pathlib import Path
 
 import pytest
 import requests

@@ -102,7 +102,8 @@ class Desk:
 
     def __init__(self, directory):
         identity = Identity.from_text(vectors("identity.json")["identities"][0]["secret_text"])
-        planet = World.make(PLANET, bytes([1] * 8), 1, [(identity, [b"\x7f\0\0\1\x27\x09"])], bytes(64))
+        roots = [(identity, [b"\x7f\0\0\1\x27\x09"])]
+        planet = World.make(PLANET, bytes([1] * 8), 1, roots, bytes(64))
         self.port = Port(str(directory), ["127.0.0.1:0"])
         self.runtime = Runtime(Node(self.port, identity, planet), self.port)
         self.exchange = exchange.Exchange(self.runtime, str(directory / "exchange"))

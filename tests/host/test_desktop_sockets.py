@@ -16,26 +16,20 @@ import sys
 import threading
 from importlib.metadata import version
 
-import aiohttp
-import httpx
 import pytest
 
 from host_tools.desktop import Overlay
-from tests.host.desktop import services
-from tests.host.desktop.scene import APPS, ROOT, Scene, make_certificate, program
+from tests.host.desktop import checks, services
+from tests.host.desktop.checks import PATIENCE_S
+from tests.host.desktop.scene import APPS, ROOT, program, with_services
 
-PATIENCE_S = 120
 OVERLAY, RUN = "Overlay", "filament run"
 
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory):
-    with Scene(tmp_path_factory.mktemp("desktop"), ["there", "here", "other"]) as scene:
-        scene.certificate, scene.key = make_certificate(scene.directory)
-        with scene.start("there", "run", "--", APPS / "services.py", scene.certificate,
-                         scene.key, scene.address("there"), scene.address6("there")) as server:
-            server.wait_for("ready")
-            yield scene
+    with with_services(tmp_path_factory.mktemp("desktop")) as scene:
+        yield scene
 
 
 @pytest.fixture(scope="module")
@@ -51,87 +45,23 @@ def run(coroutine):
     return asyncio.run(asyncio.wait_for(coroutine, PATIENCE_S))
 
 
-def url(host, port, path="/"):
-    return f"http://{host}:{port}{path}"
-
-
 def test_aiohttp_as_client_and_server(scene, there):
-    async def main():
-        async with aiohttp.ClientSession() as session:
-            async with session.get(url(there, services.AIOHTTP)) as answer:
-                assert await answer.text() == scene.address("here")
-            async with session.get(url(there, services.AIOHTTP, "/large")) as answer:
-                assert await answer.read() == services.LARGE
-            async with session.post(url(there, services.AIOHTTP), data=services.LARGE) as answer:
-                assert await answer.read() == services.LARGE[::-1]
-            async with session.ws_connect(url(there, services.AIOHTTP, "/ws")) as websocket:
-                await websocket.send_str("over the overlay")
-                assert await websocket.receive_str() == "OVER THE OVERLAY"
-            at = url(f"[{scene.address6('there')}]", services.AIOHTTP)
-            async with session.get(at) as answer:
-                assert await answer.text() == scene.address6("here")
-
     with program("aiohttp", version("aiohttp"), OVERLAY, "client, WebSocket, IPv6"), \
             program("aiohttp", version("aiohttp"), RUN, "server, WebSocket, IPv6"):
-        run(main())
+        run(checks.with_aiohttp(scene))
 
 
-def test_httpx_and_uvicorn(scene, there):
-    async def main():
-        async with httpx.AsyncClient(timeout=PATIENCE_S) as client:
-            assert (await client.get(url(there, services.UVICORN))).text == scene.address("here")
-            bodies = [services.LARGE[:size] for size in (1, 1000, 100000)]
-            answers = await asyncio.gather(*(client.post(url(there, services.UVICORN), content=body)
-                                             for body in bodies))
-            assert [answer.content for answer in answers] == [body[::-1] for body in bodies]
-
+def test_httpx_with_uvicorn_and_microdot(scene, there):
     with program("httpx", version("httpx"), OVERLAY, "AsyncClient"), \
+            program("microdot", version("microdot"), RUN, "server"), \
             program("uvicorn", version("uvicorn"), RUN, "server"):
-        run(main())
+        run(checks.with_httpx(scene))
 
 
-def test_microdot(scene, there):
-    with program("microdot", version("microdot"), RUN, "server"):
-        answer = httpx.get(url(there, services.MICRODOT), timeout=PATIENCE_S)
-        assert answer.text == scene.address("here")
-
-
-def test_streams_with_tls(scene, there):
-    async def main():
-        context = ssl.create_default_context(cafile=scene.certificate)
-        for port in (services.TLS, services.BLOCKING_TLS):
-            reader, writer = await asyncio.open_connection(there, port, ssl=context,
-                                                           server_hostname="filament.test")
-            assert writer.get_extra_info("peername") == (there, port)
-            assert writer.get_extra_info("sockname")[0] == scene.address("here")
-            writer.write(services.LARGE)
-            received = asyncio.create_task(reader.readexactly(len(services.LARGE)))
-            await writer.drain()
-            assert await received == services.LARGE
-            writer.close()
-
+def test_streams_with_tls_and_datagrams(scene, there):
     with program("asyncio", platform.python_version(), OVERLAY, "streams, TLS, datagrams"):
-        run(main())
-
-
-def test_datagrams(there):
-    class Protocol(asyncio.DatagramProtocol):
-        def __init__(self):
-            self.received = asyncio.Queue()
-
-        def datagram_received(self, data, address):
-            self.received.put_nowait((data, address))
-
-    async def main():
-        loop = asyncio.get_running_loop()
-        for options in ({"remote_addr": (there, services.UDP)}, {"local_addr": ("0.0.0.0", 0)}):
-            transport, protocol = await loop.create_datagram_endpoint(Protocol, **options)
-            for size in (1, 1400, 5000):
-                transport.sendto(bytes(size), (there, services.UDP))
-                assert await protocol.received.get() == (bytes(size), (there, services.UDP))
-            transport.close()
-
-    run(main())
+        run(checks.with_tls(scene))
+        run(checks.with_datagrams(scene))
 
 
 def test_a_server_of_this_process_is_on_both_networks(scene, there):
@@ -202,7 +132,7 @@ def test_a_reset_is_told(scene, there):
 
 
 def test_half_closed_and_slow(scene, there):
-    """A reader that does not read stops the writer; the end of one direction is not the other's."""
+    """A reader that does not read stops the writer; one direction ends without the other."""
     with socket.create_server((scene.address("here"), 0)) as listener:
         with socket.create_connection(listener.getsockname(), timeout=PATIENCE_S) as client:
             peer, _ = listener.accept()

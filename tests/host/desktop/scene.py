@@ -72,6 +72,17 @@ class Scene(loopback.Network):
                                 self.directory / f"{name}.log")
 
 
+@contextmanager
+def with_services(directory):
+    """A Scene with the members "there", which runs services.py, "here" and "other"."""
+    with Scene(directory, ["there", "here", "other"]) as scene:
+        scene.certificate, scene.key = make_certificate(scene.directory)
+        with scene.start("there", "run", "--", APPS / "services.py", scene.certificate, scene.key,
+                         scene.address("there"), scene.address6("there")) as server:
+            server.wait_for("ready")
+            yield scene
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
