@@ -27,6 +27,7 @@ _ASK_MORE_MS = const(5000)       # ... and for one that may have new ones: who a
                                  # there?" wants to hear of a newcomer before a minute has passed
 _ASKED = const(16)               # addresses that a GATHER goes to
 _REFUSE_MS = const(1000)
+_UNWANTED_MS = const(100)
 
 # EXT_FRAME flags, section 3
 _COM = const(0x01)
@@ -80,7 +81,7 @@ class Network:
         self._bridges = ()              # active bridges, without us
         self._behind = {}               # MAC behind a bridge -> address of the bridge
         self._refused = Gate(_REFUSE_MS, max_members)
-        self._unwanted = Gate(_REFUSE_MS, max_members)
+        self._unwanted = Gate(_UNWANTED_MS, max_members)
         self._asked = Gate(_ASK_PAUSE_MS, max_members)
         self._asked_more = Gate(_ASK_MORE_MS, max_members)
 

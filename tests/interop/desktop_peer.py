@@ -169,7 +169,10 @@ class Peer(blocking.Verbs):
 
         def read(sock):
             while True:
-                frame, where = sock.recvfrom(65535)
+                try:
+                    frame, where = sock.recvfrom(65535)
+                except OSError:     # the network has been left, and its interface is gone
+                    return
                 if where[2] != _OUTGOING:
                     captured.append([int.from_bytes(frame[12:14], "big"), frame[14:].hex()])
 
@@ -193,6 +196,13 @@ class Peer(blocking.Verbs):
 
     def do_deorbit(self, moon):
         self._control().delete(f"/moon/{moon[-10:]}")
+
+    def do_peers(self):
+        """Whom it knows: version and active paths, by address."""
+        return {peer["address"]: {"version": peer["version"],
+                                  "paths": [path["address"] for path in peer["paths"]
+                                            if path["active"] and not path["expired"]]}
+                for peer in self._control().get("/peer")}
 
     def do_worlds(self):
         return {"planet": self._control().get("/status")["planetWorldTimestamp"],

@@ -8,7 +8,7 @@ from scene import Unmet, check, wait_for
 _GROUPS_S = 75          # a real node asks for more listeners of a group once a minute
 _SAY_EVERY_S = 0.2
 _LEFT_EVERY_S = 0.05
-_TOLD_EVERY_S = 1.1     # how often ours tells somebody that it has left
+_TOLD_S = 1             # by then all have been told of it who need to be
 _SAYINGS = 20
 
 
@@ -67,7 +67,7 @@ def left(scene, names, port, group):
 
         for _ in range(2):      # after the first, whoever keeps lists for others names it again
             all_say()
-            time.sleep(_TOLD_EVERY_S)
+            time.sleep(_TOLD_S)
         ways = {other: (scene.members[other].address, scene.members[name].address)
                 for other in others}
         before = {other: scene.recorder.count(*way) for other, way in ways.items()}
