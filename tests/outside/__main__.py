@@ -72,7 +72,7 @@ def run_case(case, bench):
     except Exception as error:
         if not isinstance(error, (AssertionError, OutOfTime, OSError)):
             traceback.print_exc()
-        entry["error"] = f"{type(error).__name__}: {error}"
+        entry["error"] = f"{type(error).__name__}: {error} {bench.ended()}"
     finally:
         signal.alarm(0)
     entry["seconds"] = round(time.monotonic() - began, 1)
@@ -97,6 +97,8 @@ def run_bench(name, runtime, ring, groups, wanted):
             there.bridge(record=str(capture))
             for case in cases:
                 yield {"station": name, "group": group} | run_case(case, there)
+                if there.ended():
+                    return
             there.bridge(record=None)
             if wanted:
                 continue

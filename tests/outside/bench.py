@@ -86,13 +86,16 @@ class Bench:
 
     def __exit__(self, *error):
         for process in self._processes:
-            if process.poll() is not None:
-                print(f"{process.args}: ended with {process.returncode}", file=self._log)
-        for process in self._processes:
             process.kill()
             process.wait()
         self._orders.close()
         self._log.close()
+
+    def ended(self):
+        """What there is to say about a process that should still run; empty when all do."""
+        if all(process.poll() is None for process in self._processes):
+            return ""
+        return f"A process has ended: {Path(self._log.name).read_text()}"
 
     def _start(self, command, **options):
         process = subprocess.Popen(command, stderr=self._log, text=True, bufsize=1, **options)

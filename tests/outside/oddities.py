@@ -347,9 +347,7 @@ def forged_neighbours(stranger, bench):
                    ICMPv6ND_Redirect(tgt=IPS[6], dst=KERNEL[6]))]
     frames += [ether() / ip(6, src=f"fd77::1:{n:x}", hlim=255) / ICMPv6ND_NS(tgt=STATION[6])
                / ICMPv6NDOptSrcLLAddr(lladdr=MAC) for n in range(200)]
-    for frame in frames:
-        stranger.raw(frame)
-    stranger.introduce()
+    stranger.exchange(*frames)
 
 
 def syn_flood(stranger, bench):

@@ -16,8 +16,6 @@ MAC = "02:00:00:00:77:99"
 IPS = {4: "10.77.0.99", 6: "fd77::99"}
 _EVERYTHING = 3             # ETH_P_ALL
 _OUTGOING = 4               # PACKET_OUTGOING
-_RCVBUFFORCE = 33
-_QUEUE = 8 << 20            # bytes that may come unread
 _PATIENCE_S = 20
 _BURST = 100                # frames before the stranger waits for the station to have seen them
 
@@ -32,7 +30,6 @@ class Tap:
 
     def __init__(self):
         self._sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_EVERYTHING))
-        self._sock.setsockopt(socket.SOL_SOCKET, _RCVBUFFORCE, _QUEUE)
         self._sock.bind((DEVICE, 0))
 
     def __enter__(self):
@@ -71,15 +68,12 @@ class Stranger(Tap):
         self._number = 0
 
     def __enter__(self):
-        self.introduce()
-        return self
-
-    def introduce(self):
-        """Have the station know the MAC."""
         self._present()
         self.exchange()
+        return self
 
     def _present(self):
+        """Have the station know the MAC."""
         self.raw(Ether(src=MAC, dst="ff:ff:ff:ff:ff:ff")
                  / ARP(op=1, hwsrc=MAC, psrc=IPS[4], pdst=STATION[4]))
         self.raw(Ether(src=MAC, dst=STATION_MAC)
@@ -87,13 +81,15 @@ class Stranger(Tap):
                  / ICMPv6NDOptSrcLLAddr(lladdr=MAC))
 
     def send(self, packet):
-        """One IP packet, or the bytes of one, to the station's MAC."""
+        """One frame as it is, or an IP packet, or the bytes of one, to the station's MAC."""
+        if isinstance(packet, Ether):
+            return self.raw(packet)
         data = bytes(packet)
         ethertype = 0x86DD if data[:1] and data[0] >> 4 == 6 else 0x0800
         self.raw(Ether(src=MAC, dst=STATION_MAC, type=ethertype) / data)
 
     def exchange(self, *packets):
-        """Send packets; the answers to this host, as scapy sees them, without ARP and NDP.
+        """Send packets as send() does; returns the answers to this host, without ARP and NDP.
 
         The station takes frames in order, so all answers are there when a ping's is.
         """
