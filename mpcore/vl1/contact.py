@@ -180,6 +180,8 @@ class Contact:
             return self._due_ms
         if self._started_ms is None:
             self._started_ms = now
+            for peer in self._vl1.peers.values():
+                peer.since_ms = now     # those of whom storage told
         if now >= self._check_ms:
             self._check(now)
             eager = (now - self._started_ms < _EAGER_FOR_MS and self._vl1.upstreams.peers

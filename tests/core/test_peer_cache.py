@@ -62,6 +62,15 @@ def test_what_is_remembered_is_bounded_and_checked():
     assert len(known) == 4 and 9 not in known
 
 
+def test_how_long_the_machine_has_been_up_does_not_make_peers_old():
+    vl1 = Segment(leaves=1).leaves[0].vl1
+    name = "peers.d/%s.peer" % identity(3).address.hex()
+    storage = {name: record_of(["10.0.0.3/9993"])}
+    peer_cache.PeerCache(vl1, storage.get, None, None, lambda prefix: list(storage), 4)
+    vl1.poll(10000000)
+    assert identity(3).address in vl1.peers
+
+
 def test_a_forgotten_peers_record_goes_and_a_failing_storage_is_counted():
     segment = Segment(leaves=2)
     a, b = segment.leaves
