@@ -2,10 +2,10 @@
 try, in the order in which they need each other."""
 
 from cases import (bulb, ciphers, configuration, enrolment, ipv6, logs, multicast, names, nat,
-                   paths, rules, sessions, traffic, worlds)
+                   paths, restarts, rules, sessions, traffic, worlds)
 
 _CONCERNS = (enrolment, traffic, paths, ciphers, configuration, rules, multicast, names, bulb,
-             ipv6, worlds, nat, sessions, logs)
+             ipv6, worlds, restarts, nat, sessions, logs)
 
 
 def plan(scene):
