@@ -9,6 +9,7 @@ from mpcore.vl2.credentials import CAPABILITY_TYPE, COM_TYPE, REVOCATION_TYPE, T
 
 _PUSH_MS = const(500001)
 _PUSH_AGAIN_MS = const(1001)    # some nodes ignore what comes within a second of the last
+_UNREAD = const(4)              # credentials kept of a member that no rule has asked for
 _PUSH_BYTES = const(9000)       # of credentials in one packet
 
 
@@ -20,6 +21,7 @@ class Member:
         self.mac = addressing.mac_of(network_id, address)
         self.com = None
         self.held = {}              # (type, ID) -> tag, capability or certificate of ownership
+        self.unread = {}            # likewise, not verified: no rule has asked for it so far
         self.heard_ms = NEVER       # its last frame
         self.announced_ms = NEVER   # our groups, to it
         self.pushed_ms = NEVER      # our credentials, to it ...
@@ -46,6 +48,7 @@ class Membership:
         self._revoked = {}          # (address, type, ID) -> threshold
         self._pushes = ()           # payloads that carry our credentials
         self._last = None           # the member that the last frame went to
+        self._controller = None     # whose signature counts
 
     def configure(self, config, wanted):
         """Take over a config. wanted: types of others' credentials that its rules can ask for."""
@@ -105,12 +108,16 @@ class Membership:
         controller: the Identity of the network's controller. Returns True when this changes
         something, False when it does not, None when it is not the controller's.
         """
+        self._controller = controller
         if credential.TYPE == REVOCATION_TYPE:
             return self._revoke(credential, controller)
-        if credential.TYPE not in self._wanted:
-            return False
         member = self.members.get(credential.issued_to)
         key = (credential.TYPE, credential.id)
+        if credential.TYPE not in self._wanted:
+            if member is not None and credential.TYPE != COM_TYPE and (
+                    key in member.unread or len(member.unread) < _UNREAD):
+                member.unread[key] = credential
+            return False
         old = None
         if member is not None:
             old = member.com if credential.TYPE == COM_TYPE else member.held.get(key)
@@ -164,6 +171,8 @@ class Membership:
 
     def in_force(self, member, kind):
         """The credentials of one type that a member holds and our config lets count."""
+        for key in [key for key in member.unread if key[0] == kind]:
+            self.add(member.unread.pop(key), self._controller)
         config = self.config
         return [c for c in member.held.values() if c.TYPE == kind
                 and abs(c.timestamp - config.timestamp) <= config.credential_max_delta

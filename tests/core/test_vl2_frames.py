@@ -534,6 +534,17 @@ def test_a_tag_must_be_recent_and_not_revoked():
     assert len(scene.frames) == 2
 
 
+def test_credentials_that_came_before_the_rules_that_ask_for_them_count():
+    scene = Scene().configured()
+    forged = Tag.issue(BOB, NWID, TIME, 7, 3, BOB.address)
+    scene.credentials(10, ANNE, com(ANNE), tag(ANNE, 3))
+    scene.credentials(10, BOB, com(BOB), forged)
+    scene.configured(20, rules=SAME_DEPARTMENT, tags=[tag(ME, 3)])
+    for identity in (ANNE, BOB):
+        scene.frame(30, identity)
+    assert [frame[0] for frame in scene.frames] == [ANNES_MAC]
+
+
 def test_credentials_that_no_rule_asks_for_are_not_verified():
     scene = Scene().configured()
     scene.credentials(10, ANNE, com(ANNE), tag(ANNE, 3))
