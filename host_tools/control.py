@@ -14,7 +14,7 @@ its owner only) the token that a request carries in the header X-ZT1-Auth.
 | `GET /controller/network` | network records of a controller |
 | `POST /controller/network/NWID` | make a network, or change it; `DELETE` removes it |
 | `GET /controller/network/NWID/member` | member records of a network |
-| `POST /controller/network/NWID/member/ADDR` | change a member, such as `{"authorized": true}`; `DELETE` forgets it |
+| `POST /controller/network/NWID/member/ADDR` | change a member; `DELETE` forgets it |
 """
 
 import asyncio

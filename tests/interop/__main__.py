@@ -87,7 +87,8 @@ def report(entry):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--output", type=Path, default=BUILD / "interop.json")
-    parser.add_argument("--scene", action="append", choices=list(SCENES), metavar="ROOT/CONTROLLER",
+    parser.add_argument("--scene", action="append", choices=list(SCENES),
+                        metavar="ROOT/CONTROLLER",
                         help=f"{', '.join(SCENES)}; all by default. Repeatable.")
     parser.add_argument("cases", nargs="*", metavar="CASE",
                         help="Numbers, or words of titles; all by default.")

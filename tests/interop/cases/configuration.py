@@ -31,7 +31,8 @@ def long_config(scene):
             wait_for(f"{name} takes a config with {len(rules)} rules",
                      lambda: scene.status(name)["mtu"] == 2000, 20)
             check(scene.status(name)["status"] == "OK", f"{name} is not OK with many rules")
-        fragments = scene.recorder.count(source=scene.controller.address, kind="fragment") - fragments
+        fragments = scene.recorder.count(source=scene.controller.address,
+                                         kind="fragment") - fragments
         check(fragments > 0, "no config came in fragments")
         for name in OURS:
             scene.ping(name, "libzt")
