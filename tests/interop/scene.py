@@ -197,9 +197,11 @@ class Scene:
         self.members[name] = member
 
     def restart(self, name):
-        """Stop a node in an orderly way and start it again from what it has stored."""
-        self.members[name].stop()
+        """Stop a node and start it again from what it has stored."""
+        before = self.members[name]
+        before.stop()
         self._start(name)
+        self.members[name].ip, self.members[name].version = before.ip, before.version
 
     def revive(self):
         """Start who has died once more, as a member."""
