@@ -1,15 +1,18 @@
 """Runs one test file of MicroPython, or one instance of it, over a virtual network.
 
-    micropython host_tools/conformance/instance.py '{"test": FILE, "instance": 0, ...}'
+    FILAMENT_TEST='{"test": FILE, "instance": 0, ...}' micropython …/conformance/instance.py
 
 The test finds `multitest` and `nic` among its globals, as MicroPython's own runner has it, and
 sockets of both networks as `socket`. "stock": leave everything as the platform has it.
 """
 
 import json
+import os
 import select
 import sys
 
+# Of the environment: MicroPython's command line takes no argument of more than 255 bytes.
+CONFIG = "FILAMENT_TEST"
 _JOIN_MS = 20000
 _DELIVER_MS = 2000          # at most, to end connections
 _RESOLVE_MS = 300           # at least, for datagrams whose destination is being looked up
@@ -125,4 +128,4 @@ def main(config):
 
 if __name__ == "__main__":
     sys.path.pop(0)         # this directory
-    main(json.loads(sys.argv[1]))
+    main(json.loads(os.getenv(CONFIG)))

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from host_tools import unix_port
+from host_tools.conformance.instance import CONFIG
 from host_tools.demo.processes import die_with_parent
 
 PASS, FAIL, SKIP = "pass", "fail", "skip"
@@ -102,26 +103,22 @@ class Runner:
         return PASS if output == expected else FAIL
 
     def _overlay(self, index, config):
-        return self._micropython(config | self._member(index))
+        return unix_port.command(HEAP, _SCRIPT), config | self._member(index)
 
     def _stock(self, index, config):
-        return self._micropython(config | {"stock": True})
-
-    def _micropython(self, config):
-        return [*unix_port.command(HEAP, _SCRIPT), json.dumps(config)]
+        return unix_port.command(HEAP, _SCRIPT), config | {"stock": True}
 
     def _cpython(self, index, config):
-        config = json.dumps(config | {"stock": True})
-        return [sys.executable, str(unix_port.ROOT / _SCRIPT), config]
+        return [sys.executable, str(unix_port.ROOT / _SCRIPT)], config | {"stock": True}
 
     def _run(self, path, count, command):
-        """(outcome, output, metrics) of a test whose processes `command` tells."""
+        """(outcome, output, metrics) of a test; `command` tells its processes and their configs."""
         environment = unix_port.environment(*self._library)
         processes = []
 
         def start(index, **config):
-            process = _Process(command(index, {"test": str(path), **config}), path.parent,
-                               environment)
+            program, config = command(index, {"test": str(path), **config})
+            process = _Process(program, path.parent, environment | {CONFIG: json.dumps(config)})
             processes.append(process)
             return process
 

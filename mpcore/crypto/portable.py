@@ -1,8 +1,10 @@
 """The cryptographic facade without any library, for MicroPython: kernels and big integers.
 
-What a node needs rarely is loaded when it is first called.
+What a node needs rarely is loaded when it is first called. X25519 is loaded first of all: its
+kernel is the largest, and a heap with little in it has most room for compiling one from source.
 """
 
+from mpcore.crypto import curve25519
 from mpcore.crypto.lz4 import lz4_compress, lz4_decompress
 from mpcore.crypto.packet_cipher import PacketCipher
 from mpcore.crypto.poly import poly1305
@@ -22,13 +24,11 @@ def constant_time_equal(a, b):
 
 def x25519(private, public):
     """The 32 shared bytes of RFC 7748 (spec/identity.md 5); no point is refused."""
-    from mpcore.crypto import curve25519
     return curve25519.x25519(private, public)
 
 
 def x25519_public(private):
     """The 32-byte public key of an X25519 private key."""
-    from mpcore.crypto import curve25519
     return curve25519.x25519(private, b"\x09" + bytes(31))
 
 

@@ -12,7 +12,7 @@ from tests.core.support import raises, vectors
 from tests.core.vl2_scene import ANNE, ME, ROOT, Scene
 
 SSH = bytes.fromhex("ff00160016000000")
-TEN = bytes.fromhex("ff0a000000000001")
+ELEVEN = bytes.fromhex("ff0b000000000001")
 
 
 def ids(status):
@@ -112,16 +112,16 @@ def test_ipv6_and_one_port():
 
 
 def test_ipv4_by_the_address():
-    scene = lan(TEN)
+    scene = lan(ELEVEN)
     a, b = scene.members
     assert connect(scene, a, b, 80)
     low = identity(3).address[2:]
-    assert scene.network(b).config.static_ips[1] == (b"\x0a" + low, 8)
+    assert scene.network(b).config.static_ips[1] == (b"\x0b" + low, 8)
     answers = []
-    a.stack.echo(scene.wire.now, b"\x0a" + low, 7, 1, b"", lambda *got: answers.append(got))
+    a.stack.echo(scene.wire.now, b"\x0b" + low, 7, 1, b"", lambda *got: answers.append(got))
     scene.wire.touch(a)
     assert scene.run(5000, lambda: bool(answers))
-    assert scene.network(a).mac == mac_of(TEN, a.vl1.address)
+    assert scene.network(a).mac == mac_of(ELEVEN, a.vl1.address)
 
 
 def test_leaving():

@@ -19,12 +19,12 @@ class LossyPort(port.Port):
         if self._passes():
             super().send(endpoint, buf, off, n)
 
-    def drain(self, callback):
+    def drain(self, callback, *ready):
         def maybe(endpoint, buf, off, n):
             if self._passes():
                 callback(endpoint, buf, off, n)
 
-        super().drain(maybe)
+        super().drain(maybe, *ready)
 
 
 def connect(config):
