@@ -352,11 +352,36 @@ def status(directory, as_json):
     facts = remote.Control(directory).get("/status")
     lines = [f"{facts['address']} {'ONLINE' if facts['online'] else 'OFFLINE'} "
              f"{facts['version']} on {facts['runtime']}"]
-    for network in facts["networks"]:
-        addresses = ", ".join(network["assignedAddresses"]) or "-"
-        lines.append(f"{network['id']} {network['name'] or '-'} {network['status']} {addresses} "
-                     f"{network['reason']}".rstrip())
+    lines += map(network_line, facts["networks"])
     say(as_json, facts, "\n".join(lines))
+
+
+def network_line(network):
+    addresses = ", ".join(network["assignedAddresses"]) or "-"
+    return (f"{network['id']} {network['name'] or '-'} {network['status']} {addresses} "
+            f"{network['reason']}").rstrip()
+
+
+@main.command()
+@click.argument("nwid")
+@home_option
+@json_option
+def join(nwid, directory, as_json):
+    """Join network NWID with a running node, now and at every later start."""
+    home.network_id(nwid)
+    network = remote.Control(directory).post(f"/network/{nwid}", {})
+    say(as_json, network, network_line(network))
+
+
+@main.command()
+@click.argument("nwid")
+@home_option
+@json_option
+def leave(nwid, directory, as_json):
+    """Leave network NWID with a running node, for good."""
+    home.network_id(nwid)
+    left = remote.Control(directory).delete(f"/network/{nwid}")["result"]
+    say(as_json, {"left": left}, f"{nwid}: " + ("left" if left else "was not joined"))
 
 
 @main.command()

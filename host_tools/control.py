@@ -7,6 +7,7 @@ its owner only) the token that a request carries in the header X-ZT1-Auth.
 |---|---|
 | `GET /status` | address, online, networks and counters |
 | `GET /network`, `GET /peer` | the lists of them |
+| `POST /network/NWID` | join a network; `DELETE` leaves it |
 | `GET /moon` | the moons that are followed or wanted |
 | `POST /moon/ID` `{"seed": ADDR}` | follow a moon; `DELETE /moon/ID` forgets it |
 | `POST /ping` `{"ip", "timeout_ms"}` | `{"ms"}` of one echo over the virtual network, null without an answer |
@@ -66,6 +67,18 @@ def make_app(daemon):
     @app.get("/network")
     async def networks(request):
         return daemon.status()["networks"]
+
+    @app.post("/network/<nwid>")
+    @_checked
+    async def join(request, nwid):
+        network = home.network_id(nwid)
+        daemon.join(network)
+        return daemon.network_status(network)
+
+    @app.delete("/network/<nwid>")
+    @_checked
+    async def leave(request, nwid):
+        return {"result": daemon.leave(home.network_id(nwid))}
 
     @app.get("/peer")
     async def peers(request):

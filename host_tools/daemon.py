@@ -61,6 +61,14 @@ class Daemon:
         if self.port.load(name) is None:
             self.port.store(name, b"")
         self.node.join(self.runtime.now(), nwid)
+        self.runtime.kick()
+
+    def leave(self, nwid):
+        """Leave a network (8 bytes) for good. Returns whether it was joined."""
+        joined = nwid in self.node.networks
+        self.node.leave(self.runtime.now(), nwid)
+        self.runtime.kick()
+        return joined
 
     def answer_for(self, hostname):
         """Be found as hostname.local from now on. Raises ValueError for what is no name."""
@@ -74,10 +82,14 @@ class Daemon:
         status = {"address": node.identity.address.hex(),
                 "online": node.online(self.runtime.now()),
                 "version": "%d.%d.%d" % VERSION, "runtime": sys.implementation.name,
-                "networks": [_network_status(network) for network in node.networks.values()]}
+                "networks": [self.network_status(nwid) for nwid in node.networks]}
         if self.responder is not None:
             status["hostname"] = self.responder.hostname + ".local"
         return status
+
+    def network_status(self, nwid):
+        """What is told about a joined network."""
+        return _network_status(self.node.networks[nwid])
 
     def counters(self):
         """What was counted so far, by floor."""

@@ -199,6 +199,38 @@ def test_a_server_reopens_what_it_has_and_a_node_what_it_has_joined(tmp_path):
     asyncio.run(main())
 
 
+def test_networks_are_joined_and_left_while_the_node_runs(tmp_path):
+    async def main():
+        server = make_home(tmp_path / "server", 0)
+        async with serve(server, free_port(), "--public") as serving:
+            first = (await serving.line(lambda line: "network" in line))["network"]
+            second = first[:10] + "00beef"
+            await until(lambda: (server / "zerotier-one.port").exists(), lambda: "control port")
+            await asyncio.to_thread(
+                remote.Control(server).post, f"/controller/network/{second}",
+                {"private": False, "v4AssignMode": {"zt": True},
+                 "routes": [{"target": "10.99.0.0/24", "via": None}],
+                 "ipAssignmentPools": [{"ipRangeStart": "10.99.0.9", "ipRangeEnd": "10.99.0.99"}]})
+            directory = make_home(tmp_path / "member", 1, server / "planet")
+            async with node(directory, "--join", first, "--runtime", "micropython") as member:
+                await member.network("OK")
+                for network in (second, second):
+                    assert (await asked("join", network, "--home", directory))["id"] == network
+                await member.line(lambda line: [each["status"] for each in line.get("networks", ())]
+                                  == ["OK", "OK"])
+                for left in (True, False):
+                    assert await asked("leave", first, "--home", directory) == {"left": left}
+                await member.line(lambda line: [each["id"] for each in line.get("networks", ())]
+                                  == [second])
+                refused = await asyncio.to_thread(command, "join", "xyz", "--home", directory)
+                assert refused.returncode == 1 and "16 hexadecimal digits" in refused.stderr
+            async with node(directory) as member:
+                assert (await member.network("OK"))["id"] == second
+                assert len(member.lines[-1]["networks"]) == 1
+
+    asyncio.run(main())
+
+
 def test_a_revoked_member_is_out(tmp_path):
     async def main():
         server = make_home(tmp_path / "server", 0)
