@@ -149,7 +149,11 @@ class Connection(Sender):
         fin = flags & _FIN
         nxt = self.rcv_nxt
         if seq > self._rcv_edge or (seq < nxt and seq + n + fin <= nxt):
-            return self._receive_outside(now, flags, n + fin)
+            if not self._beyond_closed_window(seq, flags):
+                return self._receive_outside(now, flags, n + fin)
+            if n or fin:
+                self._owed = _SOON
+            seq, n, fin = nxt, 0, 0
         if flags & _RST:
             return self._receive_reset(now, seq)
         if flags & _SYN:
@@ -329,6 +333,14 @@ class Connection(Sender):
                 self._send_syn(now, _SYN | _ACK)
 
     # --- receiving ---
+
+    def _beyond_closed_window(self, seq, flags):
+        """Is it from beyond our closed window? A peer that probes may count what we did not take
+        (lwIP does). What it acknowledges counts all the same (RFC 9293 3.10.7.4), or two
+        echoes with full buffers would wait for each other for ever."""
+        nxt = self.rcv_nxt
+        return (nxt == self._rcv_edge and self._rx is not None and not flags & (_SYN | _RST)
+                and nxt < seq <= nxt + self._rx.size)
 
     def _receive_outside(self, now, flags, length):
         """A segment with nothing in the window: what is old is acknowledged again."""

@@ -493,6 +493,29 @@ def test_a_full_window_reopens_when_that_is_worth_a_segment():
     assert bench.out() == [(1, 1 + WINDOW, ACK, 1460, b"")]
 
 
+def test_acknowledgements_from_beyond_a_closed_window_count():
+    bench = Bench()
+    socket = bench.accept()
+    assert socket.send(0, b"abcd") == 4
+    assert bench.out() == [(1, 1, ACK | PSH, WINDOW, b"abcd")]
+    for at in range(1, WINDOW, 1024):
+        bench.give(at, 1, ACK, bytes(1024))
+    assert bench.poll_now()[-1:] == [(5, WINDOW + 1, ACK, 0, b"")]
+    bench.give(WINDOW + 1, 1, ACK, b"p")        # a probe, which the peer counts
+    assert socket.outstanding() == 4
+    assert bench.give(WINDOW + 2, 3, ACK) == [] and socket.outstanding() == 2
+    assert bench.give(WINDOW + 2, 5, ACK, b"q") == [] and socket.outstanding() == 0
+    assert bench.poll_now() == [(5, WINDOW + 1, ACK, 0, b"")]
+    for seq, flags in ((WINDOW + 2, RST), (2 * WINDOW + 2, ACK), (WINDOW + 2, ACK | SYN)):
+        bench.give(seq, 5, flags)
+        assert socket.state == T.ESTABLISHED
+    assert bench.stack.counters == {"tcp_out_of_window": 2}
+    assert len(socket.recv(0, WINDOW)) == WINDOW
+    assert bench.out() == [(5, WINDOW + 1, ACK, WINDOW, b"")]
+    bench.give(WINDOW + 1, 5, ACK | PSH, b"pq", window=77)
+    assert socket.recv(0, 9) == b"pq"
+
+
 def test_a_zero_window_is_probed():
     bench = Bench()
     socket = bench.accept(window=4)
