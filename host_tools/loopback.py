@@ -8,15 +8,17 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
-from host_tools import home, unix_port
+from host_tools import home, remote, unix_port
 from host_tools.demo.processes import die_with_parent
 from mpcore.port import Port
 
 POOL = "10.73.1.0/24"
 START_S = 60            # a busy machine is slow
 _STOP_S = 3
+_RETRY_S = 0.05
 
 
 class Failure(Exception):
@@ -118,6 +120,18 @@ class Network:
     def node(self, name):
         """What mpcore.NIC wants to be this member, and the network to connect() to."""
         return {"home": str(self.home(name)), "bind": self.binds[name], "network": self.id}
+
+    def change(self, path, fields):
+        """Change the network's record, or with a path what is under it. Raises ValueError."""
+        end = time.monotonic() + START_S
+        while True:
+            try:
+                control = remote.Control(self.home("server"))
+                return control.post(f"/controller/network/{self.id}{path}", fields)
+            except ValueError:              # its control port may not be open yet
+                if time.monotonic() > end:
+                    raise
+                time.sleep(_RETRY_S)
 
     def arguments(self, name, facts):
         """A file with these facts as JSON, for a member's process: MicroPython takes no argument

@@ -9,7 +9,6 @@ import asyncio
 import ssl
 import struct
 import threading
-import time
 from datetime import datetime, timedelta, timezone
 
 from cryptography import x509
@@ -17,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from host_tools import loopback, remote
+from host_tools import loopback
 from mpcore import aio
 from mpcore.nic import NIC
 
@@ -27,7 +26,7 @@ IDENTITIES = 2 + len(MEMBERS)       # the server's, the stand-in's, the members'
 NAME = "micropython.org"
 NOWHERE = ["1.1.1.1/32", "192.0.2.0/24"]
 _ANSWER = struct.pack(">HHHIH", 0xC00C, 1, 1, 60, 4)     # the name asked for, A, IN, TTL, length
-_START_S = _JOIN_S = 30
+_JOIN_S = 30
 
 
 class Scene:
@@ -42,8 +41,8 @@ class Scene:
 
     def __enter__(self):
         try:
-            self._update(routes=[{"target": target, "via": None}
-                                 for target in (loopback.POOL, *NOWHERE)])
+            self._network.change("", {"routes": [{"target": target, "via": None}
+                                                 for target in (loopback.POOL, *NOWHERE)]})
             self._thread.start()
             self._ready.wait()
             if self._error is not None:
@@ -61,17 +60,6 @@ class Scene:
     def member(self, index):
         """The node of the index-th instance, see runner.Runner."""
         return self._network.node(MEMBERS[index])
-
-    def _update(self, **fields):
-        end = time.monotonic() + _START_S
-        while True:
-            try:
-                control = remote.Control(self._network.home("server"))
-                return control.post(f"/controller/network/{self._network.id}", fields)
-            except ValueError:              # it may not listen yet
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.1)
 
     def _serve(self):
         try:
@@ -91,7 +79,7 @@ class Scene:
             nic.connect(node["network"])
             await asyncio.wait_for(nic.wait_connected(), _JOIN_S)
             address = nic.ifconfig()[0]
-            self._update(dns={"domain": NAME, "servers": [address]})
+            self._network.change("", {"dns": {"domain": NAME, "servers": [address]}})
             tls = await asyncio.start_server(_hold, "127.0.0.1", 0, ssl=_tls_context(
                 self._network.home(_STAND_IN)))
             at = tls.sockets[0].getsockname()[:2]

@@ -48,7 +48,7 @@ def scene(tmp_path_factory):
     members = ["there", "here", "proxy", "out", "new"]
     with Scene(tmp_path_factory.mktemp("commands"), members) as scene:
         there = scene.address("there")
-        scene.control("", {"dns": {"domain": DOMAIN, "servers": [there]}})
+        scene.change("", {"dns": {"domain": DOMAIN, "servers": [there]}})
         with scene.start("there", "run", "--", "-c", SERVER, there) as server:
             server.wait_for("ready")
             yield scene
@@ -112,8 +112,8 @@ def test_refusals_say_what_is_wrong(scene, arguments, words):
 
 def test_who_is_not_let_in_is_told_what_to_do(scene):
     address = scene.identity("new").address.hex()
-    scene.control("", {"private": True})
-    scene.control(f"/member/{address}", {"authorized": False})
+    scene.change("", {"private": True})
+    scene.change(f"/member/{address}", {"authorized": False})
     command = scene.filament("new", "run", "--", "true")
     try:
         with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
@@ -123,7 +123,7 @@ def test_who_is_not_let_in_is_told_what_to_do(scene):
         words = refused(*scene.filament("new", "run", "--wait", "0.01", "--", "true"))
         assert f"network {scene.id}" in words
     finally:
-        scene.control("", {"private": False})
+        scene.change("", {"private": False})
 
 
 def test_without_a_network_there_is_nothing_to_run_on(scene, tmp_path):

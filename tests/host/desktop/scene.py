@@ -6,7 +6,6 @@ import fcntl
 import json
 import socket
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from host_tools import loopback, remote
+from host_tools import loopback
 from mpcore.vl1.identity import Identity
 from mpcore.vl2 import addressing
 from tests.core.support import vectors
@@ -32,22 +31,10 @@ class Scene(loopback.Network):
     def __init__(self, directory, names):
         self._identities = dict(zip(names, IDENTITIES[1:]))
         super().__init__(directory, IDENTITIES[:len(names) + 1], names)
-        self.control("", {"v6AssignMode": {"rfc4193": True}})
+        self.change("", {"v6AssignMode": {"rfc4193": True}})
         for number, identity in enumerate(self._identities.values(), 10):
-            self.control(f"/member/{identity.address.hex()}",
-                          {"ipAssignments": [f"10.73.1.{number}"]})
-
-    def control(self, path, fields):
-        """Change the network, or what belongs to it at a path under it."""
-        end = time.monotonic() + loopback.START_S
-        while True:
-            try:
-                control = remote.Control(self.home("server"))
-                return control.post(f"/controller/network/{self.id}{path}", fields)
-            except ValueError:              # its control port is not open yet
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.05)
+            self.change(f"/member/{identity.address.hex()}",
+                        {"ipAssignments": [f"10.73.1.{number}"]})
 
     def identity(self, name):
         return self._identities[name]
