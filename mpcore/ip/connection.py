@@ -25,6 +25,7 @@ from micropython import const
 
 from mpcore.ip import errors, options
 from mpcore.ip.congestion import Congestion, RoundTrip
+from mpcore.ip.headers import flow_read
 from mpcore.ip.ring import ReceiveRing, Ring
 from mpcore.ip.sender import Sender
 from mpcore.ip.states import (CLOSE_WAIT, CLOSED, CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2,
@@ -37,6 +38,7 @@ _PSH = const(0x08)
 _ACK = const(0x10)
 
 _HEADER = const(20)
+_HEADERS = const(40)              # and that of IPv4
 _DEFAULT_MSS = const(536)
 _MAX_WINDOW = const(0xFFFF)
 _TTL = const(64)
@@ -87,6 +89,7 @@ class Connection(Sender):
         our initial sequence number in it; key: under which the stack finds us."""
         self.local, self.remote, self.wire, self._key = local, remote, wire, key
         self._stack.tcp.connections[key] = self
+        self._flow = key if len(remote[0]) == 4 else None   # what packets of the peer bear
         self._route = None
         self._generation = -1
         self.snd_una = self.snd_nxt = self._snd_max = 0
@@ -126,6 +129,44 @@ class Connection(Sender):
         self.snd_nxt = self._snd_max = 1
         if sent_ms is not None:
             self._timed, self._timed_ms = 1, sent_ms
+
+    def predicted(self, now, buf, off, n):
+        """Take the IPv4 packet buf[off:off + n] if it is what an established connection without
+        troubles expects: most are (Van Jacobson's header prediction). Returns whether it was; if
+        not, nothing has happened.
+        """
+        out = self._stack.tcp.out
+        una, nxt = self.snd_una, self.rcv_nxt
+        n = flow_read(self._flow, self.wire, buf, off, n, una, nxt, out)
+        if n < 0 or self.state != ESTABLISHED:
+            return False
+        ring = self._rx
+        ack = una + out[0]
+        if (ack < una or ack > self._snd_max or n > self._rcv_edge - nxt or self._troubled()
+                or not n and ack == una):
+            return False
+        if self._keepalive is not None:
+            self._keepalive.heard(now)
+        if ack > una:
+            self._acked(now, ack)
+        self._snd_wl1, self._snd_wl2 = nxt, ack
+        window = out[2] << self._snd_scale
+        if window != self._snd_wnd:
+            self._set_window(window)
+        if n:
+            ring.write(ring.used, buf, off + _HEADERS, n)
+            ring.used += n
+            self.rcv_nxt = nxt + n
+            self._owed += _SOON if out[1] and n < self._mss else 1
+            self._news = True
+        self._settle(now)
+        return True
+
+    def _troubled(self):
+        """Is anything under way that a segment has to be judged by?"""
+        return (self._rx is None or self._rx.gaps or self._board is not None or self._probing
+                or self._stamps is not None or self._deaf or self._closed
+                or self._fin_at is not None)
 
     def receive(self, now, seq, ack, flags, window, buf, off, header, n):
         """One segment at buf[off:off + n], its checksum verified; seq and ack are positions.
@@ -247,6 +288,9 @@ class Connection(Sender):
         if self._key is not None:
             del tcp.connections[self._key]
             self._key = None
+            for interface in self._stack.interfaces:
+                if interface.flow is self:
+                    interface.flow = None
         if self.on_event is not None:
             self.on_event()
 

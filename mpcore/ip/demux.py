@@ -43,7 +43,7 @@ class Tcp:
         self._owing = []                # connections that owe an ACK at the next poll
         self._cookies = None            # Cookies, once there were too many half-open connections
         self._secret = stack.entropy(16)
-        self._out = array("i", [0] * 4)
+        self.out = array("i", [0] * 4)     # what the kernels tell of a segment
 
     def receive(self, now, interface, unicast, buf, addresses, size, off, n):
         """One segment; source and destination are at buf[addresses:addresses + 2 * size]."""
@@ -54,10 +54,12 @@ class Tcp:
             key = bytes(buf[addresses:off + 4])
         else:
             key = bytes(buf[addresses:end]) + bytes(buf[off:off + 4])
-        out = self._out
+        out = self.out
         socket = self.connections.get(key)
         if socket is None:
             return self._stranger(now, key, size, buf, off, n)
+        if size == 4:
+            interface.flow = socket
         header = tcp_read(socket.wire, buf, off, n, socket.snd_una, socket.rcv_nxt, out)
         if header <= 0:
             return self._stack.count("tcp_checksum" if header else "tcp_malformed")
@@ -201,7 +203,7 @@ class Tcp:
         if stack.forged(remote[0]):
             return
         wire = array("I", (0, 0, local[1], remote[1], pseudo(local[0], remote[0], PROTOCOL)))
-        out = self._out
+        out = self.out
         header = tcp_read(wire, buf, off, n, 0, 0, out)
         if header <= 0:
             return stack.count("tcp_checksum" if header else "tcp_malformed")

@@ -1,9 +1,11 @@
 """Checksums and TCP/IPv4 headers: by viper kernels, or by compiled struct formats on CPython."""
 
 try:
-    from mpcore.ip.headers_struct import add, ipv4_read, ipv4_write, tcp_read, tcp_write
+    from mpcore.ip.headers_struct import (add, flow_read, flow_write, ipv4_read, ipv4_write,
+                                          tcp_read, tcp_write)
 except ImportError:
-    from mpcore.ip.headers_kernel import add, ipv4_read, ipv4_write, tcp_read, tcp_write
+    from mpcore.ip.headers_kernel import (add, flow_read, flow_write, ipv4_read, ipv4_write,
+                                          tcp_read, tcp_write)
 
 
 def pseudo(source, destination, protocol):

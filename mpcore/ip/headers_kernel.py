@@ -139,3 +139,67 @@ def tcp_write(wire: ptr32, buf, off: int, n: int, seq: int, ack: int, control: i
     v = 0xFFFF - int(add(buf, off, n, wire[4] + n))
     b[16] = v >> 8
     b[17] = v
+
+
+@micropython.viper
+def flow_read(flow: ptr8, wire: ptr32, buf, off: int, n: int, una: int, nxt: int,
+              out: ptr32) -> int:
+    if n < 40:
+        return -1
+    b = ptr8(int(ptr8(buf)) + off)
+    if (b[0] ^ 0x45) | (b[9] ^ 6) | (b[32] ^ 0x50) | (b[33] & 0xF7 ^ 0x10) | b[6] & 0x3F | b[7]:
+        return -1
+    i = 0
+    while i < 12:
+        if b[12 + i] != flow[i]:
+            return -1
+        i += 1
+    total = b[2] << 8 | b[3]
+    if total < 40 or total > n:
+        return -1
+    s = 0
+    i = 0
+    while i < 20:
+        s += b[i] << 8 | b[i + 1]
+        i += 2
+    s = (s & 0xFFFF) + (s >> 16)
+    if (s & 0xFFFF) + (s >> 16) != 0xFFFF:
+        return -1
+    s = (b[24] << 24 | b[25] << 16 | b[26] << 8 | b[27]) - wire[1] - nxt
+    if s & 0xFFFF or s >> 16 & 0xFFFF:
+        return -1
+    if int(add(buf, off + 20, total - 20, wire[4] + total - 20)) != 0xFFFF:
+        return -1
+    out[0] = (b[28] << 24 | b[29] << 16 | b[30] << 8 | b[31]) - wire[0] - una
+    out[1] = b[33] & 8
+    out[2] = b[34] << 8 | b[35]
+    return total - 40
+
+
+@micropython.viper
+def flow_write(flow: ptr8, wire: ptr32, buf, off: int, n: int, seq: int, ack: int, control: int,
+               window: int, ttl: int):
+    b = ptr8(int(ptr8(buf)) + off)
+    total = n + 20
+    b[0] = 0x45
+    b[1] = b[4] = b[5] = b[7] = 0
+    b[2] = total >> 8
+    b[3] = total
+    b[6] = 0x40
+    b[8] = ttl
+    b[9] = 6
+    i = 0
+    while i < 4:
+        b[12 + i] = flow[4 + i]
+        b[16 + i] = flow[i]
+        i += 1
+    s = 0x8506 + total + (ttl << 8)
+    i = 0
+    while i < 8:
+        s += flow[i] << 8 | flow[i + 1]
+        i += 2
+    s = (s & 0xFFFF) + (s >> 16)
+    s = 0xFFFF - ((s & 0xFFFF) + (s >> 16))
+    b[10] = s >> 8
+    b[11] = s
+    tcp_write(wire, buf, off + 20, n, seq, ack, control, window)

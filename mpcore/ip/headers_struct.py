@@ -95,3 +95,39 @@ def tcp_write(wire, buf, off, n, seq, ack, control, window):
     check = 0xFFFF - add(buf, off, n, wire[4] + n)
     buf[off + 16] = check >> 8
     buf[off + 17] = check & 0xFF
+
+
+def flow_read(flow, wire, buf, off, n, una, nxt, out):
+    """Read the segment that a connection over IPv4 expects: the next one in order, with ACK and
+    perhaps PSH, no options and whole.
+
+    buf[off:off + n] is the IPv4 packet; flow: source and destination addresses, then ports, as
+    packets of the peer bear them; the others as for tcp_read. Returns the length of its data and
+    fills out: SEG.ACK - SND.UNA, the PSH flag, window. Returns -1 for any other packet, of which
+    nothing is judged.
+    """
+    if (n < 40 or buf[off] != 0x45 or buf[off + 9] != 6 or buf[off + 32] != 0x50
+            or buf[off + 33] & 0xF7 != 0x10 or buf[off + 12:off + 24] != flow):
+        return -1
+    _, _, total, _, fragment, _, _, _, _, _ = _IPV4.unpack_from(buf, off)
+    if fragment & 0x3FFF or not 40 <= total <= n or add(buf, off, 20, 0) != 0xFFFF:
+        return -1
+    if tcp_read(wire, buf, off + 20, total - 20, una, nxt, out) != 20 or out[0]:
+        return -1
+    out[0] = out[1]
+    out[1] = out[2] & 8
+    out[2] = out[3]
+    return total - 40
+
+
+def flow_write(flow, wire, buf, off, n, seq, ack, control, window, ttl):
+    """Write the headers of a segment that is the whole payload of an IPv4 packet at buf[off:].
+
+    flow: as for flow_read, so the addresses and ports change places; the others as for tcp_write.
+    A packet that must not be fragmented needs no identification (RFC 6864 4.1).
+    """
+    _IPV4.pack_into(buf, off, 0x45, 0, n + 20, 0, 0x4000, ttl, 6, 0, flow[4:8], flow[:4])
+    check = 0xFFFF - add(buf, off, 20, 0)
+    buf[off + 10] = check >> 8
+    buf[off + 11] = check & 0xFF
+    tcp_write(wire, buf, off + 20, n, seq, ack, control, window)

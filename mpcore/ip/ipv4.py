@@ -84,14 +84,18 @@ class Ipv4(Family):
     def send(self, now, route, source, destination, protocol, n, ttl=_TTL,
              fragment=_DONT_FRAGMENT):
         """Send what lies in the stack's buffer at the interface's start + HEADER, n bytes."""
-        interface = route.interface
-        stack = self._stack
-        start = interface.start
+        start = route.interface.start
         total = n + _HEADER
         if not fragment & _OFFSET:
             self._identification = self._identification + 1 & 0xFFFF
-        ipv4_write(stack.buffer, start, total, self._identification, fragment, ttl, protocol,
+        ipv4_write(self._stack.buffer, start, total, self._identification, fragment, ttl, protocol,
                    source, destination)
+        self.pass_on(now, route, start, total)
+
+    def pass_on(self, now, route, start, total):
+        """Send the whole packet that lies at `start` of the stack's buffer."""
+        interface = route.interface
+        stack = self._stack
         if route.local:
             return stack.loop_back(now, route, total)
         mac = route.mac or interface.arp.resolve(now, route.next_hop, start, total)

@@ -1,6 +1,7 @@
 """Rings of bytes: what a TCP connection has not yet been able to pass on."""
 
 from mpcore.limits import TCP_GAPS
+from mpcore.octets import copy
 
 
 class Ring:
@@ -14,36 +15,47 @@ class Ring:
         self.size = size
         self.head = 0
         self.used = 0
-        self._view = memoryview(bytearray(size))
+        self._bytes = bytearray(size)
 
     def write(self, at, source, off, n):
-        """Copy source[off:off + n] (a memoryview) to offset `at`; `used` stays as it is."""
+        """Copy source[off:off + n] to offset `at`; `used` stays as it is."""
         start = self.head + at
-        if start >= self.size:
-            start -= self.size
-        first = self.size - start
+        size = self.size
+        if start >= size:
+            start -= size
+        first = size - start
         if n <= first:
-            self._view[start:start + n] = source[off:off + n]
+            copy(self._bytes, start, source, off, n)
         else:
-            self._view[start:] = source[off:off + first]
-            self._view[:n - first] = source[off + first:off + n]
+            copy(self._bytes, start, source, off, first)
+            copy(self._bytes, 0, source, off + first, n - first)
 
     def read(self, at, target, off, n):
         """Copy n bytes from offset `at` to target[off:off + n]; the content stays."""
         start = self.head + at
-        if start >= self.size:
-            start -= self.size
-        first = self.size - start
+        size = self.size
+        if start >= size:
+            start -= size
+        first = size - start
         if n <= first:
-            target[off:off + n] = self._view[start:start + n]
+            copy(target, off, self._bytes, start, n)
         else:
-            target[off:off + first] = self._view[start:]
-            target[off + first:off + n] = self._view[:n - first]
+            copy(target, off, self._bytes, start, first)
+            copy(target, off + first, self._bytes, 0, n - first)
+
+    def peek(self, n):
+        """The first n bytes of the content, which stays."""
+        start = self.head
+        end = start + n
+        if end <= self.size:
+            return bytes(memoryview(self._bytes)[start:end])
+        return bytes(self._bytes[start:]) + bytes(self._bytes[:end - self.size])
 
     def skip(self, n):
         """Drop the first n bytes of the content."""
         self.used -= n
-        self.head = (self.head + n) % self.size
+        head = self.head + n
+        self.head = head if head < self.size else head - self.size
 
 
 class ReceiveRing(Ring):
@@ -59,7 +71,7 @@ class ReceiveRing(Ring):
         self._most = max(TCP_GAPS, size >> 14)
 
     def store(self, expected, position, source, off, n):
-        """Put n bytes from a memoryview at their place; `expected` is the position that follows
+        """Put source[off:off + n] at its place; `expected` is the position that follows
         the content. Returns the position that follows it now, or None when there were too many
         gaps to remember this one."""
         end = position + n

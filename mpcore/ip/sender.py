@@ -13,7 +13,7 @@ Loss is told by a timer (RFC 6298), by three duplicate ACKs (RFC 5681, 6582) or 
 from micropython import const
 
 from mpcore.ip import errors, options
-from mpcore.ip.headers import tcp_write
+from mpcore.ip.headers import flow_write, tcp_write
 from mpcore.ip.states import (CLOSING, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, SYN_RECEIVED, SYN_SENT)
 
 PROTOCOL = const(6)
@@ -177,6 +177,10 @@ class Sender:
         if flags & _ACK:
             self._owed = 0
             self._ack_ms = None
+            if self._flow is not None:
+                start -= family.HEADER
+                flow_write(self._flow, wire, buf, start, n, seq, nxt, control, window, self.ttl)
+                return family.pass_on(now, route, start, n + family.HEADER)
             tcp_write(wire, buf, start, n, seq, nxt, control, window)
         else:
             tcp_write(wire, buf, start, n, seq, -wire[1], control, window)

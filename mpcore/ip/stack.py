@@ -37,6 +37,7 @@ class Interface:
     """One link of a stack, its addresses and the groups it is in.
 
     addresses: ip -> prefix length. With the first IPv6 address comes the link-local one.
+    flow: the connection that had the last segment over IPv4 from here, or None.
     groups: multicast ip -> how many joined it here; a link that has subscribe(now, mac) and
     unsubscribe(now, mac) is told of those that come and go.
 
@@ -53,6 +54,7 @@ class Interface:
         self.broadcasts = {}
         self.routes = []
         self.own = _NO_ADDRESS
+        self.flow = None
         self.groups = {}
         self._resolving = ()            # groups in which we answer for our addresses
         self.arp = Arp(self)
@@ -66,7 +68,9 @@ class Interface:
         if n > len(buf) - off:
             return self.stack.count("frame_malformed")
         if ethertype == ethernet.IPV4:
-            self.stack.ipv4.receive(now, self, destination_mac[0] & 1, memoryview(buf), off, n)
+            group = destination_mac[0] & 1
+            if self.flow is None or group or not self.flow.predicted(now, buf, off, n):
+                self.stack.ipv4.receive(now, self, group, memoryview(buf), off, n)
         elif ethertype == ethernet.ARP:
             self.arp.receive(now, memoryview(buf), off, n)
         elif ethertype == ethernet.IPV6 and self.ndp is not None:
@@ -79,6 +83,7 @@ class Interface:
         """Replace the addresses: a list of (ip, prefix length). New ones of IPv4 are announced."""
         before = self.addresses
         self.addresses = dict(addresses)
+        self.flow = None
         self.broadcasts = {}
         self.own = _NO_ADDRESS
         for ip, prefix in addresses:

@@ -116,7 +116,7 @@ class TcpSocket(Connection):
         if n < len(data):
             self._blocked = True
         if n:
-            ring.write(ring.used, memoryview(data), 0, n)
+            ring.write(ring.used, data, 0, n)
             ring.used += n
             if self._rtx_ms is None and now - self._sent_ms > self._trip.timeout_ms:
                 self._congestion.idle()
@@ -133,7 +133,7 @@ class TcpSocket(Connection):
         if ring is None or not ring.used:
             return self._at_end()
         n = min(len(buf), ring.used)
-        ring.read(0, memoryview(buf), 0, n)
+        ring.read(0, buf, 0, n)
         if not peek:
             self._consume(now, n)
         return n
@@ -143,9 +143,12 @@ class TcpSocket(Connection):
         ring = self._rx
         if ring is None or not ring.used:
             return None if self._at_end() is None else b""
-        data = bytearray(min(n, ring.used))
-        self.recv_into(now, data, peek)
-        return bytes(data)
+        if n > ring.used:
+            n = ring.used
+        data = ring.peek(n)
+        if not peek:
+            self._consume(now, n)
+        return data
 
     def shutdown_write(self, now):
         """Send no more: a FIN follows what is queued. Reading goes on."""

@@ -100,6 +100,26 @@ class Peer:
                 return path
         return None
 
+    def path_of(self, endpoint):
+        """The path with this endpoint if it is the only one, else None."""
+        paths = self.paths
+        if len(paths) == 1:
+            path = paths[0]
+            if path.endpoint is endpoint or path.endpoint == endpoint:
+                return path
+        return None
+
+    def steady_path(self, now):
+        """The only path, while nothing speaks against it; else None, and route() has to choose."""
+        paths = self.paths
+        if len(paths) == 1:
+            path = paths[0]
+            since_ms = path.unanswered_ms
+            if (now - path.last_receive_ms < _EXPIRATION_MS
+                    and (since_ms is None or now - since_ms < _PROBE_MS)):
+                return path
+        return None
+
     def best_path(self, now):
         """The usable path of best quality or None; those that do not answer come last."""
         if len(self.paths) == 1 and not self.paths[0].expired(now):

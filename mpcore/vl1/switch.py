@@ -7,7 +7,7 @@ Out: send or send_in_place -> header -> armor in place -> path, or the root -> d
 from micropython import const
 
 from mpcore import crypto, limits
-from mpcore.vl1 import fragment, packet
+from mpcore.vl1 import fragment, header, packet
 from mpcore.vl1.contact import Contact
 from mpcore.vl1.greeting import Greeting
 from mpcore.vl1.lookup import Lookup
@@ -32,6 +32,9 @@ _VERB = const(27)
 _HEADER = const(28)
 _HELLO = const(0x01)
 _VERB_MASK = const(0x1F)
+_FRAME = const(0x06)
+_IDS = const(256)              # bytes of entropy for packet IDs that are drawn at once
+_PUSH_MS = const(120000)        # as contact.py has it
 _COMPRESSED = const(0x80)
 _FRAGMENTED = const(0x40)
 _FRAGMENT = const(0xFF)         # where else a source address begins
@@ -98,6 +101,10 @@ class VL1:
         self._replies = Replies()
         self._reassembler = fragment.Reassembler()
         self._packet = Packet()
+        self._ids = bytearray(_IDS)
+        self._ids_at = _IDS
+        self._last = None             # the peer whose packet came last by the straight way
+        self._on_frame = None
         self._inflated = None
         self._verbs = {}
         self._ok = {}
@@ -128,6 +135,13 @@ class VL1:
         ValueError from a handler is a malformed packet, counted and dropped.
         """
         self._verbs[verb] = handler
+
+    def on_frame(self, handler):
+        """Call handler(now, peer, buf, at, end) for each authentic FRAME in clear that came the
+        straight way, its payload being buf[at:end]; whether it has dealt with all of it. What it
+        leaves takes the way of all packets.
+        """
+        self._on_frame = handler
 
     def on_ok(self, in_re_verb, handler):
         """As `on`, for OKs to a packet of ours with that verb."""
@@ -173,7 +187,12 @@ class VL1:
         if n > limits.MAX_PACKET - _HEADER:
             raise ValueError("packet too large")
         peer = self.peers.get(address)
-        way = None if peer is None else self.route(now, peer)
+        if peer is None:
+            return self.lookup.hold_outgoing(now, address, verb, buf, off, n)
+        path = peer.steady_path(now)
+        if path is not None:
+            return self._emit(now, peer, path.endpoint, path, verb, buf, off, n, compress)
+        way = self.route(now, peer)
         if way is None:
             self.lookup.hold_outgoing(now, address, verb, buf, off, n)
             return None
@@ -208,6 +227,32 @@ class VL1:
     def receive(self, now, endpoint, buf, off, n):
         """One datagram, buf[off:off+n], came from `endpoint`; it is decrypted in place."""
         self.counters["datagrams_in"] += 1
+        peer = self._last
+        if peer is not None and header.expected(buf, off, n, self.address, peer.address):
+            self._receive_expected(now, peer, endpoint, buf, off, n)
+        else:
+            self._receive(now, endpoint, buf, off, n)
+        if self.lookup.due:
+            self.lookup.settle(now)
+
+    def _receive_expected(self, now, peer, endpoint, buf, off, n):
+        """A packet from the peer of the packet before: nearly all of them are frames."""
+        if not peer.cipher.dearmor(buf, off, n):
+            return self._forged(now, peer, endpoint, buf, off)
+        if buf[off + _VERB] == _FRAME:
+            path = peer.path_of(endpoint)
+            if (path is not None and now - peer.last_push_ms < _PUSH_MS
+                    and self._on_frame(now, peer, buf, off + _HEADER, off + n)):
+                peer.last_receive_ms = peer.last_active_ms = path.last_receive_ms = now
+                path.unanswered_ms = None
+                return
+        try:
+            self._opened(now, peer, endpoint, buf, off, n)
+        except ValueError:
+            self.count("malformed")
+
+    def _receive(self, now, endpoint, buf, off, n):
+        """A datagram of any kind."""
         try:
             if n == _BEACON:
                 return self.count("beacons")
@@ -230,8 +275,6 @@ class VL1:
                 self.process(now, endpoint, buf, off, n)
         except ValueError:
             self.count("malformed")
-        if self.lookup.due:
-            self.lookup.settle(now)
 
     def _assembled(self, now, whole):
         if whole is not None:
@@ -261,11 +304,19 @@ class VL1:
             if source == self.address:
                 return self.count("from_self")
             return self.lookup.hold_incoming(now, source, endpoint, buf, off, n)
-        packet_id = bytes(buf[off:off + _DESTINATION])
         if not (peer.cipher or self.cipher(peer)).dearmor(buf, off, n):
-            if cipher == _CIPHER_AES:
-                self.contact.confirm(now, peer, endpoint)  # it may remember a key we lost
-            return self.count("mac")
+            return self._forged(now, peer, endpoint, buf, off)
+        self._last = peer
+        self._opened(now, peer, endpoint, buf, off, n)
+
+    def _forged(self, now, peer, endpoint, buf, off):
+        if buf[off + _FLAGS] >> 3 & 7 == _CIPHER_AES:
+            self.contact.confirm(now, peer, endpoint)  # it may remember a key we lost
+        self.count("mac")
+
+    def _opened(self, now, peer, endpoint, buf, off, n):
+        """An authentic packet in clear, which may be compressed: hand it to its verb."""
+        packet_id = bytes(buf[off:off + _DESTINATION])
         if buf[off + _VERB] & _COMPRESSED and n > _HEADER:
             buf, off, n = self._inflate(buf, off, n)
         received = self._packet
@@ -357,9 +408,13 @@ class VL1:
 
     def header(self, buf, start, length, destination, verb):
         """Write the header of a new packet; the cipher is chosen when it is armored."""
-        buf[start:start + _FLAGS] = self.entropy(8) + destination + self.address
-        buf[start + _FLAGS] = _FRAGMENTED if length > limits.MTU else 0
-        buf[start + _VERB] = verb
+        at = self._ids_at
+        if at == _IDS:
+            self._ids[:] = self.entropy(_IDS)
+            at = 0
+        self._ids_at = at + 8
+        header.write(buf, start, self._ids, at, destination, self.address,
+                     _FRAGMENTED if length > limits.MTU else 0, verb)
 
     def put(self, now, endpoint, path, buf, start, length, verb):
         """Send an armored packet as one or more datagrams; returns its ID as on the wire."""

@@ -47,7 +47,8 @@ class Membership:
         self._wanted = ()           # credential types that are worth verifying
         self._revoked = {}          # (address, type, ID) -> threshold
         self._pushes = ()           # payloads that carry our credentials
-        self._last = None           # the member that the last frame went to
+        self._last = None           # the member that the last frame went to ...
+        self.talker = None          # ... and the one that the last FRAME came from, allowed then
         self._controller = None     # whose signature counts
 
     def configure(self, config, wanted):
@@ -67,7 +68,7 @@ class Membership:
                 idle = min(self.members.values(),
                            key=lambda m: max(m.heard_ms, m.pushed_ms))
                 del self.members[idle.address]
-                self._last = None
+                self._last = self.talker = None
             member = self.members[address] = Member(self.network_id, address)
         return member
 
@@ -92,6 +93,7 @@ class Membership:
         if member.judged is not peer.identity:
             member.judged = peer.identity
             member.allowed = config.public or self._agrees(member, peer.identity)
+            self.talker = None
         return member if member.allowed else None
 
     def _agrees(self, member, identity):

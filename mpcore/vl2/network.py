@@ -5,6 +5,7 @@ import struct
 from micropython import const
 
 from mpcore import limits
+from mpcore.octets import copy
 from mpcore.vl1 import packet
 from mpcore.vl1.gate import Gate
 from mpcore.vl1.packet import HEADER, START
@@ -72,7 +73,8 @@ class Network:
         self._vl1 = vl1
         self._groups = groups
         self._policy = Policy(vl1, self.membership)
-        self._usable = False            # there is a config whose rules we honour
+        self._usable = False            # there is a config whose rules we honour ...
+        self._open = False              # ... and they let everything pass
         self._outbound = multicast.Outbound()
         self._subscribed = set()        # groups (MAC and ADI, 10 bytes) asked for from above ...
         self._own = set()               # ... and those that follow from the config
@@ -97,6 +99,7 @@ class Network:
         except ValueError as error:
             status, reason = "RULES_UNSUPPORTED", "the network's rules: %s" % error
         self._usable = status == "OK"
+        self._open = self._usable and self._policy.open
         self.membership.configure(config, self._policy.wanted)
         self._bridges = [a for a in config.specialists_as(ACTIVE_BRIDGE) if a != self._vl1.address]
         own = set([addressing.resolution_group(ip) for ip, _ in config.static_ips])
@@ -224,7 +227,7 @@ class Network:
         if now >= member.push_ms:
             self._push(now, member)
         at = off - _FRAME_HEADER
-        buf[at:at + 8] = self.id
+        copy(buf, at, self.id, 0, 8)
         buf[off - 2] = ethertype >> 8
         buf[off - 1] = ethertype & 255
         self._vl1.send_in_place(now, member.address, _FRAME, buf, at, n + _FRAME_HEADER)
@@ -345,12 +348,24 @@ class Network:
             self._announce_to(now, member)
         return member
 
+    def receive_talk(self, now, peer, buf, at, end):
+        """The frame buf[at:end] of a member with whom nothing has to be settled, the same as the
+        frame before it; False, and nothing has happened, when it is of another."""
+        member = self.membership.talker
+        if (member is None or member.judged is not peer.identity or not self._open
+                or now - member.announced_ms >= _ANNOUNCE_MS):
+            return False
+        member.heard_ms = peer.trusted_ms = now
+        self.on_frame(now, member.mac, self.mac, buf[at - 2] << 8 | buf[at - 1], buf, at, end - at)
+        return True
+
     def receive_frame(self, now, peer, received):
         """FRAME: its MACs are those of the sender and us."""
         received.need(_FRAME_HEADER + 1)
         member = self._admit(now, peer, received)
         if member is None:
             return False
+        self.membership.talker = member
         buf, at = received.buf, received.at + _FRAME_HEADER
         ethertype, n = buf[at - 2] << 8 | buf[at - 1], received.end - at
         if not self._usable:

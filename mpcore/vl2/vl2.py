@@ -3,6 +3,7 @@
 from micropython import const
 
 from mpcore import VERSION, limits
+from mpcore.octets import equal
 from mpcore.vl1 import packet
 from mpcore.vl1.peer import NEVER
 from mpcore.vl2 import addressing, credentials, exchange, multicast
@@ -53,6 +54,8 @@ class VL2:
                           packet.NETWORK_CONFIG: self._on_config}
         for verb in self._handlers:
             vl1.on(verb, self._handlers[verb])
+        self._last = None       # the network of the last FRAME
+        vl1.on_frame(self._on_straight_frame)
         vl1.on_ok(packet.NETWORK_CONFIG_REQUEST, self._on_ok_config)
         vl1.on_ok(packet.MULTICAST_GATHER, self._on_ok_gather)
         vl1.on_ok(packet.MULTICAST_FRAME, self._on_ok_multicast_frame)
@@ -82,6 +85,7 @@ class VL2:
         """Leave a network and forget its cached config."""
         if self.networks.pop(network_id, None) is None:
             return
+        self._last = None
         self._update_contacts()
         if self._remove is not None:
             self._remove("networks.d/%s.conf" % network_id.hex())
@@ -179,8 +183,13 @@ class VL2:
 
     # --- frames ----------------------------------------------------------------------------
 
+    def _on_straight_frame(self, now, peer, buf, at, end):
+        network = self._last
+        return (network is not None and end - at > 10 and equal(buf, at, network.id)
+                and network.receive_talk(now, peer, buf, at + 10, end))
+
     def _on_frame(self, now, peer, received):
-        network = self._network(received)
+        network = self._last = self._network(received)
         if network is not None and not network.receive_frame(now, peer, received):
             self._hold(now, peer, received)
 

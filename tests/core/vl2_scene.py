@@ -67,6 +67,9 @@ class FakeVL1:
     def on(self, verb, handler):
         self._verbs[verb] = handler
 
+    def on_frame(self, handler):
+        self._straight = handler
+
     def on_ok(self, verb, handler):
         self._ok[verb] = handler
 
@@ -125,7 +128,8 @@ class FakeVL1:
                 self._ok[received.in_re_verb](now, peer, received)
             elif verb == packet.ERROR:
                 self._error[received.in_re_verb](now, peer, received)
-            else:
+            elif verb != packet.FRAME or not self._straight(now, peer, buf, received.at,
+                                                            received.end):
                 self._verbs[verb](now, peer, received)
         except ValueError:
             self.count("malformed")
