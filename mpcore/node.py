@@ -21,6 +21,9 @@ class Node:
     key. planet: the World that names the roots. epoch_ms: wall clock in ms since 1970 at now = 0.
     on_change(now, network): called when a network's status or config changed. remember: keep
     peers in storage, for the next start. Others: as for VL1.
+
+    receive(now, endpoint, buf, off, n): one datagram came, buf[off:off+n], which is decrypted in
+    place.
     """
 
     def __init__(self, port, identity, planet, epoch_ms=0, aes=False, loopback=False,
@@ -31,6 +34,7 @@ class Node:
         self.vl1 = VL1(identity, planet, port.send, port.entropy, epoch_ms=epoch_ms, aes=aes,
                        loopback=loopback, validate=validate, max_peers=max_peers,
                        moons=self._stored_moons(), adopt=self._adopt)
+        self.receive = self.vl1.receive
         self.vl1.contact.local_endpoints = port.endpoints
         self.vl1.contact.inside_network = self._is_virtual
         self._cache = None
@@ -93,19 +97,24 @@ class Node:
                 moons.append(moon)
         return moons[:limits.MOONS]
 
-    def receive(self, now, endpoint, buf, off, n):
-        """One datagram came: buf[off:off+n], which is decrypted in place."""
-        self.vl1.receive(now, endpoint, buf, off, n)
-
     def poll(self, now):
         """Do what is due; returns the ms at which to call again at the latest."""
-        due_ms = [service.poll(now) for service in self.services]   # first, as they send
-        next_ms = min(self.vl1.poll(now), self.vl2.poll(now))
-        due_ms.append(self.stack.poll(now))
-        for ms in due_ms:
-            if ms is not None and ms < next_ms:
-                next_ms = ms
+        serve_ms = self._serve(now) if self.services else None  # first, as they send
+        next_ms = self.vl1.poll(now)
+        vl2 = self.vl2
+        due_ms = vl2.due_ms if now < vl2.due_ms else vl2.poll(now)
+        if due_ms < next_ms:
+            next_ms = due_ms
+        due_ms = self.stack.poll(now)
+        if due_ms is not None and due_ms < next_ms:
+            next_ms = due_ms
+        if serve_ms is not None and serve_ms < next_ms:
+            next_ms = serve_ms
         return next_ms if self._cache is None else min(next_ms, self._cache.poll(now))
+
+    def _serve(self, now):
+        due_ms = [service.poll(now) for service in self.services]
+        return min([ms for ms in due_ms if ms is not None], default=None)
 
     def save(self):
         """Store what the next start should know; for an orderly end."""

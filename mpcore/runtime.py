@@ -75,12 +75,12 @@ class Runtime:
         self._due()
         return True
 
-    def drain(self, *ready):
+    def drain(self, ready=None):
         """Hand the node the datagrams that are there; what follows from them is due then.
 
         ready: a socket of the port that is known to have one.
         """
-        self.port.drain(self._receive, *ready)
+        self.port.drain(self._receive, ready)
         if self._received:
             self._received = False
             self.kick()
@@ -95,10 +95,10 @@ class Runtime:
         self._received = True
         self.node.receive(self.now(), endpoint, buf, off, n)
 
-    def _readable(self, *ready):
+    def _readable(self, ready=None):
         # Tasks that these datagrams wake run before the poll, which then sees what they sent.
         try:
-            self.drain(*ready)
+            self.drain(ready)
         finally:
             self.kick()
 
@@ -110,7 +110,8 @@ class Runtime:
             self._next = self.node.poll(now)
         finally:
             if self._loop:
-                self._loop.alarm(self.wait_ms())
+                # What has been kicked meanwhile is due at once.
+                self._loop.alarm(0 if self._kicked else self._next and max(0, self._next - now))
 
 
 class Together:

@@ -40,7 +40,7 @@ class Tcp:
         self.listeners = {}
         self.half_open = {}
         self.time_waits = []
-        self._owing = []                # connections that owe an ACK at the next poll
+        self.owing = []                # connections that owe an ACK at the next poll
         self._cookies = None            # Cookies, once there were too many half-open connections
         self._secret = stack.entropy(16)
         self.out = array("i", [0] * 4)     # what the kernels tell of a segment
@@ -94,19 +94,15 @@ class Tcp:
 
     def owe(self, now, socket):
         """A connection owes an ACK, unless a segment carries it before the next poll."""
-        if socket not in self._owing:
-            self._owing.append(socket)
+        if socket not in self.owing:
+            self.owing.append(socket)
             self._stack.wake(now)
 
     def acknowledge(self, now):
-        """Send the ACKs that are owed: what a poll begins with, and often all of it."""
-        if self._owing:
-            owing, self._owing = self._owing, []
-            for socket in owing:
-                socket.acknowledge(now)
-
-    def owes(self):
-        return bool(self._owing)
+        """Send the ACKs that are owed."""
+        owing, self.owing = self.owing, []
+        for socket in owing:
+            socket.acknowledge(now)
 
     def routes_changed(self):
         """The stack's addresses, routes or MTUs are others."""

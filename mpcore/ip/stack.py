@@ -218,7 +218,8 @@ class Stack:
 
     def poll(self, now):
         """Do what is due; returns the absolute ms of the next call, or None."""
-        self.tcp.acknowledge(now)
+        if self.tcp.owing:
+            self.tcp.acknowledge(now)
         if self._next_ms is None or now < self._next_ms:
             return self._next_ms
         self._next_ms = None
@@ -237,7 +238,7 @@ class Stack:
             self.tcp.poll(now)
         finally:
             self._polling = self._looping = False
-        return now if self.tcp.owes() else self._next_ms
+        return now if self.tcp.owing else self._next_ms
 
     def echo(self, now, ip, identifier, sequence, data, callback):
         """Ping: send an echo request (identifier, sequence: 16 bits).

@@ -71,7 +71,7 @@ class Port(BasePort):
         self._into = memoryview(self._buf)[START:]
         super().__init__(home, bind)
 
-    def drain(self, callback):
+    def drain(self, callback, ready=None):
         """Hand pending datagrams, at most a batch a socket, to callback(endpoint, buf, off, n).
 
         The buffer is the same every time and may be overwritten by the callback.

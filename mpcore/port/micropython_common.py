@@ -98,7 +98,7 @@ class MicroPythonPort(BasePort):
         n = len(data)
         self._buf[START:START + n] = data
         self.counters["received"] += 1
-        callback(self._source(sockaddr), self._buf, START, n)
+        callback(self._endpoints.get(sockaddr) or self._source(sockaddr), self._buf, START, n)
 
     def wait(self, timeout_ms):
         """Sleep until a datagram is there, for at most timeout_ms (None: for ever)."""
@@ -150,24 +150,24 @@ class Loop:
     def _sleep(self):       # a coroutine in MicroPython's sense: it queues its task, then yields
         while True:
             self._asleep = False
-            _guard(self._on_alarm)
+            try:
+                self._on_alarm()
+            except Exception as e:
+                _failed(e)
             self._asleep = True
             yield self._queue.push(core.cur_task, self._deadline)
 
     def _watch(self, sock):
-        _guard(self._on_readable, sock)
+        try:
+            self._on_readable(sock)
+        except Exception as e:
+            _failed(e)
 
 
-def _guard(callback, sock=None):
+def _failed(e):
     # Whatever happens, memory running out included, the node's turn comes again.
     try:
-        if sock is None:
-            callback()
-        else:
-            callback(sock)
-    except Exception as e:
-        try:
-            core.Loop.call_exception_handler(
-                {"message": "node failed", "exception": e, "future": core.cur_task})
-        except MemoryError:
-            pass
+        core.Loop.call_exception_handler(
+            {"message": "node failed", "exception": e, "future": core.cur_task})
+    except MemoryError:
+        pass

@@ -38,7 +38,7 @@ class Contact:
         self._vl1 = vl1
         self._wanted = set()
         self._started_ms = None
-        self._check_ms = self._housekeeping_ms = self._due_ms = NEVER
+        self._check_ms = self._housekeeping_ms = self.due_ms = NEVER
         self._confirmed = Gate(_CONFIRM_MS - 1, limits.PEERS)
         self._probed = {}           # endpoint -> [peer, tries left, when to try again]
         self.echo_gate = Gate(_ECHO_MS, limits.PEERS)
@@ -57,7 +57,7 @@ class Contact:
 
     def check_soon(self):
         """There is somebody new to keep in touch with."""
-        self._check_ms = self._due_ms = NEVER
+        self._check_ms = self.due_ms = NEVER
 
     def met(self, address):
         """This address has come to be known."""
@@ -132,7 +132,7 @@ class Contact:
         # One lost datagram must not cost the direct path.
         if endpoint not in self._probed and len(self._probed) < limits.PROBED_ENDPOINTS:
             self._probed[endpoint] = [peer, _PROBES - 1, now + _CONFIRM_MS]
-            self._due_ms = min(self._due_ms, now + _CONFIRM_MS)
+            self.due_ms = min(self.due_ms, now + _CONFIRM_MS)
 
     def _retry(self, now):
         for endpoint in [e for e in self._probed if self._probed[e][2] <= now]:
@@ -175,9 +175,7 @@ class Contact:
     # --- in time ---------------------------------------------------------------------------
 
     def poll(self, now):
-        """Keepalives and housekeeping; returns the ms of the next."""
-        if now < self._due_ms:
-            return self._due_ms
+        """Keepalives and housekeeping, due at `due_ms`; returns the ms of the next."""
         if self._started_ms is None:
             self._started_ms = now
             for peer in self._vl1.peers.values():
@@ -190,9 +188,9 @@ class Contact:
         if now - self._housekeeping_ms >= _HOUSEKEEPING_MS:
             self._housekeeping_ms = now
             self._vl1.forget_dead_peers(now)
-        self._due_ms = min(self._check_ms, self._housekeeping_ms + _HOUSEKEEPING_MS,
+        self.due_ms = min(self._check_ms, self._housekeeping_ms + _HOUSEKEEPING_MS,
                            self._retry(now))
-        return self._due_ms
+        return self.due_ms
 
     def _check(self, now):
         vl1 = self._vl1

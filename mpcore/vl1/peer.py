@@ -100,15 +100,6 @@ class Peer:
                 return path
         return None
 
-    def path_of(self, endpoint):
-        """The path with this endpoint if it is the only one, else None."""
-        paths = self.paths
-        if len(paths) == 1:
-            path = paths[0]
-            if path.endpoint is endpoint or path.endpoint == endpoint:
-                return path
-        return None
-
     def steady_path(self, now):
         """The only path, while nothing speaks against it; else None, and route() has to choose."""
         paths = self.paths

@@ -22,6 +22,7 @@ _BEACON = const(13)
 _REPLY_LIFETIME_MS = const(10000)
 _ECHO_INTERVAL_MS = const(166)
 _COMPRESSION_THRESHOLD = const(92)
+_STRAIGHT = const(1404)         # payload that fits a datagram: limits.MTU without the header
 
 # As in packet.py, which says what they are: MicroPython folds only a module's own constants, and
 # here every packet passes.
@@ -104,7 +105,7 @@ class VL1:
         self._ids = bytearray(_IDS)
         self._ids_at = _IDS
         self._last = None             # the peer whose packet came last by the straight way
-        self._on_frame = None
+        self._on_frame = _leave
         self._inflated = None
         self._verbs = {}
         self._ok = {}
@@ -137,9 +138,9 @@ class VL1:
         self._verbs[verb] = handler
 
     def on_frame(self, handler):
-        """Call handler(now, peer, buf, at, end) for each authentic FRAME in clear that came the
-        straight way, its payload being buf[at:end]; whether it has dealt with all of it. What it
-        leaves takes the way of all packets.
+        """Call handler(now, peer, buf, at, end) from now on for each authentic FRAME that came
+        from the peer of the packet before, by its only path. Its payload buf[at:end] is in clear.
+        The handler returns whether it has dealt with it; what it leaves takes the way of all.
         """
         self._on_frame = handler
 
@@ -187,12 +188,7 @@ class VL1:
         if n > limits.MAX_PACKET - _HEADER:
             raise ValueError("packet too large")
         peer = self.peers.get(address)
-        if peer is None:
-            return self.lookup.hold_outgoing(now, address, verb, buf, off, n)
-        path = peer.steady_path(now)
-        if path is not None:
-            return self._emit(now, peer, path.endpoint, path, verb, buf, off, n, compress)
-        way = self.route(now, peer)
+        way = None if peer is None else self.route(now, peer)
         if way is None:
             self.lookup.hold_outgoing(now, address, verb, buf, off, n)
             return None
@@ -202,6 +198,22 @@ class VL1:
         elif path.unanswered_ms is not None and path.wants_probe(now):
             self.contact.probe_silent(now, peer, path)
         return self._emit(now, peer, path.endpoint, path, verb, buf, off, n, compress)
+
+    def send_frame(self, now, address, buf, off, n):
+        """Send the FRAME whose payload is buf[off:off+n], as send_in_place() does: most packets
+        are such, and most of those have one path, one datagram and nothing to be decided."""
+        peer = self.peers.get(address)
+        path = None if peer is None else peer.steady_path(now)
+        if path is None or n > _STRAIGHT:
+            return self.send_in_place(now, address, _FRAME, buf, off, n)
+        off -= _HEADER
+        n += _HEADER
+        self.header(buf, off, n, address, _FRAME)
+        (peer.cipher or self.cipher(peer)).armor(buf, off, n, self._suite(peer))
+        path.last_send_ms = now
+        if path.unanswered_ms is None:
+            path.unanswered_ms = now
+        self.datagram(path.endpoint, buf, off, n)
 
     def send_to(self, now, peer, endpoint, verb, payload):
         """Send a packet to a given endpoint, whatever the paths say."""
@@ -220,7 +232,10 @@ class VL1:
 
     def poll(self, now):
         """Do what is due; returns the ms at which to call again."""
-        return min(self.contact.poll(now), self.lookup.poll(now))
+        due_ms = self.contact.due_ms
+        if now >= due_ms:
+            due_ms = self.contact.poll(now)
+        return min(due_ms, self.lookup.poll(now))
 
     # --- in --------------------------------------------------------------------------------
 
@@ -239,13 +254,15 @@ class VL1:
         """A packet from the peer of the packet before: nearly all of them are frames."""
         if not peer.cipher.dearmor(buf, off, n):
             return self._forged(now, peer, endpoint, buf, off)
-        if buf[off + _VERB] == _FRAME:
-            path = peer.path_of(endpoint)
-            if (path is not None and now - peer.last_push_ms < _PUSH_MS
-                    and self._on_frame(now, peer, buf, off + _HEADER, off + n)):
-                peer.last_receive_ms = peer.last_active_ms = path.last_receive_ms = now
-                path.unanswered_ms = None
-                return
+        if buf[off + _VERB] == _FRAME and now - peer.last_push_ms < _PUSH_MS:
+            paths = peer.paths
+            if len(paths) == 1:
+                path = paths[0]
+                if path.endpoint == endpoint and self._on_frame(now, peer, buf, off + _HEADER,
+                                                                off + n):
+                    peer.last_receive_ms = peer.last_active_ms = path.last_receive_ms = now
+                    path.unanswered_ms = None
+                    return
         try:
             self._opened(now, peer, endpoint, buf, off, n)
         except ValueError:
@@ -400,11 +417,13 @@ class VL1:
         start = off - _HEADER
         length = _HEADER + n
         self.header(buf, start, length, peer.address, verb)
-        cipher = _CIPHER_SALSA
-        if peer.version >= VERSION_AES and self.version >= VERSION_AES:
-            cipher = _CIPHER_AES
-        (peer.cipher or self.cipher(peer)).armor(buf, start, length, cipher)
+        (peer.cipher or self.cipher(peer)).armor(buf, start, length, self._suite(peer))
         return self.put(now, endpoint, path, buf, start, length, verb & _VERB_MASK)
+
+    def _suite(self, peer):
+        if self.version >= VERSION_AES and peer.version >= VERSION_AES:
+            return _CIPHER_AES
+        return _CIPHER_SALSA
 
     def header(self, buf, start, length, destination, verb):
         """Write the header of a new packet; the cipher is chosen when it is armored."""
@@ -455,3 +474,8 @@ class VL1:
         if idle:
             del self.peers[min(idle, key=lambda p: max(p.last_receive_ms, p.since_ms)).address]
             self.count("peers_evicted")
+
+
+def _leave(*args):
+    """Nobody deals with frames yet."""
+    return False

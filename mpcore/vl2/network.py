@@ -5,7 +5,7 @@ import struct
 from micropython import const
 
 from mpcore import limits
-from mpcore.octets import copy
+from mpcore.octets import copy, equal
 from mpcore.vl1 import packet
 from mpcore.vl1.gate import Gate
 from mpcore.vl1.packet import HEADER, START
@@ -18,7 +18,6 @@ from mpcore.vl2.membership import Membership
 from mpcore.vl2.policy import NOBODY, Policy
 from mpcore.vl2.rules import ACCEPT, DROP, SUPER_ACCEPT
 
-_FRAME = const(0x06)             # packet.FRAME, for the walk out
 _FRAME_HEADER = const(10)        # network ID and ethertype
 _MAX_MTU = const(9875)           # the largest frame that every verb can carry in 7 datagrams
 _ANNOUNCE_MS = const(60000)
@@ -230,7 +229,7 @@ class Network:
         copy(buf, at, self.id, 0, 8)
         buf[off - 2] = ethertype >> 8
         buf[off - 1] = ethertype & 255
-        self._vl1.send_in_place(now, member.address, _FRAME, buf, at, n + _FRAME_HEADER)
+        self._vl1.send_frame(now, member.address, buf, at, n + _FRAME_HEADER)
 
     def _transmit_bridged(self, now, destination_mac, ethertype, buf, off, n):
         """To a MAC that is no member's: by the bridge that had it, or by all of them."""
@@ -349,13 +348,16 @@ class Network:
         return member
 
     def receive_talk(self, now, peer, buf, at, end):
-        """The frame buf[at:end] of a member with whom nothing has to be settled, the same as the
-        frame before it; False, and nothing has happened, when it is of another."""
+        """The payload buf[at:end] of a FRAME on this network, of the same member as the last one
+        and with nothing to be settled between us; False, and nothing has happened, when it is
+        another."""
         member = self.membership.talker
         if (member is None or member.judged is not peer.identity or not self._open
-                or now - member.announced_ms >= _ANNOUNCE_MS):
+                or now - member.announced_ms >= _ANNOUNCE_MS or end - at <= _FRAME_HEADER
+                or not equal(buf, at, self.id)):
             return False
         member.heard_ms = peer.trusted_ms = now
+        at += _FRAME_HEADER
         self.on_frame(now, member.mac, self.mac, buf[at - 2] << 8 | buf[at - 1], buf, at, end - at)
         return True
 

@@ -3,7 +3,6 @@
 from micropython import const
 
 from mpcore import VERSION, limits
-from mpcore.octets import equal
 from mpcore.vl1 import packet
 from mpcore.vl1.peer import NEVER
 from mpcore.vl2 import addressing, credentials, exchange, multicast
@@ -39,7 +38,7 @@ class VL2:
         self._system = system
         self._max_peers = max_peers
         self._held = []              # (since_ms, address, packet): see _hold
-        self._retry_ms = self._expire_ms = self._due_ms = NEVER
+        self._retry_ms = self._expire_ms = self.due_ms = NEVER
         self._contacts = set()       # addresses that VL1 was told to keep in contact with
         self.networks = {}           # ID -> Network
         self.groups = multicast.Groups(vl1.address, max_peers)
@@ -54,8 +53,6 @@ class VL2:
                           packet.NETWORK_CONFIG: self._on_config}
         for verb in self._handlers:
             vl1.on(verb, self._handlers[verb])
-        self._last = None       # the network of the last FRAME
-        vl1.on_frame(self._on_straight_frame)
         vl1.on_ok(packet.NETWORK_CONFIG_REQUEST, self._on_ok_config)
         vl1.on_ok(packet.MULTICAST_GATHER, self._on_ok_gather)
         vl1.on_ok(packet.MULTICAST_FRAME, self._on_ok_multicast_frame)
@@ -76,7 +73,7 @@ class VL2:
             network = Network(self._vl1, network_id, self.groups, self._max_peers,
                               lambda network: self._enrolment(network, join_credential))
             self.networks[network_id] = network
-            self._due_ms = NEVER
+            self.due_ms = NEVER
             self._update_contacts()
             network.enrolment.start(now)
         return network
@@ -85,15 +82,13 @@ class VL2:
         """Leave a network and forget its cached config."""
         if self.networks.pop(network_id, None) is None:
             return
-        self._last = None
+        self._vl1.on_frame(lambda *frame: False)
         self._update_contacts()
         if self._remove is not None:
             self._remove("networks.d/%s.conf" % network_id.hex())
 
     def poll(self, now):
-        """Do what is due; returns the ms at which to call again."""
-        if now < self._due_ms:
-            return self._due_ms
+        """Do what is due at `due_ms`; returns the ms at which to call again."""
         if now - self._expire_ms >= _EXPIRE_MS:
             self._expire_ms = now
             self.groups.expire(now)
@@ -105,7 +100,7 @@ class VL2:
             if now >= self._retry_ms:
                 self._settle(now)
             next_ms = min(next_ms, self._retry_ms)
-        self._due_ms = next_ms
+        self.due_ms = next_ms
         return next_ms
 
     def _enrolment(self, network, join_credential):
@@ -150,7 +145,7 @@ class VL2:
             return self._vl1.count("held_dropped")
         if not self._held:
             self._retry_ms = now + _RETRY_MS
-            self._due_ms = min(self._due_ms, self._retry_ms)
+            self.due_ms = min(self.due_ms, self._retry_ms)
         self._held.append((now, peer.address, received.keep()))
 
     def _settle(self, now):
@@ -183,15 +178,13 @@ class VL2:
 
     # --- frames ----------------------------------------------------------------------------
 
-    def _on_straight_frame(self, now, peer, buf, at, end):
-        network = self._last
-        return (network is not None and end - at > 10 and equal(buf, at, network.id)
-                and network.receive_talk(now, peer, buf, at + 10, end))
-
     def _on_frame(self, now, peer, received):
-        network = self._last = self._network(received)
-        if network is not None and not network.receive_frame(now, peer, received):
-            self._hold(now, peer, received)
+        network = self._network(received)
+        if network is not None:
+            if network.receive_frame(now, peer, received):
+                self._vl1.on_frame(network.receive_talk)
+            else:
+                self._hold(now, peer, received)
 
     def _on_ext_frame(self, now, peer, received):
         network = self._network(received)

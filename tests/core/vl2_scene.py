@@ -53,6 +53,7 @@ class FakeVL1:
         self.reachable = True
         self.lookup = self
         self._verbs, self._ok, self._error = {}, {}, {}
+        self._straight = lambda *frame: False
         self._ids = 0
         if root is not None:
             self.roots.append(self.know(root))
@@ -102,9 +103,9 @@ class FakeVL1:
         self._ids += 1
         return self._ids.to_bytes(8, "big") if self.reachable else None
 
-    def send_in_place(self, now, address, verb, buf, off, n):
+    def send_frame(self, now, address, buf, off, n):
         assert off >= packet.START + packet.HEADER and off + n <= len(buf)
-        return self.send(now, address, verb, buf[off:off + n])
+        return self.send(now, address, packet.FRAME, buf[off:off + n])
 
     def send_ok(self, now, peer, received, payload, compress=False, in_re_verb=None):
         verb = received.verb if in_re_verb is None else in_re_verb
