@@ -7,12 +7,15 @@ Every function takes `runtime`; without one the runtime of the active NIC is use
 import asyncio
 from errno import EBADF
 
+import micropython
+
 from mpcore import limits
 from mpcore.held import line_end, take
 from mpcore.ip import errors
 from mpcore.ip.events import ERROR, HUP, READ, WRITE
 from mpcore.ip.tcp import TcpSocket
 from mpcore.ip.udp import UdpSocket
+from mpcore.port import Wake
 from mpcore.runtime import current
 from mpcore.vl1.inet import ip_parse, ip_text
 
@@ -64,8 +67,8 @@ class Stream:
         self._backlog_bytes = 0
         self._eof = False
         self._closing = False
-        self._readable = asyncio.Event()
-        self._writable = asyncio.Event()
+        self._readable = Wake()
+        self._writable = Wake()
         tcp.on_event = self._on_event
 
     # --- reading ---
@@ -79,8 +82,7 @@ class Stream:
             return await self._read_all()
         data = self._there(n)
         while data is None:
-            self._readable.clear()
-            await self._readable.wait()
+            await self._readable
             data = self._there(n)
         return data
 
@@ -117,8 +119,7 @@ class Stream:
             if not self._held:
                 data = self._there(limits.STREAM_CHUNK)
                 if data is None:
-                    self._readable.clear()
-                    await self._readable.wait()
+                    await self._readable
                     continue
                 self._held = data
             size, end = line_end(self)
@@ -140,6 +141,7 @@ class Stream:
                 return b"".join(parts)
             parts.append(data)
 
+    @micropython.native
     def _there(self, n):
         # At most n bytes without waiting, b"" at the end, None when there are none yet.
         if self._held:
@@ -150,6 +152,7 @@ class Stream:
 
     # --- writing ---
 
+    @micropython.native
     def write(self, data):
         """Send data, or keep it until there is room. Follow it by `await drain()`.
 
@@ -175,8 +178,7 @@ class Stream:
         if not self._backlog:
             await asyncio.sleep(0)
         while self._backlog:
-            self._writable.clear()
-            await self._writable.wait()
+            await self._writable
         if self._tcp.error:
             raise errors.failure(self._tcp.error)
 
@@ -208,8 +210,7 @@ class Stream:
         """close(), and wait until everything written is on its way."""
         self.close()
         while self._backlog:
-            self._writable.clear()
-            await self._writable.wait()
+            await self._writable
 
     aclose = wait_closed
 
@@ -233,11 +234,11 @@ class Stream:
         self._tcp.connect(self._runtime.now(), ip, port)
         self._runtime.kick()
         while not self._tcp.events():
-            self._writable.clear()
-            await self._writable.wait()
+            await self._writable
         if self._tcp.error:
             raise errors.failure(self._tcp.error)
 
+    @micropython.native
     def _on_event(self):
         mask = self._tcp.events()
         if mask & (READ | ERROR | HUP):
@@ -327,7 +328,7 @@ class Datagrams:
         Raises OSError: EADDRINUSE, ENOBUFS.
         """
         self._runtime = _driven(runtime)
-        self._readable = asyncio.Event()
+        self._readable = Wake()
         self._udp = UdpSocket(self._runtime.node.stack)
         self._udp.bind(None if host in _ANY else ip_parse(host), port)
         self._udp.broadcast = broadcast
@@ -344,8 +345,7 @@ class Datagrams:
             if received:
                 data, ip, port = received
                 return data, (ip_text(ip), port)
-            self._readable.clear()
-            await self._readable.wait()
+            await self._readable
 
     def sendto(self, data, address):
         """Send one datagram to (IP address as text, port). Raises ValueError, OSError."""

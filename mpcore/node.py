@@ -4,6 +4,8 @@ It opens no socket, reads no clock and starts no task. Whoever drives it calls `
 datagram and `poll` when the time has come that the last call named.
 """
 
+import micropython
+
 from mpcore import limits
 from mpcore.ip.stack import Stack
 from mpcore.vl1.switch import VL1
@@ -97,6 +99,7 @@ class Node:
                 moons.append(moon)
         return moons[:limits.MOONS]
 
+    @micropython.native
     def poll(self, now):
         """Do what is due; returns the ms at which to call again at the latest."""
         serve_ms = self._serve(now) if self.services else None  # first, as they send

@@ -5,6 +5,8 @@ Under asyncio `start()` once; code that blocks calls `step()` instead. Both may 
 
 from errno import ENODEV
 
+import micropython
+
 from mpcore import port as platform
 
 _RETRY_MS = 1000    # when to poll again after a poll that failed
@@ -46,6 +48,7 @@ class Runtime:
         """Whether a running asyncio loop drives the node."""
         return bool(self._loop and self._loop.alive())
 
+    @micropython.native
     def kick(self):
         """The application did something: its consequences are due when it next waits."""
         if not self._kicked:
@@ -75,6 +78,7 @@ class Runtime:
         self._due()
         return True
 
+    @micropython.native
     def drain(self, ready=None):
         """Hand the node the datagrams that are there; what follows from them is due then.
 
@@ -85,16 +89,19 @@ class Runtime:
             self._received = False
             self.kick()
 
+    @micropython.native
     def wait_ms(self):
         """For how long there is nothing to do but for datagrams; None: for ever."""
         if self._kicked:
             return 0
         return None if self._next is None else max(0, self._next - self.now())
 
+    @micropython.native
     def _receive(self, endpoint, buf, off, n):
         self._received = True
         self.node.receive(self.now(), endpoint, buf, off, n)
 
+    @micropython.native
     def _readable(self, ready=None):
         # Tasks that these datagrams wake run before the poll, which then sees what they sent.
         try:
@@ -102,6 +109,7 @@ class Runtime:
         finally:
             self.kick()
 
+    @micropython.native
     def _due(self):
         now = self.now()
         self._kicked = False

@@ -1,5 +1,6 @@
 """Protection of VL1 packets with one peer (spec/crypto.md 4 to 6): what both runtimes share."""
 
+import micropython
 from micropython import const
 
 _FLAGS = const(18)
@@ -31,6 +32,7 @@ class CipherSuite:
         self._shared = bytes(shared)
         self._siv = None
 
+    @micropython.native
     def armor(self, buf, off, n, cipher):
         """Authenticate and, for ciphers 1 and 3, encrypt the packet buf[off:off+n] in place.
 
@@ -47,6 +49,7 @@ class CipherSuite:
         buf[off:off + 8] = tag[:8]
         buf[off + _MAC:off + _BODY] = tag[8:]
 
+    @micropython.native
     def dearmor(self, buf, off, n):
         """Decrypt the packet buf[off:off+n] in place; whether it is authentic.
 

@@ -71,6 +71,7 @@ class PacketCipher(CipherSuite):
         return AesGmacSiv(kbkdf(self._shared, label0, 0, 0)[:32],
                           kbkdf(self._shared, label1, 0, 0)[:32])
 
+    @micropython.native
     def _salsa_armor(self, buf, off, n, encrypt):
         _key(_STATE, self._shared, buf, off, n, _ONE_TIME_KEY)
         xor_blocks(0, 0, _STATE, _BLOCK, _ONE_TIME_KEY, 0, 64, 6)
@@ -79,6 +80,7 @@ class PacketCipher(CipherSuite):
         tag(0, 0, _ONE_TIME_KEY, buf, off + 27, n - 27, _BLOCK, _TAG)
         _write_mac(buf, off + 19, _TAG)
 
+    @micropython.native
     def _salsa_dearmor(self, buf, off, n, decrypt):
         _key(_STATE, self._shared, buf, off, n, _ONE_TIME_KEY)
         xor_blocks(0, 0, _STATE, _BLOCK, _ONE_TIME_KEY, 0, 64, 6)

@@ -1,5 +1,6 @@
 """When to retransmit (RFC 6298) and how much may be in flight (RFC 5681, 6582)."""
 
+import micropython
 from micropython import const
 
 _FIRST_MS = const(1000)
@@ -39,6 +40,7 @@ class RoundTrip:
         """The connection is there, but its SYN was retransmitted (RFC 6298 5.7)."""
         self.timeout_ms = self._rto_ms = _AFTER_SYN_LOSS_MS
 
+    @micropython.native
     def sample(self, ms):
         if self._srtt8 is None:
             self._srtt8 = ms << 3
@@ -73,6 +75,7 @@ class Congestion:
         mss = self._mss
         return (2 if mss > 2190 else 3 if mss > 1095 else 4) * mss
 
+    @micropython.native
     def limit(self):
         """What may be in flight; the first two duplicate ACKs let one more out each (RFC 3042)."""
         if self.recovering or self.duplicates > 2 or self.selective:
@@ -83,6 +86,7 @@ class Congestion:
         """Nothing was sent for longer than the timeout: the network may have changed."""
         self.window = min(self.window, self._initial())
 
+    @micropython.native
     def acked(self, n, ack, flight):
         """n new bytes are acknowledged, up to `ack`; `flight` bytes remain in flight.
 

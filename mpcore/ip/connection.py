@@ -21,6 +21,7 @@ that still answers probes is waited for, unless the application has closed the s
 Not implemented: urgent data, ECN, TCP Fast Open.
 """
 
+import micropython
 from micropython import const
 
 from mpcore.ip import errors, options
@@ -130,6 +131,7 @@ class Connection(Sender):
         if sent_ms is not None:
             self._timed, self._timed_ms = 1, sent_ms
 
+    @micropython.native
     def predicted(self, now, buf, off, n):
         """Take the IPv4 packet buf[off:off + n] if it is what an established connection without
         troubles expects: most are (Van Jacobson's header prediction). Returns whether it was; if
@@ -162,6 +164,7 @@ class Connection(Sender):
         self._settle(now)
         return True
 
+    @micropython.native
     def _troubled(self):
         """Is anything under way that a segment has to be judged by?"""
         return (self._rx is None or self._rx.gaps or self._board is not None or self._probing
@@ -483,6 +486,7 @@ class Connection(Sender):
         elif self.state == FIN_WAIT_2:
             self._time_wait(now)
 
+    @micropython.native
     def _settle(self, now):
         """What a segment leads to: news for the application, who may answer at once; what may be
         sent by now; an ACK, if none has left with that."""
@@ -506,6 +510,7 @@ class Connection(Sender):
             self._ack_ms = now + _DELAYED_ACK_MS
             self._stack.schedule(self._ack_ms)
 
+    @micropython.native
     def _edge(self):
         """The right edge to offer: moves when that is worth a segment (RFC 9293 3.8.6.2.2)."""
         ring = self._rx

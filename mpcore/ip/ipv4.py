@@ -5,6 +5,7 @@ Options are skipped. Nothing is forwarded.
 
 from array import array
 
+import micropython
 from micropython import const
 
 from mpcore.ip import ethernet
@@ -92,6 +93,7 @@ class Ipv4(Family):
                    source, destination)
         self.pass_on(now, route, start, total)
 
+    @micropython.native
     def pass_on(self, now, route, start, total):
         """Send the whole packet that lies at `start` of the stack's buffer."""
         interface = route.interface

@@ -4,6 +4,7 @@ An entry serves for 60 s after it was last heard of; then it is asked for again 
 serves, and goes when 15 s later there was no answer.
 """
 
+import micropython
 from micropython import const
 
 from mpcore.limits import NEIGHBOUR_PENDING, NEIGHBOUR_PENDING_ALL, NEIGHBOURS
@@ -36,6 +37,7 @@ class Neighbours:
         self._waiting = 0
         self._due_ms = None             # when somebody is to be asked again
 
+    @micropython.native
     def resolve(self, now, ip, off, n):
         """MAC of a neighbour, or None: then the packet in the stack's buffer was copied and is
         sent when the neighbour answers (within 5 s)."""

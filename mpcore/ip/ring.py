@@ -1,5 +1,7 @@
 """Rings of bytes: what a TCP connection has not yet been able to pass on."""
 
+import micropython
+
 from mpcore.limits import TCP_GAPS
 from mpcore.octets import copy
 
@@ -17,6 +19,7 @@ class Ring:
         self.used = 0
         self._bytes = bytearray(size)
 
+    @micropython.native
     def write(self, at, source, off, n):
         """Copy source[off:off + n] to offset `at`; `used` stays as it is."""
         start = self.head + at
@@ -30,6 +33,7 @@ class Ring:
             copy(self._bytes, start, source, off, first)
             copy(self._bytes, 0, source, off + first, n - first)
 
+    @micropython.native
     def read(self, at, target, off, n):
         """Copy n bytes from offset `at` to target[off:off + n]; the content stays."""
         start = self.head + at
@@ -43,6 +47,7 @@ class Ring:
             copy(target, off, self._bytes, start, first)
             copy(target, off + first, self._bytes, 0, n - first)
 
+    @micropython.native
     def peek(self, n):
         """The first n bytes of the content, which stays."""
         start = self.head
@@ -51,6 +56,7 @@ class Ring:
             return bytes(memoryview(self._bytes)[start:end])
         return bytes(self._bytes[start:]) + bytes(self._bytes[:end - self.size])
 
+    @micropython.native
     def skip(self, n):
         """Drop the first n bytes of the content."""
         self.used -= n

@@ -10,6 +10,7 @@ Loss is told by a timer (RFC 6298), by three duplicate ACKs (RFC 5681, 6582) or 
 (RFC 6675); what the peer has by its SACKs is not sent again.
 """
 
+import micropython
 from micropython import const
 
 from mpcore.ip import errors, options
@@ -62,6 +63,7 @@ class Sender:
 
     # --- segments ---
 
+    @micropython.native
     def _output(self, now, small=False):
         """Send what the windows allow, by the rule in the module's description.
 
@@ -144,6 +146,7 @@ class Sender:
     def _retransmit_first(self, now):
         self._retransmit(now, self.snd_una, min(self._mss, self._snd_max - self.snd_una))
 
+    @micropython.native
     def _emit(self, now, seq, n, flags):
         """Send one segment with n bytes of the send ring from position `seq`."""
         stack = self._stack
@@ -203,6 +206,7 @@ class Sender:
 
     # --- what the peer acknowledged ---
 
+    @micropython.native
     def _acked(self, now, ack):
         """Everything up to `ack` has arrived."""
         una = self.snd_una
@@ -321,6 +325,7 @@ class Sender:
             self.snd_nxt = self.snd_una
             self._output(now)
 
+    @micropython.native
     def _arm(self, now):
         self._rtx_ms = now + self._trip.timeout_ms
         self._stack.schedule(self._rtx_ms)

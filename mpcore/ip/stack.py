@@ -4,6 +4,8 @@ Nothing here opens a socket or reads a clock. `link.transmit` must not call back
 but for the answer to a neighbour solicitation. IPv6 is loaded with the first address of it.
 """
 
+import micropython
+
 from mpcore.ip import demux, ethernet, udp
 from mpcore.ip.arp import Arp
 from mpcore.ip.ipv4 import Ipv4
@@ -60,6 +62,7 @@ class Interface:
         self.arp = Arp(self)
         self.ndp = None                 # until there is an IPv6 address
 
+    @micropython.native
     def receive(self, now, source_mac, destination_mac, ethertype, buf, off, n):
         """One frame from the link: its payload is buf[off:off + n] and is not kept.
 
@@ -294,6 +297,7 @@ class Stack:
                 return port
             port += 1
 
+    @micropython.native
     def schedule(self, at_ms):
         """Have poll() called at `at_ms` at the latest."""
         if self._next_ms is None or at_ms < self._next_ms:
@@ -301,6 +305,7 @@ class Stack:
             if self.on_schedule is not None and not self._polling:
                 self.on_schedule(at_ms)
 
+    @micropython.native
     def wake(self, now):
         """Have poll() called soon, though no timer is due."""
         if self.on_schedule is not None and not self._polling:

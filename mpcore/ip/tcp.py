@@ -6,6 +6,8 @@ demux.py; the states have their names here too.
 
 from array import array
 
+import micropython
+
 from mpcore.ip import errors
 from mpcore.ip.connection import Connection
 from mpcore.ip.events import ERROR, HUP, READ, WRITE
@@ -101,6 +103,7 @@ class TcpSocket(Connection):
         self.open(now, key, local, (ip, port), wire)
         self.open_active(now)
 
+    @micropython.native
     def send(self, now, data):
         """Queue what there is room for and send what the windows allow; returns the bytes taken
         (0: wait for WRITE). Raises OSError: ENOTCONN, EPIPE after shutdown, or `error`."""
@@ -138,6 +141,7 @@ class TcpSocket(Connection):
             self._consume(now, n)
         return n
 
+    @micropython.native
     def recv(self, now, n, peek=False):
         """Like recv_into, but returns at most n bytes, b"" at the end of the stream."""
         ring = self._rx
@@ -207,6 +211,7 @@ class TcpSocket(Connection):
         else:
             self.reset(now)
 
+    @micropython.native
     def events(self):
         """Mask of READ, WRITE, ERROR, HUP: what would not have to wait."""
         state = self.state
@@ -260,11 +265,13 @@ class TcpSocket(Connection):
             raise errors.failure(errors.ENOTCONN)
         return 0 if self.state == CLOSED or self._ended or self._deaf else None
 
+    @micropython.native
     def _consume(self, now, n):
         self._rx.skip(n)
         if self.state >= ESTABLISHED and not self._ended and self._edge() > self._rcv_edge:
             self._ack(now)
 
+    @micropython.native
     def _raise_error(self):
         if self.error:
             raise errors.failure(self.error)

@@ -4,6 +4,7 @@
     entropy(n)              n random bytes fit for keys
     Port(home, bind)        storage and UDP sockets (base.BasePort)
     Loop                    callbacks from asyncio
+    Wake                    what asyncio's tasks wait for
     Native, constant, native_module     the platform's own sockets and their numbers
     to_sockaddr, to_endpoint, lookup    addresses as those take and give them, and names
     wait                    sleep until a socket is ready
@@ -15,13 +16,13 @@ if sys.implementation.name != "micropython":
     from mpcore.port import micropython_shim
     sys.modules.setdefault("micropython", micropython_shim)
     from mpcore.port.cpython import (
-        Loop, Native, Port, constant, entropy, lookup, native_module, now_ms, to_endpoint,
+        Loop, Native, Port, Wake, constant, entropy, lookup, native_module, now_ms, to_endpoint,
         to_sockaddr, wait, wall_ms)
 elif sys.platform in ("linux", "darwin"):
     from mpcore.port.micropython_unix import (
-        Loop, Native, Port, constant, entropy, lookup, native_module, now_ms, to_endpoint,
+        Loop, Native, Port, Wake, constant, entropy, lookup, native_module, now_ms, to_endpoint,
         to_sockaddr, wait, wall_ms)
 else:
     from mpcore.port.micropython_board import (
-        Loop, Native, Port, constant, entropy, lookup, native_module, now_ms, to_endpoint,
+        Loop, Native, Port, Wake, constant, entropy, lookup, native_module, now_ms, to_endpoint,
         to_sockaddr, wait, wall_ms)

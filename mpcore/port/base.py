@@ -2,6 +2,7 @@
 
 import os
 
+import micropython
 from micropython import const
 
 from mpcore import limits
@@ -47,6 +48,7 @@ class BasePort(Storage):
             self.close()
             raise
 
+    @micropython.native
     def send(self, endpoint, buf, off, n):
         """Send buf[off:off+n] as one datagram. Losing it is not an error, only counted."""
         sockaddr = self._sockaddrs.get(endpoint)

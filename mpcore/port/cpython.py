@@ -134,6 +134,22 @@ class Port(BasePort):
                 os.close(directory)
 
 
+class Wake:
+    """`await wake` lasts until the next set(), for each task that waits by then."""
+
+    def __init__(self):
+        import asyncio
+        self._event = asyncio.Event()
+
+    def set(self):
+        """Let those who wait go on."""
+        self._event.set()
+
+    def __await__(self):
+        self._event.clear()
+        return self._event.wait().__await__()
+
+
 class Loop:
     """Callbacks from asyncio: a socket is readable, or the alarm is due, first of all at once.
 

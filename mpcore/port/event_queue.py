@@ -13,6 +13,8 @@ A stream that takes part has
 import select
 from asyncio import core
 
+import micropython
+
 
 class EventQueue(core.IOQueue):
     """asyncio's IOQueue, whose map has [reading task, writing task, stream] of all that wait."""
@@ -33,6 +35,7 @@ class EventQueue(core.IOQueue):
         if self.watchers.pop(id(sock), None) is not None:
             self.poller.unregister(sock)
 
+    @micropython.native
     def wait_io_event(self, dt):
         for s, mask in self.poller.ipoll(dt):
             watcher = self.watchers.get(id(s))

@@ -4,8 +4,8 @@ import select
 import socket
 
 from mpcore.port.micropython_common import (
-    Loop, MicroPythonNative, MicroPythonPort, constant, entropy, lookup, native_module, now_ms,
-    wait, wall_ms)
+    Loop, MicroPythonNative, MicroPythonPort, Wake, constant, entropy, lookup, native_module,
+    now_ms, wait, wall_ms)
 
 # Boards reassemble no IP fragments, so nothing longer than this arrives.
 _DATAGRAM = 1472

@@ -5,6 +5,7 @@ import time
 from asyncio import core
 from errno import EAGAIN
 
+import micropython
 from micropython import const
 
 from mpcore.port import event_queue
@@ -18,6 +19,7 @@ _ticks = time.ticks_ms()
 _unwrapped = 0
 
 
+@micropython.native
 def now_ms():
     """Milliseconds since an arbitrary origin; never steps back, never wraps."""
     global _ticks, _unwrapped
@@ -68,6 +70,7 @@ class MicroPythonPort(BasePort):
         self._pending = select.poll()
         super().__init__(home, bind)
 
+    @micropython.native
     def drain(self, callback, ready=None):
         """Hand pending datagrams, at most a batch a socket, to callback(endpoint, buf, off, n).
 
@@ -87,6 +90,7 @@ class MicroPythonPort(BasePort):
             if idle:
                 break
 
+    @micropython.native
     def _take(self, sock, callback):
         try:
             # Not readinto: it tells no sender and runs datagrams together.
@@ -104,6 +108,40 @@ class MicroPythonPort(BasePort):
         """Sleep until a datagram is there, for at most timeout_ms (None: for ever)."""
         for _ in self._pending.ipoll(-1 if timeout_ms is None else timeout_ms):
             break
+
+
+class Wake:
+    """`await wake` lasts until the next set(), for each task that waits by then.
+
+    Unlike asyncio.Event this makes no object for a wait. A generator takes several blocks of the
+    heap, and to look for them costs more than all else that is done to wake a task.
+    """
+
+    def __init__(self):
+        self._waiting = core.TaskQueue()
+        self._begins = False
+
+    @micropython.native
+    def set(self):
+        """Let those who wait go on."""
+        waiting = self._waiting
+        while waiting.peek():
+            core._task_queue.push(waiting.pop())
+
+    def __iter__(self):
+        self._begins = True
+        return self
+
+    def __next__(self):
+        # Called when a task begins to wait, right after __iter__, and when it goes on.
+        if not self._begins:
+            raise _awake
+        self._begins = False
+        self._waiting.push(core.cur_task)
+        core.cur_task.data = self._waiting      # where cancelling takes the task from
+
+
+_awake = StopIteration()
 
 
 class Loop:
@@ -130,6 +168,7 @@ class Loop:
         """False once the asyncio loop that this was made for has been replaced."""
         return self._queue is core._task_queue
 
+    @micropython.native
     def alarm(self, delay_ms):
         """Move the one alarm: call on_alarm in delay_ms; 0: at the end of this turn, None: never.
 
@@ -157,6 +196,7 @@ class Loop:
             self._asleep = True
             yield self._queue.push(core.cur_task, self._deadline)
 
+    @micropython.native
     def _watch(self, sock):
         try:
             self._on_readable(sock)

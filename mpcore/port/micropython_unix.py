@@ -6,8 +6,8 @@ import socket
 
 from mpcore import limits
 from mpcore.port.micropython_common import (
-    Loop, MicroPythonNative, MicroPythonPort, constant, entropy, lookup, native_module, now_ms,
-    wait, wall_ms)
+    Loop, MicroPythonNative, MicroPythonPort, Wake, constant, entropy, lookup, native_module,
+    now_ms, wait, wall_ms)
 
 _IPPROTO_IPV6 = 41
 _IPV6_V6ONLY = 26

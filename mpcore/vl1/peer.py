@@ -1,5 +1,6 @@
 """Peers and the physical paths to them (spec/peers-and-paths.md 1, 4, 5)."""
 
+import micropython
 from micropython import const
 
 from mpcore import limits
@@ -100,6 +101,7 @@ class Peer:
                 return path
         return None
 
+    @micropython.native
     def steady_path(self, now):
         """The only path, while nothing speaks against it; else None, and route() has to choose."""
         paths = self.paths

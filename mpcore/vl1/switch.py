@@ -4,6 +4,7 @@ In:  receive -> fragment or packet -> dearmor in place -> inflate -> the verb's 
 Out: send or send_in_place -> header -> armor in place -> path, or the root -> datagrams
 """
 
+import micropython
 from micropython import const
 
 from mpcore import crypto, limits
@@ -199,6 +200,7 @@ class VL1:
             self.contact.probe_silent(now, peer, path)
         return self._emit(now, peer, path.endpoint, path, verb, buf, off, n, compress)
 
+    @micropython.native
     def send_frame(self, now, address, buf, off, n):
         """Send the FRAME whose payload is buf[off:off+n], as send_in_place() does: most packets
         are such, and most of those have one path, one datagram and nothing to be decided."""
@@ -230,6 +232,7 @@ class VL1:
         head = bytes((received.verb,)) + received.id + bytes((code,))
         self._answer(now, peer, received, packet.ERROR, head + payload, False)
 
+    @micropython.native
     def poll(self, now):
         """Do what is due; returns the ms at which to call again."""
         due_ms = self.contact.due_ms
@@ -239,6 +242,7 @@ class VL1:
 
     # --- in --------------------------------------------------------------------------------
 
+    @micropython.native
     def receive(self, now, endpoint, buf, off, n):
         """One datagram, buf[off:off+n], came from `endpoint`; it is decrypted in place."""
         self.counters["datagrams_in"] += 1
@@ -250,6 +254,7 @@ class VL1:
         if self.lookup.due:
             self.lookup.settle(now)
 
+    @micropython.native
     def _receive_expected(self, now, peer, endpoint, buf, off, n):
         """A packet from the peer of the packet before: nearly all of them are frames."""
         if not peer.cipher.dearmor(buf, off, n):
@@ -420,11 +425,13 @@ class VL1:
         (peer.cipher or self.cipher(peer)).armor(buf, start, length, self._suite(peer))
         return self.put(now, endpoint, path, buf, start, length, verb & _VERB_MASK)
 
+    @micropython.native
     def _suite(self, peer):
         if self.version >= VERSION_AES and peer.version >= VERSION_AES:
             return _CIPHER_AES
         return _CIPHER_SALSA
 
+    @micropython.native
     def header(self, buf, start, length, destination, verb):
         """Write the header of a new packet; the cipher is chosen when it is armored."""
         at = self._ids_at
@@ -449,6 +456,7 @@ class VL1:
                 self.datagram(endpoint, buf, at, size)
         return packet_id
 
+    @micropython.native
     def datagram(self, endpoint, buf, off, n):
         self.counters["datagrams_out"] += 1
         self._send_datagram(endpoint, buf, off, n)

@@ -1,5 +1,6 @@
 """Who belongs to one network, by their credentials and ours (spec/vl2-credentials.md)."""
 
+import micropython
 from micropython import const
 
 from mpcore import limits
@@ -72,6 +73,7 @@ class Membership:
             member = self.members[address] = Member(self.network_id, address)
         return member
 
+    @micropython.native
     def towards(self, mac):
         """The Member with this MAC; frames come in runs, so the last one is kept at hand."""
         member = self._last

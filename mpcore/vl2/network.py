@@ -2,6 +2,7 @@
 
 import struct
 
+import micropython
 from micropython import const
 
 from mpcore import limits
@@ -205,6 +206,7 @@ class Network:
 
     # --- out, section 4 --------------------------------------------------------------------
 
+    @micropython.native
     def transmit(self, now, destination_mac, ethertype, buf, off, n):
         """Send the Ethernet payload buf[off:off+n]; `headroom` bytes before it are overwritten.
 
@@ -347,6 +349,7 @@ class Network:
             self._announce_to(now, member)
         return member
 
+    @micropython.native
     def receive_talk(self, now, peer, buf, at, end):
         """The payload buf[at:end] of a FRAME on this network, of the same member as the last one
         and with nothing to be settled between us; False, and nothing has happened, when it is

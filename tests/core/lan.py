@@ -53,7 +53,7 @@ class Host:
     def unsubscribe(self, now, mac):
         self.groups.discard(mac)
 
-    def drain(self, callback):
+    def drain(self, callback, ready=None):
         pass
 
     def wait(self, timeout_ms):

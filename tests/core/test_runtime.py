@@ -40,7 +40,7 @@ class Recorder:
         self.waits.append(timeout_ms)
         self.now += timeout_ms or 0
 
-    def drain(self, callback):
+    def drain(self, callback, ready=None):
         pending, self.pending = self.pending, []
         for data in pending:
             callback(b"endpoint", b"." + data, 1, len(data))
