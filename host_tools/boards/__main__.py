@@ -104,12 +104,11 @@ def _import_heap(output, architectures):
     """Bytes of the unix port's heap that a node's code takes, by where it is imported from."""
     if "x64" not in architectures:
         return {}
-    places = {"source": unix_port.ROOT, ".mpy": output / "x64",
-              "ROMFS": output / "x64" / "filament.romfs"}
     script = "host_tools/boards/import_heap.py"
-    return {name: int(subprocess.run(unix_port.command(_HEAP, script, str(place.resolve())),
+    return {name: int(subprocess.run(unix_port.command(_HEAP, script, *image), cwd=directory,
                                      capture_output=True, text=True, check=True).stdout)
-            for name, place in places.items()}
+            for name, directory, *image in (("source", unix_port.ROOT), (".mpy", output / "x64"),
+                                            ("ROMFS", output / "x64", "filament.romfs"))}
 
 
 def _compare_options(boards):
