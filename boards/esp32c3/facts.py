@@ -1,7 +1,7 @@
 """ESP32-C3, stock firmware. Fields: host_tools/boards/facts.py.
 
-The heap was measured with firmware 1.27 in an emulator; its largest piece is 102,400 bytes. The LED
-is that of the "Super Mini" boards; Espressif's own have a WS2812 at the same pin.
+The heap was measured with firmware 1.27 in an emulator; its largest piece is 102,400 bytes. The
+LED is that of the "Super Mini" boards; Espressif's own have a WS2812 at the same pin.
 """
 
 CHIP = "ESP32-C3"

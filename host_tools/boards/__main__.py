@@ -101,14 +101,17 @@ def _from(directory, target):
 
 
 def _import_heap(output, architectures):
-    """Bytes of the unix port's heap that a node's code takes, by where it is imported from."""
+    """{place: {module: bytes}} of the unix port's heap that a node's code takes at import."""
     if "x64" not in architectures:
         return {}
     script = "host_tools/boards/import_heap.py"
-    return {name: int(subprocess.run(unix_port.command(_HEAP, script, *image), cwd=directory,
-                                     capture_output=True, text=True, check=True).stdout)
-            for name, directory, *image in (("source", unix_port.ROOT), (".mpy", output / "x64"),
-                                            ("ROMFS", output / "x64", "filament.romfs"))}
+    modules = sets.loaded("linux", sets.ROOTS["core"])
+    return {name: json.loads(subprocess.run(
+                unix_port.command(_HEAP, script, where, *modules), cwd=directory,
+                capture_output=True, text=True, check=True).stdout)
+            for name, directory, where in (
+                ("source", unix_port.ROOT, "."), (".mpy", output / "x64", "."),
+                ("ROMFS", output / "x64", "filament.romfs"))}
 
 
 def _compare_options(boards):

@@ -25,8 +25,8 @@ class Facts:
     bytes free for Python once Wi-Fi is connected, None while nobody has measured it.
     wifi_power_save: the constant of network.WLAN to configure as `pm`; anything but PM_NONE lets
     a packet wait for a beacon. tick_ms: how long an idle asyncio loop may sleep over a packet
-    that has come; tick_remedy: what helps, "busy turns" being a task that awaits sleep_ms(0)
-    while a reaction is expected.
+    that has come, None where nothing is known of such; tick_remedy: what helps, "busy turns"
+    being a task that awaits sleep_ms(0) while a reaction is expected.
     """
 
     board: str

@@ -4,7 +4,8 @@ The options, and what they cost (python -m host_tools.boards --compare-options):
 -march: viper kernels are compiled for it; a file without any is the same for every board.
 -s: the short name of a source, so that a traceback names "mpcore/nic.py", and no build directory.
 -O is left at 0: nothing on a board is an `assert`, so levels 1 and 2 change no byte, and level 3
-drops the line numbers, without which a traceback from the field is worth little.
+drops the line numbers. Those are 6 % of the files and 3 % of the heap that files take (none from
+an image), and without them a traceback from the field is worth little.
 """
 
 import subprocess

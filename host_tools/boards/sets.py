@@ -78,7 +78,7 @@ class _Reader(ast.NodeVisitor):
         self._visit_all(() if holds is True else node.orelse)
 
     def visit_Try(self, node):
-        """What is imported in place of something else counts at once only where that is missing."""
+        """What is imported in place of another counts at once only where that is missing."""
         wanted = set().union(*(_targets(child) for statement in node.body
                                for child in ast.walk(statement)
                                if isinstance(child, ast.ImportFrom)))
@@ -158,8 +158,27 @@ def sets(platform):
                         raise ValueError(f"{module} imports {target} at once, so {name} cannot "
                                          f"do without {holder}")
                     needs.add(holder)
-        found[name] = Set(tuple(sorted(modules)), tuple(other for other in ROOTS if other in needs))
+        found[name] = Set(tuple(sorted(modules)),
+                          tuple(other for other in ROOTS if other in needs))
     return found
+
+
+def loaded(platform, roots):
+    """The modules that importing `roots` runs at once, each after those that it imports."""
+    order = []
+    begun = set()
+
+    def load(module):
+        if module not in begun:
+            begun.add(module)
+            package = module.rpartition(".")[0]
+            for needed in [package] * bool(package) + sorted(imports(module, platform).at_once):
+                load(needed)
+            order.append(module)
+
+    for module in roots:
+        load(module)
+    return order
 
 
 def modules(platforms, names=tuple(ROOTS)):

@@ -21,7 +21,7 @@ def of_set(platform, name, contents):
 def tables(facts):
     """The Tables of what __main__.build tells: sets, native code, every module."""
     architectures = facts["architectures"]
-    yield Table("Sets: bytes of .mpy files, and of the machine code in them",
+    yield Table("Sets: bytes of .mpy files (of the machine code in them)",
                 ("set", *architectures),
                 [*((name, *(_both(kind["sets"][name]) for kind in architectures.values()))
                    for name in sets.ROOTS),
@@ -30,9 +30,6 @@ def tables(facts):
                            for kind in architectures.values())),
                  ("ROMFS: " + ", ".join(facts["romfs_sets"]) + ", bulb",
                   *(f"{kind['romfs']:,}" for kind in architectures.values()))])
-    yield Table("Heap after `import mpcore.nic, mpcore.aio` on the unix port (64-bit words), bytes",
-                ("from", "bytes"),
-                [(where, f"{size:,}") for where, size in facts["import_heap"].items()])
     modules = {}
     for architecture, kind in architectures.items():
         for name, found in kind["sets"].items():
@@ -49,6 +46,12 @@ def tables(facts):
                                   for each in architectures))
                  for (name, module), size in sorted(
                      modules.items(), key=lambda item: (order.index(item[0][0]), item[0][1]))])
+    if heap := facts["import_heap"]:
+        yield Table("Heap: bytes that `import mpcore.nic, mpcore.aio` takes on the unix port "
+                    "(64-bit words), by where it is imported from", ("module", *heap),
+                    [("all", *(f"{sum(taken.values()):,}" for taken in heap.values())),
+                     *((module, *(f"{taken[module]:,}" for taken in heap.values()))
+                       for module in sorted(heap[".mpy"], key=heap[".mpy"].get, reverse=True))])
 
 
 def _both(size):
@@ -80,4 +83,4 @@ def markdown_table(table):
 
 
 def _is_text(table, column):
-    return table.head[column] in ("set", "module", "from")
+    return table.head[column] in ("set", "module")
