@@ -4,7 +4,7 @@ VENV := .venv
 STAMP := $(VENV)/.stamp
 ARGS ?=
 
-.PHONY: setup demo test package sweep interop outside programs bench clean
+.PHONY: setup demo test package boards sweep interop outside programs bench clean
 
 setup: $(STAMP)
 	@echo "ready: $(VENV)/bin/filament"
@@ -21,6 +21,9 @@ test: $(STAMP)
 
 package: $(STAMP)
 	@$(VENV)/bin/python -m host_tools.package
+
+boards: $(STAMP)
+	@$(VENV)/bin/python -m host_tools.boards $(ARGS)
 
 sweep: $(STAMP)
 	@$(VENV)/bin/python -m host_tools.tcp_sweep $(ARGS)

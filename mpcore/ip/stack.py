@@ -166,9 +166,13 @@ class Interface:
 
     def _begin_ipv6(self):
         """Add what every interface with IPv6 has; returns the groups of its addresses."""
-        from mpcore.ip import ipv6
-        from mpcore.ip.ndp import Ndp
-
+        try:
+            from mpcore.ip import ipv6
+            from mpcore.ip.ndp import Ndp
+        except ImportError:         # left out of what is on this board: these addresses as well
+            self.addresses = {ip: prefix for ip, prefix in self.addresses.items() if len(ip) == 4}
+            self.stack.count("ipv6_missing")
+            return ()
         if 16 not in self.stack.families:
             self.stack.families[16] = ipv6.Ipv6(self.stack)
         if self.ndp is None:

@@ -1,0 +1,17 @@
+"""ESP32-C3, stock firmware. Fields: host_tools/boards/facts.py.
+
+The heap was measured with firmware 1.27 in an emulator; its largest piece is 102,400 bytes. The
+LED is that of the "Super Mini" boards; Espressif's own have a WS2812 at the same pin.
+"""
+
+CHIP = "ESP32-C3"
+FIRMWARE = "ESP32_GENERIC_C3"
+PLATFORM = "esp32"
+MPY_ARCH = "rv32imc"
+FLASH_OFFSET = 0x0
+LED_PIN = 8
+LED_LIT = 0
+HEAP_CONNECTED = 164192
+WIFI_POWER_SAVE = "PM_NONE"
+TICK_MS = 10
+TICK_REMEDY = "busy turns"

@@ -1,0 +1,13 @@
+"""MicroPython's unix port on x86-64. Fields: host_tools/boards/facts.py."""
+
+CHIP = "x86-64"
+FIRMWARE = None
+PLATFORM = "linux"
+MPY_ARCH = "x64"
+FLASH_OFFSET = None
+LED_PIN = None
+LED_LIT = None
+HEAP_CONNECTED = None
+WIFI_POWER_SAVE = None
+TICK_MS = None
+TICK_REMEDY = None

@@ -1,0 +1,173 @@
+"""`make boards`: Filament compiled for boards, listed, packed, and weighed.
+
+Below build/boards, for each architecture that a board in boards/ has:
+  ARCH/mpcore/…          .mpy files, to be copied to /lib
+  ARCH/package.json      all of them for `mpremote mip install`; core.json, dns.json, … for sets
+  ARCH/manifest.py       freezes the sources into firmware of your own
+  ARCH/filament.romfs    an image for `mpremote romfs deploy`, the bulb's program in it: with
+                         boards/BOARD/board.py and a main.py of `import start_bulb` on the board's
+                         file system it starts
+sizes.json, sizes.md     what each module and set takes
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from host_tools import unix_port
+from host_tools.boards import facts as board_facts
+from host_tools.boards import listings, mpy, romfs, sets, sizes
+
+OUTPUT = unix_port.ROOT / "build" / "boards"
+_APP = "bulb"
+_APP_FILES = ("bulb.py", "main.py", "sse.py")
+_APP_MAIN = "start_bulb.mpy"        # a board's own main.py is found before any in an image
+_HEAP = "8M"
+_LEVELS = ("-O0", "-O1", "-O2", "-O3")
+
+
+def platforms(boards):
+    """{architecture: the `sys.platform` of its boards}. Raises ValueError when they differ."""
+    found = {}
+    for board in boards:
+        if found.setdefault(board.mpy_arch, board.platform) != board.platform:
+            raise ValueError(f"{board.board}: another platform with {board.mpy_arch} exists "
+                             "already; files are built for each architecture once")
+    return found
+
+
+def compiled(architecture, platform, options=()):
+    """{module: content of its .mpy} of everything that such a board may load."""
+    modules = {sets.file_of(module): module for module in sets.modules([platform])}
+    contents = mpy.compiled(
+        architecture, {file: sets.MODULES[module] for file, module in modules.items()}, options)
+    return {modules[file]: content for file, content in contents.items()}
+
+
+def build(boards, image_sets, output):
+    """Write everything of the boards' architectures; returns the facts for sizes.json."""
+    facts = {"version": listings.version(), "mpy_cross": mpy.version()[0],
+             "mpy": mpy.version()[1], "romfs_sets": list(image_sets), "architectures": {}}
+    for architecture, platform in platforms(boards).items():
+        names = [board.board for board in boards if board.mpy_arch == architecture]
+        facts["architectures"][architecture] = {
+            "boards": names, **_build(architecture, platform, image_sets, output / architecture)}
+    facts["import_heap"] = _import_heap(output, facts["architectures"])
+    (output / "sizes.json").write_text(json.dumps(facts, indent=1) + "\n")
+    (output / "sizes.md").write_text(sizes.markdown(facts))
+    return facts
+
+
+def _build(architecture, platform, image_sets, directory):
+    contents = compiled(architecture, platform)
+    files = {module: sets.file_of(module)[:-3] + ".mpy" for module in contents}
+    app = unix_port.ROOT / "boards" / "apps" / _APP
+    app_files = mpy.compiled(architecture, {f"{_APP}/{name}": app / name for name in _APP_FILES})
+    image = romfs.image({
+        **{"lib/" + files[module]: contents[module]
+           for module in sets.modules([platform], image_sets)},
+        **{_APP_MAIN if name.endswith("/main.py") else name[len(_APP) + 1:-3] + ".mpy": content
+           for name, content in app_files.items()}})
+
+    _write_anew(directory, {files[module]: content for module, content in contents.items()})
+    (directory / "filament.romfs").write_bytes(image)
+    (directory / "manifest.py").write_text(listings.manifest(
+        platform, _from(directory, unix_port.ROOT), (_APP, _APP_FILES), _from(directory, app)))
+    kind = {"mpy": mpy.version()[1], "arch": architecture}
+    for name, chosen in {"package": tuple(sets.ROOTS),
+                         **{name: (name,) for name in sets.ROOTS}}.items():
+        (directory / f"{name}.json").write_text(listings.package(
+            [files[module] for module in sets.modules([platform], chosen)], **kind))
+    return {"romfs": len(image), "sets": {
+        name: sizes.of_set(platform, name, contents) for name in sets.ROOTS}}
+
+
+def _write_anew(directory, files):
+    """Write .mpy files; those of modules that are gone are removed."""
+    for stale in set(directory.rglob("*.mpy")) - {directory / name for name in files}:
+        stale.unlink()
+    for name, content in files.items():
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_bytes(content)
+
+
+def _from(directory, target):
+    return Path(os.path.relpath(target, directory)).as_posix()
+
+
+def _import_heap(output, architectures):
+    """{place: {module: bytes}} of the unix port's heap that a node's code takes at import."""
+    if "x64" not in architectures:
+        return {}
+    script = "host_tools/boards/import_heap.py"
+    modules = sets.loaded("linux", sets.ROOTS["core"])
+    return {name: json.loads(subprocess.run(
+                unix_port.command(_HEAP, script, where, *modules), cwd=directory,
+                capture_output=True, text=True, check=True).stdout)
+            for name, directory, where in (
+                ("source", unix_port.ROOT, "."), (".mpy", output / "x64", "."),
+                ("ROMFS", output / "x64", "filament.romfs"))}
+
+
+def _compare_options(boards):
+    """Bytes of all modules at each of mpy-cross's levels."""
+    return sizes.Table("All modules: bytes of .mpy files at levels of optimisation",
+                       ("set", *_LEVELS), [
+        (architecture, *(f"{sum(map(len, compiled(architecture, platform, [level]).values())):,}"
+                         for level in _LEVELS))
+        for architecture, platform in platforms(boards).items()])
+
+
+def _image_sets(text):
+    names = [name for name in sets.ROOTS if name in text.split(",")]
+    if unknown := set(text.split(",")) - set(names):
+        raise argparse.ArgumentTypeError(
+            f"no set {', '.join(sorted(unknown))}; there are {', '.join(sets.ROOTS)}")
+    return names if "core" in names else ["core", *names]
+
+
+def main():
+    known = board_facts.load()
+    parser = argparse.ArgumentParser(
+        prog="python -m host_tools.boards", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="sets:\n" + "\n".join(f"  {name:8}{sets.PURPOSES[name]}" for name in sets.ROOTS))
+    parser.add_argument("--board", action="append", choices=known, metavar="BOARD",
+                        help=f"only what this one needs; any of {', '.join(known)}")
+    parser.add_argument("--romfs", type=_image_sets, default=listings.USUAL, metavar="SETS",
+                        help="sets in the images (default: %s)" % ",".join(listings.USUAL))
+    parser.add_argument("--output", type=Path, default=OUTPUT, metavar="DIR")
+    parser.add_argument("--json", action="store_true", help="print sizes.json")
+    parser.add_argument("--compare-options", action="store_true",
+                        help="build nothing; print what mpy-cross's levels would save")
+    arguments = parser.parse_args()
+    boards = [known[name] for name in arguments.board or known]
+    console = Console()
+
+    def show(*tables):
+        for table in tables:
+            if console.is_terminal:
+                console.print(sizes.rich_table(table))
+            else:
+                print(sizes.markdown_table(table))
+
+    try:
+        if arguments.compare_options:
+            return show(_compare_options(boards))
+        facts = build(boards, arguments.romfs, arguments.output)
+    except (OSError, ValueError) as error:
+        sys.exit(f"boards: {error}")
+    if arguments.json:
+        print(json.dumps(facts))
+    else:
+        show(*sizes.tables(facts))
+        print(f"written: {arguments.output}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""What is known of each board: boards/BOARD/facts.py, read and checked.
+
+The files are constants, so that a board can import its own; here they are read, not run.
+"""
+
+import ast
+from dataclasses import dataclass, fields
+
+from host_tools.unix_port import ROOT
+
+ARCHITECTURES = ("armv6m", "armv7emsp", "xtensawin", "rv32imc", "x64")
+PLATFORMS = ("esp32", "rp2", "linux")
+POWER_SAVES = ("PM_NONE", "PM_PERFORMANCE", "PM_POWERSAVE")
+REMEDIES = ("busy turns",)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """board: the name of its directory. The rest is what its file says, in lower case.
+
+    firmware: the name of MicroPython's own build for it. platform: its `sys.platform`.
+    mpy_arch: the native code that it runs, as mpy-cross names it. flash_offset: where esptool
+    writes the firmware; None where it is copied as UF2. led_pin: a number or name for
+    machine.Pin, None without a plain LED; led_lit: the level that lights it. heap_connected:
+    bytes free for Python once Wi-Fi is connected, None while nobody has measured it.
+    wifi_power_save: the constant of network.WLAN to configure as `pm`; anything but PM_NONE lets
+    a packet wait for a beacon. tick_ms: how long an idle asyncio loop may sleep over a packet
+    that has come, None where nothing is known of such; tick_remedy: what helps, "busy turns"
+    being a task that awaits sleep_ms(0) while a reaction is expected.
+    """
+
+    board: str
+    chip: str
+    firmware: str | None
+    platform: str
+    mpy_arch: str
+    flash_offset: int | None
+    led_pin: int | str | None
+    led_lit: int | None
+    heap_connected: int | None
+    wifi_power_save: str | None
+    tick_ms: int | None
+    tick_remedy: str | None
+
+    def __post_init__(self):
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, field.type) or isinstance(value, bool):
+                self._refuse(field.name, value)
+        for name, known in (("mpy_arch", ARCHITECTURES), ("platform", PLATFORMS),
+                            ("wifi_power_save", (None, *POWER_SAVES)), ("led_lit", (None, 0, 1)),
+                            ("tick_remedy", (None, *REMEDIES))):
+            if getattr(self, name) not in known:
+                self._refuse(name, getattr(self, name))
+        for name in ("flash_offset", "heap_connected", "tick_ms"):
+            if (getattr(self, name) or 0) < 0:
+                self._refuse(name, getattr(self, name))
+        if (self.led_pin is None) != (self.led_lit is None):
+            raise ValueError(f"boards/{self.board}/facts.py: LED_PIN and LED_LIT go together")
+        if (self.tick_ms is None) != (self.tick_remedy is None):
+            raise ValueError(f"boards/{self.board}/facts.py: TICK_MS and TICK_REMEDY go together")
+
+    def _refuse(self, name, value):
+        raise ValueError(f"boards/{self.board}/facts.py: {name.upper()} cannot be {value!r}")
+
+
+def read(board, text):
+    """The Facts in the text of a facts.py. Raises ValueError, with what is wrong in it."""
+    where = f"boards/{board}/facts.py"
+    constants = {}
+    try:
+        statements = ast.parse(text).body
+    except SyntaxError as error:
+        raise ValueError(f"{where}: {error}") from error
+    for number, statement in enumerate(statements):
+        if number == 0 and isinstance(statement, ast.Expr):
+            continue            # the docstring
+        try:
+            [target], value = statement.targets, ast.literal_eval(statement.value)
+            constants[target.id.lower()] = value
+        except (AttributeError, ValueError) as error:
+            raise ValueError(f"{where}: line {statement.lineno} is no NAME = constant") from error
+    expected = {field.name for field in fields(Facts)} - {"board"}
+    if odd := expected ^ constants.keys():
+        raise ValueError(f"{where}: missing or unknown: {', '.join(sorted(odd)).upper()}")
+    return Facts(board, **constants)
+
+
+def load(directory=ROOT / "boards"):
+    """The Facts of every board in `directory`, by name. Raises ValueError."""
+    return {path.parent.name: read(path.parent.name, path.read_text())
+            for path in sorted(directory.glob("*/facts.py"))}
