@@ -5,7 +5,6 @@ kernel is the largest, and a heap with little in it has most room for compiling 
 """
 
 from mpcore.crypto import curve25519
-from mpcore.crypto.lz4 import lz4_compress, lz4_decompress
 from mpcore.crypto.packet_cipher import PacketCipher
 from mpcore.crypto.poly import poly1305
 from mpcore.crypto.salsa import salsa20_xor
@@ -49,6 +48,18 @@ def ed25519_verify(public, message, signature):
     keys or R that are no canonical point or one of small order."""
     from mpcore.crypto import edwards25519
     return edwards25519.verify(public, message, signature)
+
+
+def lz4_compress(buf, off, n, out, at, room):
+    """See mpcore.crypto.lz4."""
+    from mpcore.crypto import lz4
+    return lz4.lz4_compress(buf, off, n, out, at, room)
+
+
+def lz4_decompress(buf, off, n, out, at, room):
+    """See mpcore.crypto.lz4."""
+    from mpcore.crypto import lz4
+    return lz4.lz4_decompress(buf, off, n, out, at, room)
 
 
 def gmac(key, iv, data):

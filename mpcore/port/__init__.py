@@ -18,11 +18,17 @@ if sys.implementation.name != "micropython":
     from mpcore.port.cpython import (
         Loop, Native, Port, Wake, constant, entropy, lookup, native_module, now_ms, to_endpoint,
         to_sockaddr, wait, wall_ms)
-elif sys.platform in ("linux", "darwin"):
-    from mpcore.port.micropython_unix import (
-        Loop, Native, Port, Wake, constant, entropy, lookup, native_module, now_ms, to_endpoint,
-        to_sockaddr, wait, wall_ms)
 else:
-    from mpcore.port.micropython_board import (
-        Loop, Native, Port, Wake, constant, entropy, lookup, native_module, now_ms, to_endpoint,
-        to_sockaddr, wait, wall_ms)
+    if sys.platform in ("linux", "darwin"):
+        from mpcore.port.micropython_unix import (
+            Loop, Port, Wake, entropy, now_ms, to_endpoint, to_sockaddr, wait, wall_ms)
+    else:
+        from mpcore.port.micropython_board import (
+            Loop, Port, Wake, entropy, now_ms, to_endpoint, to_sockaddr, wait, wall_ms)
+
+    def __getattr__(name):
+        if name in ("Native", "constant", "lookup", "native_module"):
+            # Not `from mpcore.port import`, for which MicroPython would ask here first.
+            import mpcore.port.micropython_native as found      # costs nothing where not used
+            return getattr(found, name)
+        raise AttributeError(name)

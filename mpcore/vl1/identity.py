@@ -3,7 +3,6 @@
 from micropython import const
 
 from mpcore import crypto
-from mpcore.vl1 import hashcash
 
 BINARY_SIZE = const(71)           # without the private key, as on the wire
 SIGNATURE_SIZE = const(96)
@@ -53,6 +52,7 @@ class Identity:
         while True:
             scalar = entropy(32)
             public = crypto.x25519_public(scalar) + ed25519_public
+            from mpcore.vl1 import hashcash     # seldom needed
             digest = hashcash.digest(public)
             tries += 1
             if progress is not None:
@@ -138,6 +138,7 @@ class Identity:
         """
         if is_reserved(self.address):
             return False
+        from mpcore.vl1 import hashcash     # seldom needed
         digest = hashcash.digest(self.public)
         return digest[0] < _HASHCASH_LIMIT and digest[59:] == self.address
 

@@ -11,13 +11,11 @@ from mpcore.vl1 import packet
 from mpcore.vl1.gate import Gate
 from mpcore.vl1.packet import HEADER, START
 from mpcore.vl1.peer import NEVER
-from mpcore.vl2 import addressing, credentials, emulation, exchange, multicast
-from mpcore.vl2.config import (ACTIVE_BRIDGE, ANCHOR, BROADCAST, DEFAULT_MTU, PLAIN_MULTICAST,
-                               REPLICATOR)
+from mpcore.vl2 import addressing, credentials, exchange, multicast
+from mpcore.vl2.config import (ACCEPT_ALL, ACTIVE_BRIDGE, ANCHOR, BROADCAST, DEFAULT_MTU,
+                               PLAIN_MULTICAST, REPLICATOR)
 from mpcore.vl2.credentials import COM, FAST_PROPAGATE, REVOCATION_TYPE
 from mpcore.vl2.membership import Membership
-from mpcore.vl2.policy import NOBODY, Policy
-from mpcore.vl2.rules import ACCEPT, DROP, SUPER_ACCEPT
 
 _FRAME_HEADER = const(10)        # network ID and ethertype
 _MAX_MTU = const(9875)           # the largest frame that every verb can carry in 7 datagrams
@@ -34,8 +32,15 @@ _UNWANTED_MS = const(100)
 _COM = const(0x01)
 _ACKNOWLEDGE = const(0x10)
 
+# Verdicts, as in rules.py
+_DROP = const(1)
+_ACCEPT = const(2)
+_SUPER_ACCEPT = const(3)
+
+_NOBODY = b"\0\0\0\0\0"         # who a frame to several goes to
 _BROADCAST_GROUP = addressing.BROADCAST + b"\0\0\0\0"
 _ARP = const(0x0806)
+_IPV6 = const(0x86DD)
 _ARP_REQUEST = b"\x08\x00\x06\x04\x00\x01"
 
 
@@ -72,7 +77,7 @@ class Network:
         self.enrolment = enrolment(self)
         self._vl1 = vl1
         self._groups = groups
-        self._policy = Policy(vl1, self.membership)
+        self._policy = None             # what rules make of a frame, if any can stop one
         self._usable = False            # there is a config whose rules we honour ...
         self._open = False              # ... and they let everything pass
         self._outbound = multicast.Outbound()
@@ -94,13 +99,17 @@ class Network:
         self.config = config
         self.mtu = min(config.mtu, _MAX_MTU)
         status, reason = "OK", ""
-        try:
-            self._policy.configure(config)
-        except ValueError as error:
-            status, reason = "RULES_UNSUPPORTED", "the network's rules: %s" % error
+        self._policy = None
+        if config.rules != ACCEPT_ALL:
+            from mpcore.vl2.policy import Policy    # with the rules engine: not all need it
+
+            try:
+                self._policy = Policy(self._vl1, self.membership, config)
+            except ValueError as error:
+                status, reason = "RULES_UNSUPPORTED", "the network's rules: %s" % error
         self._usable = status == "OK"
-        self._open = self._usable and self._policy.open
-        self.membership.configure(config, self._policy.wanted)
+        self._open = self._usable and self._policy is None
+        self.membership.configure(config, () if self._policy is None else self._policy.wanted)
         self._bridges = [a for a in config.specialists_as(ACTIVE_BRIDGE) if a != self._vl1.address]
         own = set([addressing.resolution_group(ip) for ip, _ in config.static_ips])
         if config.flags & BROADCAST:
@@ -222,8 +231,9 @@ class Network:
         if destination_mac[0] != self.mac[0]:
             return self._transmit_bridged(now, destination_mac, ethertype, buf, off, n)
         member = self.membership.towards(destination_mac)
-        if not (self._policy.open or self._policy.outbound(
-                now, member.address, member, destination_mac, ethertype, buf, off, n)):
+        policy = self._policy
+        if policy is not None and not policy.outbound(
+                now, member.address, member, destination_mac, ethertype, buf, off, n):
             return self._vl1.count("rules_out")
         if now >= member.push_ms:
             self._push(now, member)
@@ -236,8 +246,8 @@ class Network:
     def _transmit_bridged(self, now, destination_mac, ethertype, buf, off, n):
         """To a MAC that is no member's: by the bridge that had it, or by all of them."""
         policy, vl1 = self._policy, self._vl1
-        if not (policy.open or policy.outbound(
-                now, NOBODY, None, destination_mac, ethertype, buf, off, n)):
+        if policy is not None and not policy.outbound(
+                now, _NOBODY, None, destination_mac, ethertype, buf, off, n):
             return vl1.count("rules_out")
         bridge = self._behind.get(destination_mac)
         bridges = (bridge,) if bridge in self._bridges else self._bridges[:limits.BRIDGES]
@@ -245,7 +255,7 @@ class Network:
                    + bytes(memoryview(buf)[off:off + n]))
         for address in bridges:
             member = self.membership.member(address)
-            if policy.open or policy.outbound(
+            if policy is None or policy.outbound(
                     now, address, member, destination_mac, ethertype, buf, off, n, False):
                 vl1.send(now, address, packet.EXT_FRAME, payload)
 
@@ -263,15 +273,17 @@ class Network:
                 group = destination_mac + data[24:28]   # only its owner gets the question
             elif not config.flags & BROADCAST:
                 return self._vl1.count("broadcast_off")
-        else:
+        elif ethertype == _IPV6:
+            from mpcore.vl2 import emulation    # of IPv6 alone
+
             answer = emulation.advertisement(config, ethertype, data)
             if answer is not None:
                 return self.on_frame(now, answer[0], self.mac, ethertype, bytearray(answer[1]), 0,
                                      len(answer[1]))
         if not config.multicast_limit:
             return self._vl1.count("multicast_off")
-        if not (policy.open or policy.outbound(
-                now, NOBODY, None, destination_mac, ethertype, buf, off, n)):
+        if policy is not None and not policy.outbound(
+                now, _NOBODY, None, destination_mac, ethertype, buf, off, n):
             return self._vl1.count("rules_out")
         self._replicate(now, self.id + group, ethertype, data)
 
@@ -319,9 +331,10 @@ class Network:
     def _copy(self, now, address, payload):
         """One listener's copy of a multicast."""
         member = self.membership.member(address)
-        if not (self._policy.open or self._policy.outbound(
+        policy = self._policy
+        if policy is not None and not policy.outbound(
                 now, address, member, payload[13:19], payload[23] << 8 | payload[24], payload,
-                multicast.DATA, len(payload) - multicast.DATA, False)):
+                multicast.DATA, len(payload) - multicast.DATA, False):
             return self._vl1.count("rules_out")
         self._push(now, member)
         self._vl1.send(now, address, packet.MULTICAST_FRAME, payload,
@@ -375,8 +388,7 @@ class Network:
         ethertype, n = buf[at - 2] << 8 | buf[at - 1], received.end - at
         if not self._usable:
             self._vl1.count("frame_refused")
-        elif self._policy.open or self._judge(now, member, member.mac, self.mac, ethertype, buf,
-                                              at, n) != DROP:
+        elif self._judge(now, member, member.mac, self.mac, ethertype, buf, at, n) != _DROP:
             self.on_frame(now, member.mac, self.mac, ethertype, buf, at, n)
         return True
 
@@ -407,9 +419,9 @@ class Network:
         at += 14
         n = end - at
         verdict = self._judge(now, member, source_mac, destination_mac, ethertype, buf, at, n)
-        if verdict == DROP:
+        if verdict == _DROP:
             return True
-        if verdict != SUPER_ACCEPT and not (
+        if verdict != _SUPER_ACCEPT and not (
                 self._may_bear(member, source_mac) and self._takes(destination_mac)):
             self._vl1.count("frame_refused")
             return False
@@ -435,7 +447,7 @@ class Network:
                 self._vl1.count("frame_refused")
                 return True
             if self._judge(now, member, source_mac, group[:6], ethertype, buf, at,
-                           end - at) != DROP:
+                           end - at) != _DROP:
                 self.on_frame(now, source_mac, group[:6], ethertype, buf, at, end - at)
             if not self.listens(group) and self._unwanted.allow(now, peer.address + group):
                 self._vl1.send_error(now, peer, received, packet.E_UNWANTED_MULTICAST,
@@ -450,11 +462,11 @@ class Network:
 
     def _judge(self, now, member, source_mac, destination_mac, ethertype, buf, off, n):
         """DROP, ACCEPT or SUPER_ACCEPT, by the rules."""
-        if self._policy.open:
-            return ACCEPT
+        if self._policy is None:
+            return _ACCEPT
         verdict = self._policy.inbound(now, member, source_mac, destination_mac, ethertype, buf,
                                        off, n)
-        if verdict == DROP:
+        if verdict == _DROP:
             self._vl1.count("rules_in")
         return verdict
 
