@@ -2,10 +2,12 @@
 
 from micropython import const
 
+from mpcore import limits
 from mpcore.crypto import field25519 as field
 from mpcore.crypto.field25519 import P
 from mpcore.crypto.field_kernel import ADD, CARRY, MUL, SUB
-from mpcore.crypto.sha2 import sha512
+from mpcore.crypto.sha2 import sha512, sha512_slices
+from mpcore.crypto.slices import finish
 
 _ORDER = (1 << 252) + 27742317777372353535851937790883648493
 _D = 37095705934669439343138083508754565189542113879843219016388785533085940283555
@@ -28,6 +30,8 @@ _2D = const(10)
 _TABLE = const(11)
 _ENTRY = const(4)
 _TABLE_SIZE = const(64)
+_WINDOW = const(29)             # products in four doublings ...
+_ADDITION = const(8)            # ... and in adding an entry
 
 # RFC 8032 5.1.4, its names in the comments. F needs a carry: it sums four products and E three,
 # whose limbs are up to 4099 each, and 20 * (4 * 4099) * (3 * 4099) is above 2**31. T is not needed
@@ -59,7 +63,6 @@ def _keep(entry):
             (ADD, entry + 3, _Z, _Z))
 
 
-
 _AFFINE = field.program(*field.INVERT, (MUL, _X, _X, 4), (MUL, _Y, _Y, 4))
 
 
@@ -80,7 +83,7 @@ def _fill(elements, at, x, y):
 
 
 def _sum(*terms):
-    """The encoding of the sum of multiples; each term is a 32-byte scalar and a point.
+    """The encoding of the sum of multiples, in slices; a term is a 32-byte scalar and a point.
 
     All terms share the doublings: one window of four bits at a time.
     """
@@ -91,17 +94,24 @@ def _sum(*terms):
     for i, (scalar, point) in enumerate(terms):
         at = _TABLE + _TABLE_SIZE * i
         _fill(elements, at, *point)
+        yield
         places.append((scalar, at, 4 * len(window)))
         window += _add(at)
     code = bytearray(field.program(*window))
     for number, value in enumerate((0, 1, 1, 0)):
         field.put(elements, number, value)
+    done = 0
     for nibble in range(63, -1, -1):
         for scalar, at, place in places:
             entry = at + _ENTRY * (scalar[nibble >> 1] >> 4 * (nibble & 1) & 15)
             for i in range(_ENTRY):
                 code[place + _ENTRY_AT[i]] = entry + i
         field.work(elements, code)
+        done += _WINDOW + _ADDITION * len(terms)
+        if done >= limits.SLICE:
+            done = 0
+            yield
+    yield
     field.work(elements, _AFFINE)
     sign = field.get(elements, _X) & 1
     return (field.get(elements, _Y) | sign << 255).to_bytes(32, "little")
@@ -128,9 +138,9 @@ def _decode(encoded):
     return (x if x & 1 == sign else P - x), y
 
 
-def _scalar(*parts):
-    """SHA-512 of the parts modulo the group's order."""
-    return int.from_bytes(sha512(b"".join(parts)), "little") % _ORDER
+def _scalar(digest):
+    """SHA-512's 64 bytes modulo the group's order."""
+    return int.from_bytes(digest, "little") % _ORDER
 
 
 def _expand(seed):
@@ -145,7 +155,7 @@ _last = (None, None)    # the seed that signed last, and its public key, which i
 
 
 def public(seed):
-    return _sum((_expand(seed)[0], _BASE))
+    return finish(_sum((_expand(seed)[0], _BASE)))
 
 
 def sign(seed, message):
@@ -153,14 +163,15 @@ def sign(seed, message):
     if _last[0] != seed:
         _last = (bytes(seed), public(seed))
     secret, prefix = _expand(seed)
-    nonce = _scalar(prefix, message)
-    r = _sum((nonce.to_bytes(32, "little"), _BASE))
-    challenge = _scalar(r, _last[1], message)
+    nonce = _scalar(sha512(prefix + message))
+    r = finish(_sum((nonce.to_bytes(32, "little"), _BASE)))
+    challenge = _scalar(sha512(r + _last[1] + message))
     s = (nonce + challenge * int.from_bytes(secret, "little")) % _ORDER
     return r + s.to_bytes(32, "little")
 
 
-def verify(public, message, signature):
+def verify_slices(public, message, signature):
+    """Whether a signature is good, in slices."""
     if len(public) != 32 or len(signature) != 64:
         return False
     r = bytes(signature[:32])
@@ -169,5 +180,6 @@ def verify(public, message, signature):
     if (not point or int.from_bytes(s, "little") >= _ORDER
             or int.from_bytes(r, "little") & (1 << 255) - 1 in _SMALL_ORDER):
         return False
-    challenge = _scalar(r, public, message).to_bytes(32, "little")
-    return _sum((challenge, (P - point[0], point[1])), (s, _BASE)) == r
+    yield
+    challenge = _scalar((yield from sha512_slices(r + public + message))).to_bytes(32, "little")
+    return (yield from _sum((challenge, (P - point[0], point[1])), (s, _BASE))) == r
