@@ -4,7 +4,7 @@ It opens no socket, reads no clock and starts no task. Whoever drives it calls `
 datagram and `poll` when the time has come that the last call named.
 """
 
-from mpcore import limits
+from mpcore import crypto, limits
 from mpcore.ip.stack import Stack
 from mpcore.vl1.switch import VL1
 from mpcore.vl1.world import PLANET, World
@@ -24,12 +24,13 @@ class Node:
     """
 
     def __init__(self, port, identity, planet, epoch_ms=0, aes=False, loopback=False,
-                 validate=True, max_peers=limits.PEERS, remember=False, on_change=None):
+                 validate=True, max_peers=limits.PEERS, remember=False, on_change=None,
+                 sliced=crypto.SLICED):
         self.port = port
         self.on_change = on_change
         self.stack = Stack(port.entropy)
         self.vl1 = VL1(identity, planet, port.send, port.entropy, epoch_ms=epoch_ms, aes=aes,
-                       loopback=loopback, validate=validate, max_peers=max_peers,
+                       loopback=loopback, validate=validate, max_peers=max_peers, sliced=sliced,
                        moons=self._stored_moons(), adopt=self._adopt)
         self.vl1.contact.local_endpoints = port.endpoints
         self.vl1.contact.inside_network = self._is_virtual

@@ -14,6 +14,7 @@ from mpcore.vl1.lookup import Lookup
 from mpcore.vl1.packet import HEADER, START, Packet
 from mpcore.vl1.peer import Peer
 from mpcore.vl1.upstreams import Upstreams
+from mpcore.vl1.work import Work
 
 VERSION_SALSA = const(11)  # the highest protocol version to which peers do not send AES
 VERSION_AES = const(12)
@@ -77,11 +78,13 @@ class VL1:
     validate: check unknown identities by the 2 MiB hash; without it they are taken only from a
     root (spec/security.md 8). moons: Worlds that we orbit. adopt(world): called with each planet
     or moon that was taken over from a root, to be stored.
-    max_peers: identities kept in memory; roots need many.
+    max_peers: identities kept in memory; roots need many. sliced: long arithmetic is done by
+    poll(), a slice at a time, and packets are served meanwhile.
     """
 
     def __init__(self, identity, planet, send, entropy, epoch_ms=0, aes=False, loopback=False,
-                 validate=True, moons=(), adopt=None, max_peers=limits.PEERS):
+                 validate=True, moons=(), adopt=None, max_peers=limits.PEERS,
+                 sliced=crypto.SLICED):
         self.identity = identity
         self.address = identity.address
         self.entropy = entropy
@@ -102,6 +105,7 @@ class VL1:
         self._verbs = {}
         self._ok = {}
         self._error = {}
+        self.work = Work(sliced, self.count)
         self.contact = Contact(self)
         self.upstreams = Upstreams(self, planet, moons, adopt)
         self.lookup = Lookup(self)
@@ -174,7 +178,7 @@ class VL1:
             raise ValueError("packet too large")
         peer = self.peers.get(address)
         way = None if peer is None else self.route(now, peer)
-        if way is None:
+        if way is None or peer.cipher is None and self.cipher(peer) is None:
             self.lookup.hold_outgoing(now, address, verb, buf, off, n)
             return None
         via, path = way
@@ -185,7 +189,10 @@ class VL1:
         return self._emit(now, peer, path.endpoint, path, verb, buf, off, n, compress)
 
     def send_to(self, now, peer, endpoint, verb, payload):
-        """Send a packet to a given endpoint, whatever the paths say."""
+        """Send a packet to a given endpoint, whatever the paths say; it waits for the key."""
+        if peer.cipher is None and self.cipher(
+                peer, lambda now: self.send_to(now, peer, endpoint, verb, payload)) is None:
+            return None
         buf = self._envelope(payload)
         return self._emit(now, peer, endpoint, None, verb, buf, START + HEADER, len(payload))
 
@@ -201,7 +208,8 @@ class VL1:
 
     def poll(self, now):
         """Do what is due; returns the ms at which to call again."""
-        return min(self.contact.poll(now), self.lookup.poll(now))
+        work_ms = self.work.poll(now)
+        return min(work_ms, self.contact.poll(now), self.lookup.poll(now))
 
     # --- in --------------------------------------------------------------------------------
 
@@ -261,8 +269,10 @@ class VL1:
             if source == self.address:
                 return self.count("from_self")
             return self.lookup.hold_incoming(now, source, endpoint, buf, off, n)
+        if peer.cipher is None and self.cipher(peer) is None:
+            return self.lookup.hold_incoming(now, source, endpoint, buf, off, n)
         packet_id = bytes(buf[off:off + _DESTINATION])
-        if not (peer.cipher or self.cipher(peer)).dearmor(buf, off, n):
+        if not peer.cipher.dearmor(buf, off, n):
             if cipher == _CIPHER_AES:
                 self.contact.confirm(now, peer, endpoint)  # it may remember a key we lost
             return self.count("mac")
@@ -307,11 +317,34 @@ class VL1:
 
     # --- out -------------------------------------------------------------------------------
 
-    def cipher(self, peer):
-        """The PacketCipher of a peer; the key agreement is the expensive part."""
+    def agree(self, now, identity, done):
+        """Call done(now, PacketCipher) for another identity, at once or from a later poll.
+
+        The key agreement is the expensive part; where too many wait it is not begun.
+        """
+        if self.work.full() and not self.work.has(identity):
+            return self.count("agreements_refused")
+        self.work.start(now, identity, self.identity.agreement(identity),
+                        lambda now, shared: done(now, crypto.PacketCipher(shared)))
+
+    def cipher(self, peer, then=None):
+        """The PacketCipher of a peer; None while the key is agreed on, after which then(now) is
+        called and what Lookup holds is tried again.
+        """
         if peer.cipher is None:
-            peer.cipher = crypto.PacketCipher(self.identity.agree(peer.identity))
+            if not self.work.sliced:
+                peer.cipher = crypto.PacketCipher(self.identity.agree(peer.identity))
+            elif then is not None or not self.work.has(peer.identity):
+                self.agree(None, peer.identity, lambda now, cipher: self._agreed(
+                    now, peer, cipher, then))
         return peer.cipher
+
+    def _agreed(self, now, peer, cipher, then):
+        if peer.cipher is None:
+            peer.cipher = cipher
+            self.lookup.due = True
+        if then is not None:
+            then(now)
 
     def route(self, now, peer):
         """(peer whose path it is, path) to reach `peer`: direct, else the root's; or None.
@@ -352,7 +385,7 @@ class VL1:
         cipher = _CIPHER_SALSA
         if peer.version >= VERSION_AES and self.version >= VERSION_AES:
             cipher = _CIPHER_AES
-        (peer.cipher or self.cipher(peer)).armor(buf, start, length, cipher)
+        peer.cipher.armor(buf, start, length, cipher)
         return self.put(now, endpoint, path, buf, start, length, verb & _VERB_MASK)
 
     def header(self, buf, start, length, destination, verb):
@@ -393,10 +426,14 @@ class VL1:
     def forget_dead_peers(self, now):
         for peer in [p for p in self.peers.values() if p.forgettable(now)]:
             if not self.contact.keeps(peer):
-                del self.peers[peer.address]
+                self._forget(peer)
 
     def _forget_one(self, now):
         idle = [p for p in self.peers.values() if not self.contact.keeps(p)]
         if idle:
-            del self.peers[min(idle, key=lambda p: max(p.last_receive_ms, p.since_ms)).address]
+            self._forget(min(idle, key=lambda p: max(p.last_receive_ms, p.since_ms)))
             self.count("peers_evicted")
+
+    def _forget(self, peer):
+        del self.peers[peer.address]
+        self.work.drop(peer.identity)
