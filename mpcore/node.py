@@ -106,7 +106,9 @@ class Node:
         for ms in due_ms:
             if ms is not None and ms < next_ms:
                 next_ms = ms
-        return next_ms if self._cache is None else min(next_ms, self._cache.poll(now))
+        if self._cache is not None:
+            next_ms = min(next_ms, self._cache.poll(now))
+        return now if self.vl1.work.busy() else next_ms
 
     def save(self):
         """Store what the next start should know; for an orderly end."""

@@ -208,8 +208,9 @@ class VL1:
 
     def poll(self, now):
         """Do what is due; returns the ms at which to call again."""
-        work_ms = self.work.poll(now)
-        return min(work_ms, self.contact.poll(now), self.lookup.poll(now))
+        self.work.poll(now)
+        next_ms = min(self.contact.poll(now), self.lookup.poll(now))
+        return now if self.work.busy() else next_ms
 
     # --- in --------------------------------------------------------------------------------
 

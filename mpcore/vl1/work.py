@@ -1,10 +1,6 @@
 """Long arithmetic between datagrams: key agreements and signatures, a slice at each poll."""
 
-from micropython import const
-
 from mpcore import limits
-
-_IDLE_MS = const(60000)
 
 
 class Work:
@@ -46,14 +42,16 @@ class Work:
         """Nobody needs the result any more."""
         self._jobs = [job for job in self._jobs if job[0] != key]
 
+    def busy(self):
+        """Whether there is something to do at the next poll, which had better be soon."""
+        return bool(self._jobs)
+
     def poll(self, now):
-        """Run one slice; returns the ms at which to call again."""
-        if not self._jobs:
-            return now + _IDLE_MS
-        job = self._jobs.pop(0)     # one that raises is gone
-        if not self._run(job, now, False):
-            self._jobs.insert(0, job)
-        return now if self._jobs else now + _IDLE_MS
+        """Run one slice."""
+        if self._jobs:
+            job = self._jobs.pop(0)     # one that raises is gone
+            if not self._run(job, now, False):
+                self._jobs.insert(0, job)
 
     def _run(self, job, now, through):
         """One slice of a job, or all; whether it is done."""

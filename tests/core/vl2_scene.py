@@ -151,8 +151,8 @@ class FakeVL1:
 class Scene:
     """We are ME on NWID, whose controller and other members are played by the test."""
 
-    def __init__(self, join=True, root=ROOT, known=(CONTROLLER,), me=ME):
-        self.vl1 = FakeVL1(me, root)
+    def __init__(self, join=True, root=ROOT, known=(CONTROLLER,), me=ME, sliced=False):
+        self.vl1 = FakeVL1(me, root, sliced)
         for identity in known:
             self.vl1.know(identity)
         self.storage = {}
