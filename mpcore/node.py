@@ -6,7 +6,7 @@ datagram and `poll` when the time has come that the last call named.
 
 import micropython
 
-from mpcore import limits
+from mpcore import crypto, limits
 from mpcore.ip.stack import Stack
 from mpcore.vl1.switch import VL1
 from mpcore.vl1.world import PLANET, World
@@ -29,12 +29,13 @@ class Node:
     """
 
     def __init__(self, port, identity, planet, epoch_ms=0, aes=False, loopback=False,
-                 validate=True, max_peers=limits.PEERS, remember=False, on_change=None):
+                 validate=True, max_peers=limits.PEERS, remember=False, on_change=None,
+                 sliced=crypto.SLICED):
         self.port = port
         self.on_change = on_change
         self.stack = Stack(port.entropy)
         self.vl1 = VL1(identity, planet, port.send, port.entropy, epoch_ms=epoch_ms, aes=aes,
-                       loopback=loopback, validate=validate, max_peers=max_peers,
+                       loopback=loopback, validate=validate, max_peers=max_peers, sliced=sliced,
                        moons=self._stored_moons(), adopt=self._adopt)
         self.receive = self.vl1.receive
         self.vl1.contact.local_endpoints = port.endpoints
@@ -113,7 +114,9 @@ class Node:
             next_ms = due_ms
         if serve_ms is not None and serve_ms < next_ms:
             next_ms = serve_ms
-        return next_ms if self._cache is None else min(next_ms, self._cache.poll(now))
+        if self._cache is not None:
+            next_ms = min(next_ms, self._cache.poll(now))
+        return now if self.vl1.work.jobs else next_ms
 
     def _serve(self, now):
         due_ms = [service.poll(now) for service in self.services]

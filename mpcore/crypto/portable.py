@@ -8,7 +8,10 @@ from mpcore.crypto import curve25519
 from mpcore.crypto.packet_cipher import PacketCipher
 from mpcore.crypto.poly import poly1305
 from mpcore.crypto.salsa import salsa20_xor
-from mpcore.crypto.sha2 import hmac_sha384, kbkdf, sha384, sha512
+from mpcore.crypto.sha2 import hmac_sha384, kbkdf, sha384, sha512, sha512_slices
+from mpcore.crypto.slices import finish
+
+SLICED = True       # a key agreement or a signature keeps a board busy for 100 ms and more
 
 
 def constant_time_equal(a, b):
@@ -21,14 +24,19 @@ def constant_time_equal(a, b):
     return not difference
 
 
+def x25519_slices(private, public):
+    """As x25519, in slices (slices.py)."""
+    return curve25519.x25519_slices(private, public)
+
+
 def x25519(private, public):
     """The 32 shared bytes of RFC 7748 (spec/identity.md 5); no point is refused."""
-    return curve25519.x25519(private, public)
+    return finish(curve25519.x25519_slices(private, public))
 
 
 def x25519_public(private):
     """The 32-byte public key of an X25519 private key."""
-    return curve25519.x25519(private, b"\x09" + bytes(31))
+    return x25519(private, b"\x09" + bytes(31))
 
 
 def ed25519_public(seed):
@@ -46,8 +54,13 @@ def ed25519_sign(seed, message):
 def ed25519_verify(public, message, signature):
     """Whether a signature is good; False for any other length, S not below the group order, and
     keys or R that are no canonical point or one of small order."""
+    return finish(ed25519_verify_slices(public, message, signature))
+
+
+def ed25519_verify_slices(public, message, signature):
+    """As ed25519_verify, in slices."""
     from mpcore.crypto import edwards25519
-    return edwards25519.verify(public, message, signature)
+    return edwards25519.verify_slices(public, message, signature)
 
 
 def lz4_compress(buf, off, n, out, at, room):

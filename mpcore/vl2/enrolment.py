@@ -78,21 +78,34 @@ class Enrolment:
         peer = self._vl1.peers.get(address)
         return None if peer is None else peer.identity
 
-    def on_chunk(self, now, peer, chunk, solicited):
-        """A chunk from a peer; the controller's identity is known.
+    def expects(self, now, peer, chunk):
+        """Whether a chunk from a peer is new and worth checking; the controller's identity is
+        known. Raises ValueError.
+        """
+        try:
+            return self._assembly.expects(chunk, peer.address, self.controller())
+        except ValueError as error:
+            self._refused(now, peer, error)
+            raise
+
+    def on_chunk(self, now, peer, chunk, solicited, good):
+        """A chunk that was expected has been checked; good: it is the controller's.
 
         solicited: it came in the OK to our own request. Returns whether the chunk was new, and
         the config when this completed one that now applies. Raises ValueError.
         """
         try:
-            if not self._assembly.add(chunk, peer.address, self.controller()):
+            if not self._assembly.insert(chunk, good):
                 return False, None
             text = self._assembly.take(chunk.update_id)
             return True, None if text is None else self.accept(now, text, solicited)
         except ValueError as error:
-            if peer.address == self._network.controller:
-                self._network.set_status(now, self._network.status, "config refused: %s" % error)
+            self._refused(now, peer, error)
             raise
+
+    def _refused(self, now, peer, error):
+        if peer.address == self._network.controller:
+            self._network.set_status(now, self._network.status, "config refused: %s" % error)
 
     def accept(self, now, text, solicited=True):
         """Apply the text of a config that the controller vouches for. Raises ValueError.

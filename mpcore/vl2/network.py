@@ -12,6 +12,7 @@ from mpcore.vl1.gate import Gate
 from mpcore.vl1.packet import HEADER, START
 from mpcore.vl1.peer import NEVER
 from mpcore.vl2 import addressing, credentials, exchange, multicast
+from mpcore.vl2.checks import Checks
 from mpcore.vl2.config import (ACCEPT_ALL, ACTIVE_BRIDGE, ANCHOR, BROADCAST, DEFAULT_MTU,
                                PLAIN_MULTICAST, REPLICATOR)
 from mpcore.vl2.credentials import COM, FAST_PROPAGATE, REVOCATION_TYPE
@@ -74,6 +75,7 @@ class Network:
         self.reason = ""
         self.on_frame = self.on_change = _ignore
         self.membership = Membership(network_id, max_members)
+        self.checks = Checks(vl1)
         self.enrolment = enrolment(self)
         self._vl1 = vl1
         self._groups = groups
@@ -118,6 +120,8 @@ class Network:
         self._announce_new(now, [group for group in own if group not in known])
         self.status, self.reason = status, reason
         self.on_change(now, self)
+        for credential in self.membership.read():
+            self.offer(now, (credential,), credential.issued_to)
 
     def set_status(self, now, status, reason=""):
         if (status, reason) != (self.status, self.reason):
@@ -349,10 +353,10 @@ class Network:
     # Each returns whether the sender may talk here; if not, the packet is worth keeping.
 
     def _admit(self, now, peer, received):
-        """The Member that sent this, or None: it is then told that we lack its membership."""
+        """The Member that sent this, or None: it is then told if we lack its membership."""
         member = self.membership.gate(peer)
         if member is None:
-            if self._refused.allow(now, peer.address):
+            if not self.checks.waiting(peer.address) and self._refused.allow(now, peer.address):
                 self._vl1.send_error(now, peer, received,
                                      packet.E_NEED_MEMBERSHIP_CERTIFICATE, self.id)
             return None
@@ -400,7 +404,7 @@ class Network:
         if flags & _COM:
             com, length = COM.from_bytes(buf, at, end)
             at += length
-            self.offer(now, com)
+            self.offer(now, (com,), peer.address)
         member = self._admit(now, peer, received)
         if member is None:
             return False
@@ -433,7 +437,7 @@ class Network:
         buf, end = received.buf, received.end
         com, limit, source_mac, group, ethertype, at = multicast.parse_frame(buf, received.at, end)
         if com is not None:
-            self.offer(now, com)
+            self.offer(now, (com,), peer.address)
         member = self._admit(now, peer, received)
         if member is None:
             return False
@@ -487,22 +491,38 @@ class Network:
 
     # --- credentials and configs -----------------------------------------------------------
 
-    def offer(self, now, credential, giver=None):
-        """Store a credential that `giver` (address) sent, and spread what is to be spread.
+    def offer(self, now, found, giver):
+        """Store credentials that `giver` (address) sent as far as they are good and news, at once
+        or after a while, and spread what is to be spread.
 
-        Returns as Membership.add; False also while the controller's identity is not known.
+        Nothing is done while the controller's identity is not known.
         """
         controller = self.enrolment.controller()
-        if controller is None:
-            return False
-        news = self.membership.add(credential, controller)
-        if news and credential.TYPE == REVOCATION_TYPE:
+        for credential in found if controller is not None else ():
+            self._check(credential, controller, giver)
+        self.checks.run(now)
+
+    def _check(self, credential, controller, giver):
+        self.checks.add(giver, credential.raw, self._verdict(credential, controller),
+                        lambda now, good: self._store(now, credential, giver, good),
+                        giver == self.controller)
+
+    def _verdict(self, credential, controller):
+        """In slices: whether a credential is good; None when nobody needs to know."""
+        if self.membership.wants(credential):   # now that those before it are stored
+            return (yield from credential.verification(controller))
+
+    def _store(self, now, credential, giver, good):
+        if good is None:
+            return
+        if not good:
+            self.checks.forged(now, giver)
+        elif self.membership.add(credential) and credential.TYPE == REVOCATION_TYPE:
             if credential.flags & FAST_PROPAGATE:
                 payload = credentials.pack((), (), (), (credential,), ())
                 self._spread(now, packet.NETWORK_CREDENTIALS, payload, (giver, credential.signer))
             if credential.issued_to == self._vl1.address:
                 self.enrolment.request(now)     # to be told at once how we stand
-        return news
 
     def asked_for_credentials(self, now, peer):
         """ERROR: a member to whom we sent something lacks our credentials."""
@@ -513,7 +533,22 @@ class Network:
     def receive_config(self, now, peer, received, solicited):
         """A chunk of config in OK(NETWORK_CONFIG_REQUEST) or NETWORK_CONFIG."""
         chunk = exchange.Chunk.from_bytes(received.buf, received.at, received.end)
-        new, config = self.enrolment.on_chunk(now, peer, chunk, solicited)
+        if not self.enrolment.expects(now, peer, chunk):
+            return
+        answered = received.head()
+
+        def checked(now, good):
+            self._take_chunk(now, peer, answered, chunk, solicited, good)
+
+        if chunk.signature is None:
+            return checked(now, True)
+        self.checks.add(peer.address, chunk.body,
+                        chunk.verification(self.enrolment.controller()), checked,
+                        peer.address == self.controller)
+        self.checks.run(now)
+
+    def _take_chunk(self, now, peer, received, chunk, solicited, good):
+        new, config = self.enrolment.on_chunk(now, peer, chunk, solicited, good)
         if new and chunk.flags & exchange.FAST_PROPAGATE:
             self._spread(now, packet.NETWORK_CONFIG, chunk.body, (peer.address, self.controller))
         if config is not None and not solicited:

@@ -6,14 +6,13 @@ from mpcore import VERSION, limits
 from mpcore.vl1 import packet
 from mpcore.vl1.peer import NEVER
 from mpcore.vl2 import addressing, credentials, exchange, multicast
+from mpcore.vl2.checks import forger
 from mpcore.vl2.enrolment import Enrolment
 from mpcore.vl2.network import Network
 
 _HOLD_MS = const(5000)
 _RETRY_MS = const(500)
 _EXPIRE_MS = const(30000)
-_FORGED_MS = const(1000)         # for so long, no credentials from who sent forged ones
-_FORGED = "vl2.forged_ms"        # in Peer.slots
 
 
 class VL2:
@@ -74,15 +73,18 @@ class VL2:
                               lambda network: self._enrolment(network, join_credential))
             self.networks[network_id] = network
             self.due_ms = NEVER
+            network.checks.settled = self._checked
             self._update_contacts()
             network.enrolment.start(now)
         return network
 
     def leave(self, now, network_id):
         """Leave a network and forget its cached config."""
-        if self.networks.pop(network_id, None) is None:
+        network = self.networks.pop(network_id, None)
+        if network is None:
             return
         self._vl1.on_frame(lambda *frame: False)
+        network.checks.close()
         self._update_contacts()
         if self._remove is not None:
             self._remove("networks.d/%s.conf" % network_id.hex())
@@ -240,8 +242,12 @@ class VL2:
         key, limit, com = multicast.parse_gather(received.buf, received.at, received.end)
         network = self.networks.get(key[:8])
         if network is not None and com is not None:
-            network.offer(now, com, peer.address)
-        if not limit or not self._may_ask(now, key[:8], peer):
+            network.offer(now, (com,), peer.address)
+        if not limit:
+            return
+        if not self._may_ask(now, key[:8], peer):
+            if network is not None and network.checks.waiting(peer.address):
+                self._hold(now, peer, received)
             return
         found = self.groups.gathered(now, key, peer.address, limit,
                                      network is not None and network.listens(key[8:]),
@@ -275,24 +281,19 @@ class VL2:
                 and network.enrolment.controller() is None]
 
     def _on_credentials(self, now, peer, received):
-        if now - peer.slots.get(_FORGED, NEVER) < _FORGED_MS:
+        if forger(now, peer):
             self._vl1.count("credentials_ignored")
             return
         found = credentials.unpack(received.buf, received.at, received.end)
         for address in self._unknown_controllers(found):
             self._vl1.lookup.whois(now, address)
             return self._hold(now, peer, received)
-        changed = False
-        for credential in found:
-            network = self.networks.get(credential.network_id)
-            news = False if network is None else network.offer(now, credential, peer.address)
-            if news is None:
-                # Verifying costs much more than forging.
-                peer.slots[_FORGED] = now
-                self._vl1.count("credentials_forged")
-                break
-            changed = changed or news
-        if changed and self._held:
+        for network in list(self.networks.values()):
+            network.offer(now, [c for c in found if c.network_id == network.id], peer.address)
+
+    def _checked(self, now):
+        """Signatures have been checked: perhaps something waits for what they were on."""
+        if self._held:
             self._settle(now)
 
     def _on_config(self, now, peer, received):
