@@ -279,6 +279,26 @@ def test_lingering_for_nothing_resets():
     assert server.recv(10) == b"" and server.ioctl(POLL, POLLIN) == POLLIN | 16
 
 
+def test_lingering_waits_for_the_peer():
+    for unplugged, timeout, least, most in ((False, None, 1, 1999), (True, None, 2000, 2001),
+                                            (True, 9, 2000, 2001), (True, 0, 0, 0)):
+        client, server = _pair()
+        lan, tcp = client._runtime.node.lan, client._ip
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 2))
+        client.settimeout(timeout)
+        client.send(b"all")
+        if unplugged:
+            server._runtime.node.interface.set_addresses(0, [])
+        began = lan.now_ms
+        client.close()
+        assert least <= lan.now_ms - began <= most, (unplugged, timeout, lan.now_ms - began)
+        if not unplugged:
+            assert not tcp.outstanding() and server.read() == b"all"
+        elif timeout != 0:
+            assert tcp.state == 0       # CLOSED
+        client.close()
+
+
 def test_groups():
     a, b = Lan(virtual_time=True).hosts
     member = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, 0, b.runtime)
