@@ -7,6 +7,9 @@
 A call that blocks drives the node meanwhile. A socket is a stream in MicroPython's sense, so
 select.poll, asyncio's streams and ssl take it there (mpcore.aio reacts faster). Names are those
 of the virtual network (mpcore.dns). mpcore.interpose() puts this beside the platform's sockets.
+
+A socket that is dropped without close() is closed on CPython. MicroPython's garbage collector
+calls nothing of a class in Python: there a dropped socket stays open, so use `with`.
 """
 
 from errno import EAGAIN, EBADF, EINPROGRESS, EINVAL, ENOTCONN, EOPNOTSUPP, ETIMEDOUT

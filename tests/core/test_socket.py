@@ -5,11 +5,13 @@ Both hosts live in one thread, in virtual time: while one blocks, the other's st
 
 import asyncio
 import errno
+import gc
 import select
 import struct
 import sys
 
 from mpcore import limits, socket
+from mpcore.ip.states import CLOSED
 from lan import Lan, run
 from support import raises
 
@@ -295,8 +297,24 @@ def test_lingering_waits_for_the_peer():
         if not unplugged:
             assert not tcp.outstanding() and server.read() == b"all"
         elif timeout != 0:
-            assert tcp.state == 0       # CLOSED
+            assert tcp.state == CLOSED
         client.close()
+
+
+if not MICROPYTHON:         # its garbage collector calls no __del__ of a class in Python
+    def test_dropped_sockets_are_closed():
+        client, server = _pair()
+        client.send(b"last words")
+        del client
+        gc.collect()
+        assert server.read() == b"last words"       # and the end after them
+        host = Lan(virtual_time=True).hosts[0]
+        listener = _listen(host)
+        another = socket.socket(runtime=host.runtime)
+        assert _errno(another.bind, ("", 80)) == errno.EADDRINUSE
+        del listener
+        gc.collect()
+        _listen(host)
 
 
 def test_groups():
