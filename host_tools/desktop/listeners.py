@@ -15,7 +15,8 @@ class Ports:
     processes of a server, which share a socket of the platform, take connections by turns.
 
     A listener has `sizes` (lengths of the addresses that it takes), offer(tcp) for a connection,
-    has_room, whether it would take another, and `shared`, the same of all that may be together.
+    has_room, whether it would take another, and `shared`, which is the same of all that may listen
+    together, None of one that may not.
     """
 
     def __init__(self, runtime):
