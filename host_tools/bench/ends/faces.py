@@ -19,7 +19,7 @@ import sys
 import time
 
 if __name__ == "__main__":
-    sys.path.insert(1, __file__.rpartition("/")[0] + "/../..")
+    sys.path.insert(1, __file__.rpartition("/")[0] + "/../../..")
 
 import mpcore
 from mpcore import aio
