@@ -54,7 +54,7 @@ done
 
 # Programs that tests run as other people wrote them: over proxy and forward, and those that look at
 # the stack from outside.
-for tool in curl:curl redis-server:redis-server redis-cli:redis-tools nginx:nginx-light \
+for tool in valgrind:valgrind curl:curl redis-server:redis-server redis-cli:redis-tools nginx:nginx-light \
     mosquitto:mosquitto iperf3:iperf3 tshark:tshark nmap:nmap ping:iputils-ping; do
     PATH="$PATH:/usr/sbin:/sbin" command -v "${tool%:*}" >/dev/null || from_apt "${tool#*:}" ||
         say "the package ${tool#*:} is missing: its tests are skipped"

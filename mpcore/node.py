@@ -22,7 +22,8 @@ class Node:
     store(name, data), remove(name), names(prefix), entropy(n). identity: ours, with its private
     key. planet: the World that names the roots. epoch_ms: wall clock in ms since 1970 at now = 0.
     on_change(now, network): called when a network's status or config changed. remember: keep
-    peers in storage, for the next start. Others: as for VL1.
+    peers in storage, for the next start. low_bandwidth: less than 1 MB a day when idle; see
+    docs/low-bandwidth.md for what comes later then. Others: as for VL1.
 
     receive(now, endpoint, buf, off, n): one datagram came, buf[off:off+n], which is decrypted in
     place.
@@ -30,7 +31,7 @@ class Node:
 
     def __init__(self, port, identity, planet, epoch_ms=0, aes=False, loopback=False,
                  validate=True, max_peers=limits.PEERS, remember=False, on_change=None,
-                 sliced=crypto.SLICED):
+                 low_bandwidth=False, sliced=crypto.SLICED):
         self.port = port
         self.on_change = on_change
         self.stack = Stack(port.entropy)
@@ -40,12 +41,14 @@ class Node:
         self.receive = self.vl1.receive
         self.vl1.contact.local_endpoints = port.endpoints
         self.vl1.contact.inside_network = self._is_virtual
+        self.vl1.contact.low_bandwidth = low_bandwidth
         self._cache = None
         if remember:
             from mpcore.vl1.peer_cache import PeerCache  # costs nothing where it is not used
             self._cache = PeerCache(self.vl1, port.load, port.store, port.remove, port.names,
                                     max_peers)
-        self.vl2 = VL2(self.vl1, port.load, port.store, port.remove, max_peers=max_peers)
+        self.vl2 = VL2(self.vl1, port.load, port.store, port.remove, max_peers=max_peers,
+                       low_bandwidth=low_bandwidth)
         self.interfaces = {}  # network ID -> ip.stack.Interface
         self.services = []    # of floor 6; poll(now) of each is called as the node's own is
 

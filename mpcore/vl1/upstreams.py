@@ -7,7 +7,7 @@ from mpcore.vl1.peer import UNKNOWN_LATENCY_MS
 from mpcore.vl1.world import MOON, PLANET, World
 
 _SILENCE_STEP_MS = const(61000)
-_ONLINE_MS = const(30000)
+_ONLINE_MS = const(45000)     # a heartbeat at low bandwidth, and another that was lost
 _NO_ID = bytes(8)
 
 

@@ -21,6 +21,8 @@ from mpcore.vl2.membership import Membership
 _FRAME_HEADER = const(10)        # network ID and ethertype
 _MAX_MTU = const(9875)           # the largest frame that every verb can carry in 7 datagrams
 _ANNOUNCE_MS = const(60000)
+_SELDOM_MS = const(200000)       # the same to the quiet, or at low bandwidth: before paths expire
+_QUIET_MS = const(500000)        # since a member's last frame
 _CHECK_MS = const(5000)
 _ASK_PAUSE_MS = const(1000)      # between GATHERs for a group that nobody is known of ...
 _ASK_MORE_MS = const(5000)       # ... and for one that may have new ones: who asks "is anybody
@@ -61,9 +63,10 @@ class Network:
 
     headroom = START + HEADER + _FRAME_HEADER
 
-    def __init__(self, vl1, network_id, groups, max_members, enrolment):
+    def __init__(self, vl1, network_id, groups, max_members, enrolment, low_bandwidth=False):
         """groups: multicast.Groups; max_members: how many are kept; enrolment: called with the
-        network, makes its Enrolment or what stands for it.
+        network, makes its Enrolment or what stands for it. low_bandwidth: announce our groups
+        seldom, and to quiet members not at all: they learn of us from a root.
         """
         self.id = network_id
         self.controller = (None if addressing.is_adhoc(network_id)
@@ -87,6 +90,7 @@ class Network:
         self._own = set()               # ... and those that follow from the config
         self._announced_ms = {}         # root, controller or anchor -> when it had our groups
         self._check_ms = NEVER
+        self._low_bandwidth = low_bandwidth
         self._bridges = ()              # active bridges, without us
         self._behind = {}               # MAC behind a bridge -> address of the bridge
         self._refused = Gate(_REFUSE_MS, max_members)
@@ -198,18 +202,34 @@ class Network:
     def _announce(self, now):
         """The full list to whom it is due."""
         groups = list(self._own | self._subscribed)
-        for address in self._announcees() if groups else ():
-            if now - self._announced_ms.get(address, NEVER) >= _ANNOUNCE_MS:
+        pause_ms, announcees = _ANNOUNCE_MS, self._announcees()
+        if self._low_bandwidth:
+            pause_ms = _SELDOM_MS
+            announcees = set([root.address for root in self._vl1.roots]) or announcees
+        for address in announcees if groups else ():
+            if now - self._announced_ms.get(address, NEVER) >= pause_ms:
                 if self._like(now, address, groups):
                     self._announced_ms[address] = now
         for member in self._listening_members():
             self._announce_to(now, member)
 
     def _announce_to(self, now, member):
-        if now - member.announced_ms >= _ANNOUNCE_MS:
-            member.announced_ms = now
+        since_ms = now - member.announced_ms
+        if since_ms < (_SELDOM_MS if self._low_bandwidth else _ANNOUNCE_MS):
+            return
+        quiet = self._is_quiet(now, member)
+        if quiet and (self._low_bandwidth or since_ms < _SELDOM_MS
+                      or self._vl1.peers[member.address].best_path(now) is None):
+            return      # all that this is for is a path that outlives the root
+        member.announced_ms = now
+        if not quiet or now - member.pushed_ms >= self.config.credential_max_delta // 2:
             self._push(now, member)
-            self._like(now, member.address, list(self._own | self._subscribed))
+        self._like(now, member.address, list(self._own | self._subscribed))
+
+    def _is_quiet(self, now, member):
+        """Whether a member, while it sends us nothing, may learn of us from a root."""
+        root = self._vl1.best_root(now)
+        return (now - member.heard_ms >= _QUIET_MS and root is not None and root.direct(now))
 
     def _listening_members(self):
         """Members in good standing whose identity VL1 still has."""

@@ -21,6 +21,7 @@ class VL2:
     load(name) -> bytes or None, store(name, data), remove(name): where configs are cached, under
     "networks.d/<network ID>.conf". system: what controllers may know of our platform, such as
     b"linux/x86_64". max_peers: as for VL1; it bounds what is kept of others here too.
+    low_bandwidth: refresh and announce seldom.
 
     For roles: `groups` is the table of listeners. `like_authorities` lists predicates
     (now, network_id, peer) that let a node announce to us and ask us about a network which it does
@@ -29,13 +30,15 @@ class VL2:
     or network.enrolment.on_error(now, error code, {}).
     """
 
-    def __init__(self, vl1, load, store, remove=None, system=b"", max_peers=limits.PEERS):
+    def __init__(self, vl1, load, store, remove=None, system=b"", max_peers=limits.PEERS,
+                 low_bandwidth=False):
         self._vl1 = vl1
         self._load = load
         self._store = store
         self._remove = remove
         self._system = system
         self._max_peers = max_peers
+        self._low_bandwidth = low_bandwidth
         self._held = []              # (since_ms, address, packet): see _hold
         self._retry_ms = self._expire_ms = self.due_ms = NEVER
         self._contacts = set()       # addresses that VL1 was told to keep in contact with
@@ -70,7 +73,8 @@ class VL2:
         network = self.networks.get(network_id)
         if network is None:
             network = Network(self._vl1, network_id, self.groups, self._max_peers,
-                              lambda network: self._enrolment(network, join_credential))
+                              lambda network: self._enrolment(network, join_credential),
+                              self._low_bandwidth)
             self.networks[network_id] = network
             self.due_ms = NEVER
             network.checks.settled = self._checked
@@ -112,7 +116,7 @@ class VL2:
             return AdHoc(self._vl1, network)
         metadata = exchange.metadata(VERSION, self._system, join_credential)
         return Enrolment(self._vl1, network, metadata, self._load, self._store,
-                         self._ask_ourselves)
+                         self._ask_ourselves, self._low_bandwidth)
 
     def _ask_ourselves(self, now, network):
         if self.own_controller is not None:

@@ -24,7 +24,9 @@ _TOOLS = ("ip", "nft", "nsenter", "unshare")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _unshare(*command):
+def unshared(*command):
+    """The command that runs `command` in namespaces of its own, to be given inside_environment()
+    when it is to find that out."""
     user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     return ["unshare", *user, "--mount", "--net", "--pid", "--fork", "--kill-child",
             "--mount-proc", *command]
@@ -37,7 +39,7 @@ def obstacle():
     if missing:
         return (f"MISSING TOOLS: {' '.join(missing).upper()} "
                 "(DEBIAN'S IPROUTE2, NFTABLES, UTIL-LINUX)")
-    tried = subprocess.run(_unshare("mount", "-t", "tmpfs", "tmpfs", "/run"), text=True,
+    tried = subprocess.run(unshared("mount", "-t", "tmpfs", "tmpfs", "/run"), text=True,
                            capture_output=True)
     return f"NO NETWORK NAMESPACES: {tried.stderr.strip().upper()}" if tried.returncode else None
 
@@ -47,10 +49,15 @@ def inside():
     return _INSIDE in os.environ
 
 
+def inside_environment():
+    """The environment of a command that is unshared()."""
+    return os.environ | {_INSIDE: "1"}
+
+
 def enter():
     """Become this program inside: whoever ends this process then ends all that it has started."""
-    command = _unshare(sys.executable, *sys.argv)
-    os.execvpe(command[0], command, os.environ | {_INSIDE: "1"})
+    command = unshared(sys.executable, *sys.argv)
+    os.execvpe(command[0], command, inside_environment())
 
 
 def run(*command):
