@@ -1,0 +1,131 @@
+// A Raspberry Pi Pico W as far as stock MicroPython needs it: rp2040js, and what that leaves out.
+//
+// No Wi-Fi chip: network.WLAN and Pin("LED") of the firmware find nothing; see nic.mjs.
+
+import { BasePeripheral, RP2040 } from 'rp2040js';
+
+const UF2_BLOCK = 512;
+const FLASH = 0x10000000;
+const SECTOR = 4096;
+const VECTORS = 0x10000100;         // of the firmware, after the second stage of its boot loader
+
+const ROSC = 0x40060;
+const ROSC_STATUS = 0x18;
+const ROSC_STABLE = 0x80000000 | 0x1000;
+const ROSC_RANDOM_BIT = 0x1c;
+
+// The boot ROM's routines for the flash chip, by their codes in its table of functions. The chip
+// is not there to be talked to, so each is replaced by a break with its own number.
+const FLASH_ROUTINES = ['IF', 'EX', 'RE', 'RP', 'FC', 'CX'];
+const BKPT = 0xbe00;
+const RETURN = 0x4770;              // bx lr
+const FUNCTION_TABLE = 0x14;
+
+// Random bits that repeat with the seed: right for a measurement, never for keys that matter.
+class RingOscillator extends BasePeripheral {
+    constructor(rp2040, seed) {
+        super(rp2040, 'ROSC');
+        this.state = seed >>> 0;
+    }
+
+    readUint32(offset) {
+        if (offset === ROSC_RANDOM_BIT) {               // mulberry32
+            this.state = (this.state + 0x6d2b79f5) >>> 0;
+            let t = this.state;
+            t = Math.imul(t ^ (t >>> 15), t | 1);
+            t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+            return (t ^ (t >>> 14)) & 1;
+        }
+        return offset === ROSC_STATUS ? ROSC_STABLE >>> 0 : 0;
+    }
+
+    writeUint32() {}
+}
+
+export class Pico {
+    // firmware: UF2. bootrom: 16 KiB. flash: an image of the whole chip from saveFlash(), or null.
+    constructor(firmware, bootrom, seed, flash = null) {
+        const rp2040 = this.rp2040 = new RP2040();
+        rp2040.logger = { debug() {}, info() {}, warn() {}, error() {} };
+        this.clock = rp2040.clock;
+        rp2040.peripherals[ROSC] = new RingOscillator(rp2040, seed);
+        rp2040.loadBootrom(patched(bootrom));
+        rp2040.onBreak = (number) => this.#flashRoutine(FLASH_ROUTINES[number]);
+        this.#program(firmware);
+        if (flash) rp2040.flash.set(flash);
+        rp2040.core.VTOR = VECTORS;
+        rp2040.core.reset();
+    }
+
+    get cycles() { return this.rp2040.core.cycles; }
+
+    addPeripheral(address, peripheral) {
+        this.rp2040.peripherals[(address >>> 14) << 2] = peripheral;
+    }
+
+    onPin(number, callback) {
+        this.rp2040.gpio[number].addListener((state) => callback(state === 1 ? 1 : 0));
+    }
+
+    // Ends a wait for an event, as an interrupt would.
+    wake() {
+        this.rp2040.core.eventRegistered = true;
+        this.rp2040.core.waiting = false;
+    }
+
+    // Runs at most `steps` instructions. Returns true when the guest waits for an interrupt that
+    // is still to come; idle() then moves its clock to the next alarm.
+    run(steps) {
+        const { core } = this.rp2040;
+        const { clock } = this;
+        const cycleNanos = 1e9 / this.rp2040.clkSys;
+        for (let i = 0; i < steps; i++) {
+            if (core.waiting) return true;
+            const nanos = core.executeInstruction() * cycleNanos;
+            const target = clock.nanosCounter + nanos;
+            if (clock.nextAlarm !== null && clock.nextAlarm.nanos <= target) clock.tick(nanos);
+            else clock.nanosCounter = target;
+        }
+        return false;
+    }
+
+    // Nanoseconds until something happens by itself while the guest waits.
+    get nanosToAlarm() {
+        return this.clock.nextAlarm === null ? Infinity : this.clock.nanosToNextAlarm;
+    }
+
+    idle(nanos) { this.clock.tick(nanos); }
+
+    #program(uf2) {
+        for (let at = 0; at + UF2_BLOCK <= uf2.length; at += UF2_BLOCK) {
+            const block = uf2.subarray(at, at + UF2_BLOCK);
+            if (block.readUInt32LE(0) !== 0x0a324655) throw new Error('not an UF2 file');
+            const address = block.readUInt32LE(12), size = block.readUInt32LE(16);
+            this.rp2040.flash.set(block.subarray(32, 32 + size), address - FLASH);
+        }
+    }
+
+    #flashRoutine(routine) {
+        const { flash, core } = this.rp2040;
+        if (routine === 'RE') {
+            const [offset, size] = core.registers;
+            flash.fill(0xff, offset, offset + Math.ceil(size / SECTOR) * SECTOR);
+        } else if (routine === 'RP') {
+            const [offset, data, size] = core.registers;
+            for (let i = 0; i < size; i++) flash[offset + i] &= this.rp2040.readUint8(data + i);
+        }
+    }
+}
+
+function patched(bootrom) {
+    const rom = Buffer.from(bootrom);
+    for (let at = rom.readUInt16LE(FUNCTION_TABLE); rom.readUInt16LE(at); at += 4) {
+        const number = FLASH_ROUTINES.indexOf(rom.toString('latin1', at, at + 2));
+        if (number >= 0) {
+            const routine = rom.readUInt16LE(at + 2) & ~1;
+            rom.writeUInt16LE(BKPT | number, routine);
+            rom.writeUInt16LE(RETURN, routine + 2);
+        }
+    }
+    return new Uint32Array(rom.buffer, rom.byteOffset, rom.length / 4);
+}
