@@ -5,9 +5,15 @@
 import { BasePeripheral, RP2040 } from 'rp2040js';
 
 const UF2_BLOCK = 512;
+const RAM = 0x20000000;
 const FLASH = 0x10000000;
+const FIRMWARE_BYTES = 0x100000;
 const SECTOR = 4096;
 const VECTORS = 0x10000100;         // of the firmware, after the second stage of its boot loader
+
+// Where main() of the firmware has the bounds of its heap, after the top of its stack.
+const RAM_TOP = 0x20042000, HEAP_END = 0x20040000;
+const ROOMY_HEAP = 0x20080000;      // where no board has memory
 
 const ROSC = 0x40060;
 const ROSC_STATUS = 0x18;
@@ -44,7 +50,9 @@ class RingOscillator extends BasePeripheral {
 
 export class Pico {
     // firmware: UF2. bootrom: 16 KiB. flash: an image of the whole chip from saveFlash(), or null.
-    constructor(firmware, bootrom, seed, flash = null) {
+    // heap: null for the board's own, or bytes, to measure what does not fit onto the board: the
+    // firmware's heap then lies in memory that no Pico has.
+    constructor(firmware, bootrom, seed, flash = null, heap = null) {
         const rp2040 = this.rp2040 = new RP2040();
         rp2040.logger = { debug() {}, info() {}, warn() {}, error() {} };
         this.clock = rp2040.clock;
@@ -53,6 +61,7 @@ export class Pico {
         rp2040.onBreak = (number) => this.#flashRoutine(FLASH_ROUTINES[number]);
         this.#program(firmware);
         if (flash) rp2040.flash.set(flash);
+        if (heap !== null) this.#moveHeap(heap);
         rp2040.core.VTOR = VECTORS;
         rp2040.core.reset();
     }
@@ -103,6 +112,21 @@ export class Pico {
             const address = block.readUInt32LE(12), size = block.readUInt32LE(16);
             this.rp2040.flash.set(block.subarray(32, 32 + size), address - FLASH);
         }
+    }
+
+    #moveHeap(bytes) {
+        const { rp2040 } = this;
+        rp2040.sram = new Uint8Array(ROOMY_HEAP - RAM + bytes);
+        rp2040.sramView = new DataView(rp2040.sram.buffer);
+        const word = (at) => rp2040.flashView.getUint32(at, true);
+        for (let at = 0; at < FIRMWARE_BYTES; at += 4) {
+            if (word(at) === RAM_TOP && word(at + 8) === HEAP_END) {
+                rp2040.flashView.setUint32(at + 4, ROOMY_HEAP, true);
+                rp2040.flashView.setUint32(at + 8, ROOMY_HEAP + bytes, true);
+                return;
+            }
+        }
+        throw new Error('no heap found in this firmware');
     }
 
     #flashRoutine(routine) {

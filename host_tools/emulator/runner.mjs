@@ -16,7 +16,8 @@ const options = JSON.parse(process.argv[2]);
 const tell = (facts) => process.stdout.write(JSON.stringify(facts) + '\n');
 
 const pico = new Pico(fs.readFileSync(options.firmware), fs.readFileSync(options.bootrom),
-                      options.seed, options.flash ? fs.readFileSync(options.flash) : null);
+                      options.seed, options.flash ? fs.readFileSync(options.flash) : null,
+                      options.heap ?? null);
 const serial = new SerialPort(pico);
 const nic = new Nic(pico, tell, options.queue);
 for (const pin of options.pins) {
