@@ -1,7 +1,7 @@
 // Runs one emulated Pico W until its standard input ends; host_tools/emulator/board.py talks to it.
 //
 //   node runner.mjs OPTIONS     a JSON object: firmware, bootrom, flash (file or null), seed,
-//                               queue, pins
+//                               queue, pins, heap (bytes or null)
 //
 // It prints JSON lines ("event": …) and takes JSON lines ("cmd": …).
 
@@ -11,6 +11,9 @@ import { Pico } from './pico.mjs';
 import { serve, SerialPort } from './serial.mjs';
 import { Nic } from './nic.mjs';
 import { Pacer } from './pacer.mjs';
+
+// rp2040js has words of its own for these, on the standard output that is ours.
+console.warn = console.log = console.error = () => {};
 
 const options = JSON.parse(process.argv[2]);
 const tell = (facts) => process.stdout.write(JSON.stringify(facts) + '\n');
@@ -28,6 +31,7 @@ const pacer = new Pacer(pico);
 serial.before = nic.before = () => pacer.catchUp();
 
 const commands = {
+    type: ({ text }) => serial.write(Buffer.from(text)),
     link: ({ up }) => nic.setLink(up),
     state: () => tell({ event: 'state', ...nic.now(), ...nic.counters, link: nic.link,
                         hz: pico.rp2040.clkSys }),
@@ -43,6 +47,15 @@ lines.on('line', (line) => {
 });
 lines.on('close', () => process.exit(0));
 
-const port = await serve(serial, (bytes) => tell({ event: 'output', text: bytes.toString() }));
+// What the guest prints while nobody is at its serial port, line by line.
+let printed = Buffer.alloc(0);
+function hear(bytes) {
+    printed = Buffer.concat([printed, bytes]);
+    for (let end; (end = printed.indexOf(10)) >= 0; printed = printed.subarray(end + 1)) {
+        tell({ event: 'printed', text: printed.toString('utf8', 0, end).trimEnd() });
+    }
+}
+
+const port = await serve(serial, hear);
 tell({ event: 'serial', port });
 pacer.start();
