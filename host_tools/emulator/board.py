@@ -7,11 +7,14 @@
 """
 
 import json
+import os
 import queue
 import subprocess
 import sys
+import termios
 import threading
 import time
+import tty
 from pathlib import Path
 
 from host_tools.demo.processes import die_with_parent
@@ -38,19 +41,25 @@ class Board:
     def __init__(self, directory, flash=None, seed=1, heap=None, rx_queue=_RX_QUEUE):
         directory = Path(directory).resolve()
         firmware, bootrom = provisions.provide(directory)
+        terminal, slave = _terminal()
+        self.serial = os.ttyname(slave)
+        self._slave = slave         # open as long as we live, or the master would be hung up
+        self._talking = False       # mpremote is at the serial port: what is printed is for it
         options = {"firmware": str(firmware), "bootrom": str(bootrom), "seed": seed, "heap": heap,
-                   "flash": flash and str(flash), "queue": rx_queue, "pins": [LED]}
+                   "flash": flash and str(flash), "queue": rx_queue, "pins": [LED], "terminal": terminal}
         self._facts = queue.SimpleQueue()
         self._printed = []
-        with open(directory / "runner.log", "ab") as log:
+        self._log = directory / "runner.log"
+        with open(self._log, "wb") as log:
             self._child = subprocess.Popen(
                 ["node", str(provisions.runner()), json.dumps(options)], stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, stderr=log, text=True, bufsize=1,
-                preexec_fn=die_with_parent)
+                pass_fds=[terminal], preexec_fn=die_with_parent)
+        os.close(terminal)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         try:
-            self.serial = f"socket://127.0.0.1:{self.wait_for('serial')['port']}"
+            self.wait_for("ready")
         except Failure:
             self.stop()
             raise
@@ -62,6 +71,8 @@ class Board:
             facts = _facts(line)
             if facts is None:
                 self._print(line)
+            elif facts["event"] == "printed" and self._talking:
+                continue
             elif facts["event"] == "printed":
                 self._print(facts["text"])
                 said = _facts(facts["text"])
@@ -93,7 +104,8 @@ class Board:
                               f"printed:\n{self.tail()}") from None
             if facts is None:
                 self._facts.put(None)
-                raise Failure(f"the emulator has ended before {event!r}:\n{self.tail()}")
+                raise Failure(f"the emulator has ended before {event!r}:\n{self.tail()}"
+                              f"{self._log.read_text()[-2000:]}")
             if facts["event"] == event and expected.items() <= facts.items():
                 return facts
 
@@ -109,8 +121,13 @@ class Board:
     def mpremote(self, *arguments, timeout_s=300):
         """Run mpremote at the board's serial port; returns what it printed. Raises Failure."""
         program = Path(sys.executable).with_name("mpremote")
-        done = subprocess.run([program, "connect", self.serial, *map(str, arguments)],
-                              capture_output=True, text=True, timeout=timeout_s)
+        termios.tcflush(self._slave, termios.TCIOFLUSH)
+        self._talking = True
+        try:
+            done = subprocess.run([program, "connect", self.serial, *map(str, arguments)],
+                                  capture_output=True, text=True, timeout=timeout_s)
+        finally:
+            self._talking = False
         if done.returncode:
             raise Failure(f"mpremote {arguments[0]}: {done.stdout}{done.stderr}")
         return done.stdout
@@ -156,12 +173,20 @@ class Board:
             self._child.wait()
         self._reader.join()
         self._child.stdout.close()
+        os.close(self._slave)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *error):
         self.stop()
+
+
+def _terminal():
+    """A raw pseudo-terminal: the file descriptors of its two sides."""
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    return master, slave
 
 
 def _facts(line):

@@ -5,22 +5,24 @@ import subprocess
 import sys
 from pathlib import Path
 
-from host_tools import package, unix_port
+from host_tools import unix_port
 
 ARCHITECTURE = "armv6m"
 GUEST = "host_tools/emulator/guest"
-# Of the core, what a bulb never loads.
-_LEFT_OUT = ("mpcore/roles/", "mpcore/dns/", "mpcore/interposed.py", "mpcore/socket/",
-             "mpcore/port/micropython_unix.py", "mpcore/ip/ipv6.py", "mpcore/ip/icmpv6.py",
-             "mpcore/ip/ndp.py", "mpcore/vl1/peer_cache.py", "mpcore/vl2/adhoc.py",
-             "mpcore/crypto/gmac_siv.py", "mpcore/crypto/soft_aes.py", "mpcore/crypto/aes.py",
-             "mpcore/crypto/salsa_lanes.py", "mpcore/ip/scoreboard.py", "mpcore/ip/timestamps.py")
+# Of the core, what no board ever loads, and what a bulb does not.
+_LEFT_OUT = ("mpcore/port/cpython", "mpcore/port/micropython_shim", "mpcore/crypto/native",
+             "mpcore/vl1/hashcash_integers", "mpcore/port/micropython_unix",
+             "mpcore/roles/", "mpcore/dns/", "mpcore/interposed", "mpcore/socket/",
+             "mpcore/ip/ipv6", "mpcore/ip/icmpv6", "mpcore/ip/ndp", "mpcore/vl1/peer_cache",
+             "mpcore/vl2/adhoc", "mpcore/crypto/gmac_siv", "mpcore/crypto/soft_aes",
+             "mpcore/crypto/aes", "mpcore/crypto/salsa_lanes", "mpcore/ip/scoreboard",
+             "mpcore/ip/timestamps")
 
 
-def core():
-    """The core's files that a bulb needs: path on the board -> path in the project."""
-    return {file: file for file, _ in package.listing()["urls"]
-            if not file.startswith(_LEFT_OUT)}
+def core(root=unix_port.ROOT):
+    """The core's files that a bulb needs: path on the board -> path below root."""
+    found = sorted(str(path.relative_to(root)) for path in (root / "mpcore").rglob("*.py"))
+    return {file: file for file in found if not file.startswith(_LEFT_OUT)}
 
 
 def app(*directories):
@@ -30,8 +32,10 @@ def app(*directories):
             for path in sorted((unix_port.ROOT / directory).glob("*.py"))}
 
 
-def build(directory, files):
-    """Compile `files` (path on the board -> path in the project) into `directory`, made anew.
+def build(directory, files, root=unix_port.ROOT, optimise=2):
+    """Compile `files` (path on the board -> path below root) into `directory`, made anew.
+
+    optimise: 3 leaves the line numbers out of tracebacks.
 
     main.py and boot.py stay as they are, as the firmware starts them by these names. Raises
     subprocess.CalledProcessError with the compiler's words.
@@ -42,8 +46,8 @@ def build(directory, files):
         target = directory / on_board
         target.parent.mkdir(parents=True, exist_ok=True)
         if on_board in ("main.py", "boot.py"):
-            shutil.copy(unix_port.ROOT / source, target)
+            shutil.copy(root / source, target)
         else:
-            subprocess.run([compiler, f"-march={ARCHITECTURE}", "-O2", "-s", on_board,
-                            "-o", target.with_suffix(".mpy"), unix_port.ROOT / source],
+            subprocess.run([compiler, f"-march={ARCHITECTURE}", f"-O{optimise}", "-s", on_board,
+                            "-o", target.with_suffix(".mpy"), root / source],
                            check=True, capture_output=True, text=True)

@@ -7,13 +7,14 @@ import { BasePeripheral, RP2040 } from 'rp2040js';
 const UF2_BLOCK = 512;
 const RAM = 0x20000000;
 const FLASH = 0x10000000;
-const FIRMWARE_BYTES = 0x100000;
+const FLASH_BYTES = 2 << 20;
 const SECTOR = 4096;
 const VECTORS = 0x10000100;         // of the firmware, after the second stage of its boot loader
 
 // Where main() of the firmware has the bounds of its heap, after the top of its stack.
 const RAM_TOP = 0x20042000, HEAP_END = 0x20040000;
 const ROOMY_HEAP = 0x20080000;      // where no board has memory
+const STACK_BYTES = 0x1f00, ROOMY_STACK_BYTES = 0x7f00;     // as the firmware checks it
 
 const ROSC = 0x40060;
 const ROSC_STATUS = 0x18;
@@ -51,7 +52,7 @@ class RingOscillator extends BasePeripheral {
 export class Pico {
     // firmware: UF2. bootrom: 16 KiB. flash: an image of the whole chip from saveFlash(), or null.
     // heap: null for the board's own, or bytes, to measure what does not fit onto the board: the
-    // firmware's heap then lies in memory that no Pico has.
+    // firmware's heap then lies in memory that no Pico has, and its stack has the heap's place.
     constructor(firmware, bootrom, seed, flash = null, heap = null) {
         const rp2040 = this.rp2040 = new RP2040();
         rp2040.logger = { debug() {}, info() {}, warn() {}, error() {} };
@@ -60,8 +61,12 @@ export class Pico {
         rp2040.loadBootrom(patched(bootrom));
         rp2040.onBreak = (number) => this.#flashRoutine(FLASH_ROUTINES[number]);
         this.#program(firmware);
-        if (flash) rp2040.flash.set(flash);
+        if (flash) rp2040.flash.set(flash.subarray(this.end), this.end);
+        this.growStack = heap !== null;
         if (heap !== null) this.#moveHeap(heap);
+        for (const pin of rp2040.gpio) {        // a pin that is an output reads what it puts out
+            pin.addListener((state) => { if (state < 2) pin.setInputValue(state === 1); });
+        }
         rp2040.core.VTOR = VECTORS;
         rp2040.core.reset();
     }
@@ -89,7 +94,10 @@ export class Pico {
         const { clock } = this;
         const cycleNanos = 1e9 / this.rp2040.clkSys;
         for (let i = 0; i < steps; i++) {
-            if (core.waiting) return true;
+            if (core.waiting) {
+                if (this.growStack) this.growStack = !this.#growStack();
+                return true;
+            }
             const nanos = core.executeInstruction() * cycleNanos;
             const target = clock.nanosCounter + nanos;
             if (clock.nextAlarm !== null && clock.nextAlarm.nanos <= target) clock.tick(nanos);
@@ -105,12 +113,17 @@ export class Pico {
 
     idle(nanos) { this.clock.tick(nanos); }
 
+    // The chip's content; what the firmware takes of it is not read again.
+    saveFlash() { return this.rp2040.flash.subarray(0, FLASH_BYTES); }
+
     #program(uf2) {
+        this.end = 0;
         for (let at = 0; at + UF2_BLOCK <= uf2.length; at += UF2_BLOCK) {
             const block = uf2.subarray(at, at + UF2_BLOCK);
             if (block.readUInt32LE(0) !== 0x0a324655) throw new Error('not an UF2 file');
             const address = block.readUInt32LE(12), size = block.readUInt32LE(16);
             this.rp2040.flash.set(block.subarray(32, 32 + size), address - FLASH);
+            this.end = Math.max(this.end, address - FLASH + size);
         }
     }
 
@@ -119,7 +132,7 @@ export class Pico {
         rp2040.sram = new Uint8Array(ROOMY_HEAP - RAM + bytes);
         rp2040.sramView = new DataView(rp2040.sram.buffer);
         const word = (at) => rp2040.flashView.getUint32(at, true);
-        for (let at = 0; at < FIRMWARE_BYTES; at += 4) {
+        for (let at = 0; at < this.end; at += 4) {
             if (word(at) === RAM_TOP && word(at + 8) === HEAP_END) {
                 rp2040.flashView.setUint32(at + 4, ROOMY_HEAP, true);
                 rp2040.flashView.setUint32(at + 8, ROOMY_HEAP + bytes, true);
@@ -127,6 +140,19 @@ export class Pico {
             }
         }
         throw new Error('no heap found in this firmware');
+    }
+
+    // The interpreter's state has the top of the stack and, after it, how deep it may become.
+    #growStack() {
+        const { sramView } = this.rp2040;
+        for (let at = 0; at < HEAP_END - RAM; at += 4) {
+            if (sramView.getUint32(at, true) === STACK_BYTES &&
+                sramView.getUint32(at - 4, true) === RAM_TOP) {
+                sramView.setUint32(at, ROOMY_STACK_BYTES, true);
+                return true;
+            }
+        }
+        return false;
     }
 
     #flashRoutine(routine) {

@@ -1,14 +1,15 @@
 // Runs one emulated Pico W until its standard input ends; host_tools/emulator/board.py talks to it.
 //
 //   node runner.mjs OPTIONS     a JSON object: firmware, bootrom, flash (file or null), seed,
-//                               queue, pins, heap (bytes or null)
+//                               queue, pins, heap (bytes or null), terminal (file descriptor of the master
+//                               of a pseudo-terminal: the board's serial port)
 //
 // It prints JSON lines ("event": …) and takes JSON lines ("cmd": …).
 
 import fs from 'node:fs';
 import readline from 'node:readline';
 import { Pico } from './pico.mjs';
-import { serve, SerialPort } from './serial.mjs';
+import { attach, SerialPort } from './serial.mjs';
 import { Nic } from './nic.mjs';
 import { Pacer } from './pacer.mjs';
 
@@ -36,26 +37,25 @@ const commands = {
     state: () => tell({ event: 'state', ...nic.now(), ...nic.counters, link: nic.link,
                         hz: pico.rp2040.clkSys }),
     save: ({ file }) => {
-        fs.writeFileSync(file, pico.rp2040.flash.subarray(0, 2 << 20));
+        fs.writeFileSync(file, pico.saveFlash());
         tell({ event: 'saved' });
     },
 };
 const lines = readline.createInterface({ input: process.stdin });
 lines.on('line', (line) => {
     const command = JSON.parse(line);
+    pacer.catchUp();
     commands[command.cmd](command);
 });
 lines.on('close', () => process.exit(0));
 
-// What the guest prints while nobody is at its serial port, line by line.
+// What the guest prints, line by line.
 let printed = Buffer.alloc(0);
-function hear(bytes) {
+attach(serial, options.terminal, (bytes) => {
     printed = Buffer.concat([printed, bytes]);
     for (let end; (end = printed.indexOf(10)) >= 0; printed = printed.subarray(end + 1)) {
         tell({ event: 'printed', text: printed.toString('utf8', 0, end).trimEnd() });
     }
-}
-
-const port = await serve(serial, hear);
-tell({ event: 'serial', port });
+});
+tell({ event: 'ready' });
 pacer.start();

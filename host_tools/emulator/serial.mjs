@@ -1,9 +1,13 @@
-// The board's USB serial port as a TCP socket of the loopback interface.
+// The board's USB serial port as a pseudo-terminal. mpremote waits 10 ms before each look at any
+// other kind of port, which makes a copy of many files take minutes.
 
-import net from 'node:net';
+import fs from 'node:fs';
+import tty from 'node:tty';
 import { USBCDC } from 'rp2040js';
 
 const MAX_PACKET = 64;
+const UNREAD = 65536;         // bytes kept for a terminal that nobody reads
+const RETRY_MS = 2;
 
 // rp2040js answers every poll of the OUT endpoint, with nothing if need be, and the firmware polls
 // again: a storm of interrupts. A USB host answers only when it has something to say (NAK before).
@@ -17,14 +21,12 @@ export class SerialPort {
         const usb = pico.rp2040.usbCtrl;
         const cdc = this.cdc = new USBCDC(usb);
         cdc.onSerialData = (bytes) => this.onData(Buffer.from(bytes));
-        cdc.onDeviceConnected = () => { this.connected = true; };
         usb.onEndpointRead = (endpoint, size) => {
             if (endpoint === cdc.outEndpoint) {
                 this.asked = size;
                 this.#feed();
             }
         };
-        this.connected = false;
     }
 
     write(bytes) {
@@ -32,9 +34,6 @@ export class SerialPort {
         this.toGuest.push(bytes);
         this.#feed();
     }
-
-    // What the guest has not taken yet.
-    get pending() { return this.toGuest.reduce((sum, each) => sum + each.length, 0); }
 
     #feed() {
         if (!this.asked || !this.toGuest.length) return;
@@ -47,21 +46,28 @@ export class SerialPort {
     }
 }
 
-// Serves the port to one client at a time; resolves to the TCP port. What comes while nobody is
-// connected goes to `unheard`.
-export function serve(serial, unheard) {
-    let client = null;
-    const server = net.createServer((socket) => {
-        if (client) client.destroy();
-        client = socket;
-        socket.setNoDelay(true);
-        socket.on('data', (bytes) => serial.write(bytes));
-        socket.on('error', () => {});
-        socket.on('close', () => { if (client === socket) client = null; });
-    });
-    serial.onData = (bytes) => client ? client.write(bytes) : unheard(bytes);
-    return new Promise((resolve, reject) => {
-        server.once('error', reject);
-        server.listen(0, '127.0.0.1', () => resolve(server.address().port));
-    });
+// Couples the port to a pseudo-terminal's master. What the terminal's user does not read in time
+// is lost, as with any serial port.
+export function attach(serial, fd, hear) {
+    let unread = Buffer.alloc(0), retry = null;
+
+    function pass() {
+        retry = null;
+        while (unread.length) {
+            try {
+                unread = unread.subarray(fs.writeSync(fd, unread));
+            } catch (error) {
+                if (error.code !== 'EAGAIN') throw error;
+                retry = setTimeout(pass, RETRY_MS);
+                return;
+            }
+        }
+    }
+
+    serial.onData = (bytes) => {
+        hear(bytes);
+        unread = Buffer.concat([unread, bytes]).subarray(-UNREAD);
+        if (retry === null) pass();
+    };
+    new tty.ReadStream(fd).on('data', (bytes) => serial.write(bytes)).on('error', () => {});
 }
