@@ -8,9 +8,13 @@
     Native, constant, native_module     the platform's own sockets and their numbers
     to_sockaddr, to_endpoint, lookup    addresses as those take and give them, and names
     wait                    sleep until a socket is ready
+    CODE_IN_HEAP            whether the code of modules lies in the heap, and leaves it when they
+                            are forgotten: so on RP2; native code stays on ESP32
 """
 
 import sys
+
+CODE_IN_HEAP = sys.platform == "rp2"
 
 if sys.implementation.name != "micropython":
     from mpcore.port import micropython_shim

@@ -210,7 +210,7 @@ class Contact:
             self._check_ms = now + (_EAGER_MS if eager else _CHECK_MS)
         if now - self._housekeeping_ms >= _HOUSEKEEPING_MS:
             self._housekeeping_ms = now
-            self._vl1.forget_dead_peers(now)
+            self._vl1.keep_house(now)
         self.due_ms = min(self._check_ms, self._housekeeping_ms + _HOUSEKEEPING_MS,
                            self._retry(now))
         return self.due_ms

@@ -14,7 +14,7 @@ class Work:
     def __init__(self, sliced, count):
         self.sliced = sliced
         self._count = count
-        self.jobs = []         # [key, slices, [done, ...]]
+        self.jobs = []          # [key, slices, [done, ...]]
 
     def full(self):
         """Whether no more jobs should be started but those that do not depend on others' doing."""
