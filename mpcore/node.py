@@ -108,7 +108,11 @@ class Node:
                 next_ms = ms
         if self._cache is not None:
             next_ms = min(next_ms, self._cache.poll(now))
-        return now if self.vl1.work.busy() else next_ms
+        return now if self.busy() else next_ms
+
+    def busy(self):
+        """Whether there is arithmetic to be gone on with: poll() does a slice of it at a time."""
+        return self.vl1.work.busy()
 
     def save(self):
         """Store what the next start should know; for an orderly end."""
