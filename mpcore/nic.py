@@ -99,6 +99,8 @@ class NIC:
         if self._network is None:
             return False
         self.runtime.step(0)
+        while self.node.busy():     # or who asks now and then would get a slice done each time
+            self.runtime.step(0)
         return self._usable()
 
     async def wait_connected(self):

@@ -125,6 +125,10 @@ class Node:
         due_ms = [service.poll(now) for service in self.services]
         return min([ms for ms in due_ms if ms is not None], default=None)
 
+    def busy(self):
+        """Whether there is arithmetic to be gone on with: poll() does a slice of it at a time."""
+        return bool(self.vl1.work.jobs)
+
     def save(self):
         """Store what the next start should know; for an orderly end."""
         if self._cache is not None:

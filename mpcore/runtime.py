@@ -28,6 +28,7 @@ class Runtime:
         self._next = None       # when the node wants to be polled
         self._kicked = True     # it is to be polled as soon as the application waits
         self._received = False  # a datagram, by this drain()
+        self._late = False      # the poll has moved back already
         self._loop = None
 
     def start(self):
@@ -103,16 +104,22 @@ class Runtime:
 
     @micropython.native
     def _readable(self, ready=None):
-        # Tasks that these datagrams wake run before the poll, which then sees what they sent.
+        # Tasks that these datagrams wake, or that are about to read them, run before the poll,
+        # which then sees what they sent. It moves back for that, but not for ever.
+        late = self._late
         try:
-            self.drain(ready)
+            self.port.drain(self._receive, ready)
         finally:
-            self.kick()
+            self._received = False
+            if not self._kicked or not late:
+                self._late = self._kicked
+                self._kicked = True
+                self._loop.alarm(0)
 
     @micropython.native
     def _due(self):
         now = self.now()
-        self._kicked = False
+        self._kicked = self._late = False
         self._next = now + _RETRY_MS
         try:
             self._next = self.node.poll(now)

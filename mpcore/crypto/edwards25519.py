@@ -30,43 +30,46 @@ _2D = const(10)
 _TABLE = const(11)
 _ENTRY = const(4)
 _TABLE_SIZE = const(36)
-_WINDOW = const(29)             # products in four doublings ...
-_ADDITION = const(8)            # ... and in adding an entry
 
 # RFC 8032 5.1.4, its names in the comments. F needs a carry: it sums four products and E three,
 # whose limbs are up to 4099 each, and 20 * (4 * 4099) * (3 * 4099) is above 2**31. T is not needed
 # before another doubling.
-_DOUBLE = (
+_DOUBLE = field.code(
     (MUL, 4, _X, _X), (MUL, 5, _Y, _Y), (MUL, 6, _Z, _Z), (ADD, 6, 6, 6),
     (ADD, 7, 4, 5), (ADD, 8, _X, _Y), (MUL, 8, 8, 8), (SUB, 8, 7, 8),       # H, E
     (SUB, 9, 4, 5), (ADD, 6, 6, 9), (CARRY, 6, 6, 0),                       # G, F
     (MUL, _X, 8, 6), (MUL, _Y, 9, 7), (MUL, _Z, 6, 9),
 )
-_DOUBLE_T = (MUL, _T, 8, 7)
+_WINDOW = _DOUBLE * 4 + field.code((MUL, _T, 8, 7))
 
+# Adds a table's entry, which _choose puts in.
+_ADD = field.code(
+    (SUB, 4, _Y, _X), (MUL, 4, 4, 0), (ADD, 5, _Y, _X), (MUL, 5, 5, 0),
+    (MUL, 6, _T, 0), (MUL, 7, _Z, 0),                                       # A, B, C, D
+    (SUB, 8, 5, 4), (ADD, 5, 5, 4), (SUB, 4, 7, 6), (ADD, 7, 7, 6),         # E, H, F, G
+    (MUL, _X, 8, 4), (MUL, _Y, 7, 5), (MUL, _Z, 4, 7), (MUL, _T, 8, 5),
+)
+# Makes the point an entry; the first operand of each is where to.
+_KEEP = field.code((SUB, 0, _Y, _X), (ADD, 0, _Y, _X), (MUL, 0, _T, _2D), (ADD, 0, _Z, _Z))
+_AFFINE = field.program(*field.INVERT, (MUL, _X, _X, 4), (MUL, _Y, _Y, 4))
 
-def _add(entry):
-    return (
-        (SUB, 4, _Y, _X), (MUL, 4, 4, entry), (ADD, 5, _Y, _X), (MUL, 5, 5, entry + 1),
-        (MUL, 6, _T, entry + 2), (MUL, 7, _Z, entry + 3),                   # A, B, C, D
-        (SUB, 8, 5, 4), (ADD, 5, 5, 4), (SUB, 4, 7, 6), (ADD, 7, 7, 6),     # E, H, F, G
-        (MUL, _X, 8, 4), (MUL, _Y, 7, 5), (MUL, _Z, 4, 7), (MUL, _T, 8, 5),
-    )
+_WINDOW_COST = const(29)        # products in _WINDOW
+_ADD_COST = const(8)
 
-
-# Where the bytes that name the entry and its sign are within those of _add: the operands of A, B,
-# C and D, and the operations that make F and G. The negative of a point has Y - X for Y + X, and -T.
-_ENTRY_AT = (4 * 1 + 3, 4 * 3 + 3, 4 * 4 + 3, 4 * 5 + 3, 4 * 8, 4 * 9)
 # Added to a scalar, makes its digits 0 to 15: each 8 more than it counts.
 _EIGHTS = int.from_bytes(b"\x88" * 32, "little")
 
 
-def _keep(entry):
-    return ((SUB, entry, _Y, _X), (ADD, entry + 1, _Y, _X), (MUL, entry + 2, _T, _2D),
-            (ADD, entry + 3, _Z, _Z))
-
-
-_AFFINE = field.program(*field.INVERT, (MUL, _X, _X, 4), (MUL, _Y, _Y, 4))
+def _choose(code, at, entry, negative):
+    """Have the _ADD at code[at:] add an entry, or where `negative` is 1 subtract it: the negative
+    of a point has Y - X for Y + X, and -T.
+    """
+    code[at + 7] = entry + negative             # of A
+    code[at + 15] = entry + 1 - negative        # of B
+    code[at + 19] = entry + 2                   # of C
+    code[at + 23] = entry + 3                   # of D
+    code[at + 32] = SUB - negative              # F
+    code[at + 36] = ADD + negative              # G
 
 
 def _fill(elements, at, x, y):
@@ -75,14 +78,14 @@ def _fill(elements, at, x, y):
         field.put(elements, at + number, value)
     for number, value in ((_X, x), (_Z, 1), (_Y, y), (_T, x * y % P)):
         field.put(elements, number, value)
-    one = at + _ENTRY
-    field.work(elements, field.program(*_keep(one)))
-    add = _add(one)
-    code = bytearray(field.program(*add, *_keep(0)))
-    for entry in range(one + _ENTRY, at + _TABLE_SIZE, _ENTRY):
+    code = bytearray(_ADD + _KEEP + field.END_CODE)
+    _choose(code, 0, at + _ENTRY, 0)
+    start = len(_ADD)           # the point itself is kept as it is
+    for entry in range(at + _ENTRY, at + _TABLE_SIZE, _ENTRY):
         for i in range(_ENTRY):
-            code[4 * (len(add) + i) + 1] = entry + i
-        field.work(elements, code)
+            code[len(_ADD) + 4 * i + 1] = entry + i
+        field.work(elements, code[start:])
+        start = 0
 
 
 def _sum(*terms):
@@ -93,31 +96,26 @@ def _sum(*terms):
     """
     elements = field.new(_TABLE + _TABLE_SIZE * len(terms))
     field.put(elements, _2D, 2 * _D % P)
-    window = _DOUBLE * 4 + (_DOUBLE_T,)
+    code = bytearray(_WINDOW + _ADD * len(terms) + field.END_CODE)
     places = []
     for i, (scalar, point) in enumerate(terms):
         at = _TABLE + _TABLE_SIZE * i
         _fill(elements, at, *point)
+        places.append(((scalar + _EIGHTS).to_bytes(32, "little"), at,
+                       len(_WINDOW) + len(_ADD) * i))
         yield
-        digits = (scalar + _EIGHTS).to_bytes(32, "little")
-        places.append((digits, at, 4 * len(window)))
-        window += _add(at)
-    code = bytearray(field.program(*window))
     for number, value in enumerate((0, 1, 1, 0)):
         field.put(elements, number, value)
-    done = 0
+    cost = 0
     for nibble in range(63, -1, -1):
         for digits, at, place in places:
             digit = (digits[nibble >> 1] >> 4 * (nibble & 1) & 15) - 8
             negative = digit >> 3 & 1
-            entry = at + _ENTRY * (digit ^ -negative) + _ENTRY * negative
-            for i, byte in enumerate((entry + negative, entry + 1 - negative, entry + 2, entry + 3,
-                                      SUB - negative, ADD + negative)):
-                code[place + _ENTRY_AT[i]] = byte
+            _choose(code, place, at + _ENTRY * ((digit ^ -negative) + negative), negative)
         field.work(elements, code)
-        done += _WINDOW + _ADDITION * len(terms)
-        if done >= limits.SLICE:
-            done = 0
+        cost += _WINDOW_COST + _ADD_COST * len(terms)
+        if cost + _WINDOW_COST > limits.SLICE:
+            cost = 0
             yield
     yield
     field.work(elements, _AFFINE)

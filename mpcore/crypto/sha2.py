@@ -142,7 +142,7 @@ _START_512 = _pairs(
 _START_384 = _pairs(
     "cbbb9d5dc1059ed8629a292a367cd5079159015a3070dd17152fecd8f70e593967332667ffc00b31"
     "8eb44a8768581511db0c2e0d64f98fa747b5481dbefa4fa4")
-_PRODUCTS = const(20)           # of 25519's arithmetic take as long as one block
+_PRODUCTS = const(29)           # of 25519's arithmetic take as long as one block
 _BLOCKS = max(1, limits.SLICE // _PRODUCTS)     # in one slice
 _W = array.array("I", bytes(128))
 _V = array.array("I", bytes(64))
