@@ -77,8 +77,7 @@ def parse(arguments):
 def main(arguments=None):
     arguments = parse(arguments)
     console, progress = Console(), Console(stderr=True)
-    found = earlier(arguments.output)
-    failed = []
+    found, failed = {}, []
     for name in arguments.only:
         def say(text, name=name):
             if progress.is_terminal:
@@ -95,6 +94,7 @@ def main(arguments=None):
                 failed.append(name)
                 continue
         section.show(console, name, found[name])
+    found = earlier(arguments.output) | found
     facts = {"when": time.strftime("%Y-%m-%d"), "machine": machine(),
              "sections": {name: found[name] for name in SECTIONS if name in found}}
     arguments.output.parent.mkdir(parents=True, exist_ok=True)

@@ -25,7 +25,8 @@ def perform(stage, options):
         warm(asking, asked.ip)
     figures = {who: {} for who in pairs}
     count = 20 if options.quick else _COUNT
-    for _ in range(options.rounds):
+    for number in range(options.rounds):
+        options.say(f"round {number + 1}")
         for thing in THINGS:
             for who, (asking, asked) in pairs.items():
                 if thing == "udp_push" and who != "plain":

@@ -98,7 +98,7 @@ def markdown(facts):
     targets = [(name, target) for name, section in facts["sections"].items()
                for target in section.get("targets", ())]
     if targets:
-        lines += _markdown_table(["what", "target", "reached", ""], [
+        lines += markdown_table(["what", "target", "reached", ""], [
             [target["what"], target["target"], target["reached"], verdict(target)]
             for _, target in targets])
     for name, section in facts["sections"].items():
@@ -107,12 +107,12 @@ def markdown(facts):
             lines += [f"Skipped: {section['skipped']}", ""]
         for table in section.get("tables", ()):
             lines += [f"**{table['title']}**", "",
-                      *_markdown_table(table["columns"], table["rows"])]
+                      *markdown_table(table["columns"], table["rows"])]
         lines += [line for note in section.get("notes", ()) for line in (note, "")]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _markdown_table(columns, rows):
+def markdown_table(columns, rows):
     lines = [columns, ["---"] * len(columns), *rows]
     return ["| " + " | ".join(shown(cell) for cell in row) + " |" for row in lines] + [""]
 

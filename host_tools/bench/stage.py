@@ -9,7 +9,6 @@ plays here has `perform(stage, options) -> figures`, which JSON must be able to 
 
 import importlib
 import json
-import os
 import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
@@ -170,11 +169,16 @@ def main(name, file):
     """Play a section's part; its figures take the place of what `file` says."""
     told = json.loads(Path(file).read_text())
     with_libzt = told.pop("libzt")
-    options = Options(Path(told.pop("directory")), **told)
+    options = Options(Path(told.pop("directory")), say=lambda text: _tell(name, text), **told)
     section = importlib.import_module(f"host_tools.bench.{name}")
     with opened(options.directory, with_libzt) as stage:
         figures = section.perform(stage, options)
     Path(file).write_text(json.dumps(figures))
+
+
+def _tell(name, text):
+    if sys.stderr.isatty():
+        print(f"{name}: {text}", file=sys.stderr)
 
 
 if __name__ == "__main__":
