@@ -65,6 +65,11 @@ class Checks:
         if peer is not None:
             peer.slots[_FORGED] = now
 
+    def distrusts(self, now, giver):
+        """Whether this peer gave us a forgery just now."""
+        peer = self._vl1.peers.get(giver)
+        return peer is not None and now - peer.slots.get(_FORGED, NEVER) < _FORGED_MS
+
     def close(self):
         """The network is left."""
         self._waiting = []
@@ -84,11 +89,6 @@ class Checks:
             if not self.waiting(giver):
                 self.settled(now)
             self.run(now)
-
-
-def forger(now, peer):
-    """Whether a Peer gave us a forgery just now."""
-    return now - peer.slots.get(_FORGED, NEVER) < _FORGED_MS
 
 
 def _ignore(now):

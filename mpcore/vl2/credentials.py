@@ -2,9 +2,9 @@
 
 Every credential keeps its wire form in `raw`, which is what others are sent, verbatim. All have
 TYPE, network_id (8 bytes), timestamp (ms of the controller's clock), id, issued_to and
-`verify(controller)`, also in slices. `X.from_bytes(buf, off, end)` reads one and gives (credential, length), or
-raises ValueError; `X.issue(controller, ...)` makes one, signed by an Identity that has its
-private key.
+`verify(controller)`, in slices `verification(controller)`. `X.from_bytes(buf, off, end)` reads one
+and gives (credential, length), or raises ValueError; `X.issue(controller, ...)` makes one, signed
+by an Identity that has its private key.
 """
 
 from micropython import const

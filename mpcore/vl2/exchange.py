@@ -144,7 +144,7 @@ class Assembly:
             chunk, chunk.signature is None or chunk.verify(controller))
 
     def expects(self, chunk, sender, controller):
-        """Whether a chunk is new, so that `insert` is to follow. Arguments, exception: as add()."""
+        """Whether a chunk is new, so that `insert` is to follow. Otherwise as add()."""
         if chunk.total > self._limit:
             raise ValueError(f"config of {chunk.total} bytes, more than {self._limit}")
         if chunk.signature is None:

@@ -137,6 +137,7 @@ class Network:
         if now >= self._check_ms:
             self._check_ms = now + _CHECK_MS
             self._announce(now)
+            self.checks.run(now)    # where one failed for lack of memory, the others wait
         return min(self._check_ms, self.enrolment.poll(now))
 
     # --- groups we listen to, section 8 ----------------------------------------------------
@@ -518,7 +519,11 @@ class Network:
         Nothing is done while the controller's identity is not known.
         """
         controller = self.enrolment.controller()
-        for credential in found if controller is not None else ():
+        if controller is None or not found:
+            return
+        if self.checks.distrusts(now, giver):
+            return self._vl1.count("credentials_ignored")
+        for credential in found:
             self._check(credential, controller, giver)
         self.checks.run(now)
 

@@ -6,7 +6,6 @@ from mpcore import VERSION, limits
 from mpcore.vl1 import packet
 from mpcore.vl1.peer import NEVER
 from mpcore.vl2 import addressing, credentials, exchange, multicast
-from mpcore.vl2.checks import forger
 from mpcore.vl2.enrolment import Enrolment
 from mpcore.vl2.network import Network
 
@@ -285,9 +284,6 @@ class VL2:
                 and network.enrolment.controller() is None]
 
     def _on_credentials(self, now, peer, received):
-        if forger(now, peer):
-            self._vl1.count("credentials_ignored")
-            return
         found = credentials.unpack(received.buf, received.at, received.end)
         for address in self._unknown_controllers(found):
             self._vl1.lookup.whois(now, address)

@@ -235,6 +235,7 @@ def test_a_check_that_fails_for_lack_of_memory_does_not_stop_the_others():
         from mpcore import crypto
         verify, crypto.ed25519_verify_slices = crypto.ed25519_verify_slices, failing
         scene.credentials(10, ANNE, com(ANNE))
+        scene.credentials(10, BOB, com(BOB))
         try:
             scene.work(10)
             assert False
@@ -242,9 +243,13 @@ def test_a_check_that_fails_for_lack_of_memory_does_not_stop_the_others():
             pass
         crypto.ed25519_verify_slices = verify
         assert not scene.network.checks.waiting(ANNE.address)
-        scene.credentials(20, ANNE, com(ANNE))
-        scene.work(20)
-        assert slow.verifications == 1 and ANNE.address in scene.network.membership.members
+        assert scene.network.checks.waiting(BOB.address)
+        scene.vl2.poll(5000)
+        scene.work(5000)
+        assert slow.verifications == 1 and BOB.address in scene.network.membership.members
+        scene.credentials(5001, ANNE, com(ANNE))
+        scene.work(5001)
+        assert slow.verifications == 2 and ANNE.address in scene.network.membership.members
 
 
 # --- configs ---------------------------------------------------------------------------------
