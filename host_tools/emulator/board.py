@@ -9,6 +9,7 @@
 import json
 import os
 import queue
+import re
 import subprocess
 import sys
 import termios
@@ -26,6 +27,9 @@ ROOMY = 512 * 1024      # a heap that no Pico has, see Board
 _STOP_S = 3
 _RX_QUEUE = 16          # datagrams that wait for a socket of the guest
 _LOG_LINES = 200
+_MEMORY = re.compile(r"GC: total: \d+, used: (\d+), free: (\d+)")
+_LARGEST = re.compile(r"max free sz: (\d+)")
+_BLOCK = 16             # bytes, of the garbage collector
 
 
 class Failure(Exception):
@@ -75,7 +79,7 @@ class Board:
                 continue
             elif facts["event"] == "printed":
                 self._print(facts["text"])
-                said = _facts(facts["text"])
+                said = _facts(facts["text"]) or self._memory(facts["text"])
                 if said is not None:
                     self._facts.put(said)
             else:
@@ -86,6 +90,15 @@ class Board:
         self._printed.append(text.rstrip())
         del self._printed[:-_LOG_LINES]
 
+    def _memory(self, text):
+        """The fact "memory" from the two lines of micropython.mem_info() that have it."""
+        if match := _MEMORY.match(text):
+            self._used, self._free = int(match[1]), int(match[2])
+        elif match := _LARGEST.search(text):
+            return {"event": "memory", "used": self._used, "free": self._free,
+                    "largest_free": int(match[1]) * _BLOCK}
+        return None
+
     def tail(self):
         """The last lines that the guest printed."""
         return "\n".join(self._printed[-20:])
@@ -93,7 +106,8 @@ class Board:
     def wait_for(self, event, timeout_s=START_S, **expected):
         """The first fact from now on with this `event` and these values. Raises Failure.
 
-        Facts are the JSON lines that the guest prints, and the runner's own: "pin", "mark".
+        Facts are the JSON lines that the guest prints, and the runner's own: "pin", "mark"; and "memory", when
+        the guest calls micropython.mem_info().
         """
         end = time.monotonic() + timeout_s
         while True:
@@ -186,6 +200,7 @@ def _terminal():
     """A raw pseudo-terminal: the file descriptors of its two sides."""
     master, slave = os.openpty()
     tty.setraw(slave)
+    os.set_blocking(master, False)      # nobody may be reading what the board prints
     return master, slave
 
 

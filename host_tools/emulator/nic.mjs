@@ -9,7 +9,7 @@ export const NIC_ADDRESS = 0x40070000;
 const RAM = 0x20000000;
 const LONGEST = 1472;       // no fragments, as boards have it
 const REGISTERS = {
-    STATUS: 0x00,       // r: 1 link up, 2 the datagram being sent was taken
+    STATUS: 0x00,       // r: 1: the link is up
     RX_LENGTH: 0x04,    // r: of the first datagram in the queue of SOCKET, 0 for none
     RX_PORT: 0x08,      // r: its source port (the source address is 127.0.0.1)
     RX_TAKE: 0x0c,      // w: address to copy it to; it leaves the queue
@@ -20,6 +20,7 @@ const REGISTERS = {
     SOCKET: 0x20,       // rw: which socket the registers are about
     BIND: 0x24,         // w: a port (0: any) opens a socket; r: its port, 0 while it opens
     CLOSE: 0x28,        // w: closes SOCKET
+    RESET: 0x2c,        // w: closes all sockets
     CYCLES: 0x40,       // r: cycles executed, modulo 2**30
     MARK: 0x44,         // w: tells the host this number and the time
     RX_CYCLES: 0x48,    // r: cycles executed since the last datagram was taken
@@ -66,6 +67,7 @@ export class Nic extends BasePeripheral {
             case 'SOCKET': this.current = value; break;
             case 'BIND': this.#open(value); break;
             case 'CLOSE': this.#close(this.current); break;
+            case 'RESET': this.#reset(); break;
             case 'RX_TAKE': {
                 const { data, cycles, nanos } = socket.queue.shift();
                 this.arrival = { cycles, nanos };
@@ -104,7 +106,7 @@ export class Nic extends BasePeripheral {
         if (!up) for (const socket of this.sockets) if (socket) socket.queue.length = 0;
     }
 
-    reset() {
+    #reset() {
         for (const index of this.sockets.keys()) this.#close(index);
     }
 

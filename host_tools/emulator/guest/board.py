@@ -1,13 +1,20 @@
-"""The emulated board: its network is the emulator's, and a plain pin stands for the LED."""
+"""The emulated board: its network is the emulator's, and a plain pin stands for the LED.
 
+It tells what the heap looks like every few seconds, in micropython.mem_info's words.
+"""
+
+import asyncio
+import gc
 import time
 
 import emulated
+import micropython
 from machine import Pin
 
 emulated.install()      # before anything of the core asks for sockets
 
 _LED = 15
+_TELL_S = 5
 
 
 def led():
@@ -19,3 +26,11 @@ def connect(config):
     """Bring up the physical network: wait until the cable is in."""
     while not emulated.link():
         time.sleep_ms(10)
+    asyncio.create_task(_tell())
+
+
+async def _tell():
+    while True:
+        gc.collect()
+        micropython.mem_info()
+        await asyncio.sleep(_TELL_S)

@@ -26,6 +26,7 @@ _TX_SEND = const(_NIC + 0x1C)
 _SOCKET = const(_NIC + 0x20)
 _BIND = const(_NIC + 0x24)
 _CLOSE = const(_NIC + 0x28)
+_RESET = const(_NIC + 0x2C)
 _CYCLES = const(_NIC + 0x40)
 _MARK = const(_NIC + 0x44)
 
@@ -38,7 +39,8 @@ _registers = machine.mem32
 
 
 def install():
-    """From now on `import socket` gives this module."""
+    """From now on `import socket` gives this module. Sockets from before a soft reset close."""
+    _registers[_RESET] = 1
     sys.modules["socket"] = sys.modules["usocket"] = sys.modules[__name__]
 
 

@@ -1,0 +1,164 @@
+"""The bulb on an emulated Pico W, among a root, a controller and games on this machine.
+
+    python -m host_tools.emulator.story [--seconds N] [--output FILE]
+
+Deploys the bulb's own files with mpremote, lets it join and react, resets it, and pulls its cable.
+Times are the board's: cycles at 125 MHz as the emulator counts them, idle time included.
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+
+from host_tools import unix_port
+from host_tools.demo.scene import GAMES, NODES, Scene
+from host_tools.emulator import files
+from host_tools.emulator.board import ROOMY, Board, Failure
+from host_tools.generate import generate
+
+BUILD = unix_port.ROOT / "build" / "board"
+SECRETS = ("identity.secret", "planet", "bulb.secret.json")
+REACTIONS = 5           # that a restarted bulb has to show
+SEED = 7
+
+
+class Story:
+    """What happens to one board. `figures` grow as it goes.
+
+    directory: for all that is made. identities: one for each of demo.scene.NODES. heap: see Board.
+    """
+
+    def __init__(self, directory, identities, heap=None):
+        self.directory = directory
+        self.figures = {"heap": {}, "reactions": {}}
+        self._scene = Scene(directory / "scene", identities, SEED)
+        self._heap = heap
+        self._board = None
+
+    async def __aenter__(self):
+        await self._scene.start_root()
+        await self._scene.start_controller()
+        for game in GAMES:
+            await self._scene.start_game(game)
+        self._board = Board(self.directory, heap=self._heap)
+        return self
+
+    async def __aexit__(self, *error):
+        if self._board is not None:
+            self._board.stop()
+        await self._scene.stop()
+
+    async def deploy(self):
+        """Copy the bulb's files onto the board with mpremote."""
+        await asyncio.to_thread(self._deploy)
+
+    def _deploy(self):
+        began = time.monotonic()
+        compiled = self.directory / "files"
+        files.build(compiled, files.core() | files.app(files.GUEST, "boards/apps/bulb"))
+        self._board.copy(compiled)
+        home = self._scene.furnish_bulb()
+        for name in SECRETS:
+            self._board.mpremote("fs", "cp", home / name, ":")
+        self.figures["files_bytes"] = sum(path.stat().st_size for path in compiled.rglob("*.*"))
+        self.figures["deploy_s"] = round(time.monotonic() - began, 1)
+
+    async def start(self):
+        """Start it, or start it anew, and wait until it follows both games and reacts."""
+        await self._tell(self._start)
+
+    def _start(self):
+        board = self._board
+        before = board.state()
+        board.soft_reset()
+        board.wait_for("started")
+        imported = board.wait_for("memory")
+        board.wait_for("network", status="OK")
+        joined_ms = (board.state()["nanos"] - before["nanos"]) / 1e6
+        joined = board.wait_for("memory")
+        self._follow()
+        self.figures["heap"] |= {"active": imported, "joined": joined}
+        self.figures["join_ms"] = round(joined_ms)
+
+    def _follow(self):
+        missing = set(GAMES)
+        while missing:
+            missing.discard(self._board.wait_for("following")["game"])
+        for value in (1, 0):
+            self._board.wait_for("pin", value=value)
+
+    async def react(self, seconds, name):
+        """Let it react for so long; the figures are kept under this name."""
+        self._board.pending()
+        await asyncio.sleep(seconds)
+        facts = self._board.pending()
+        pins = [each for each in facts if each["event"] == "pin"]
+        said = [each for each in facts if each["event"] == "led"]
+        heap = [each for each in facts if each["event"] == "memory"]
+        self.figures["heap"][name] = {"first": heap[0], "last": heap[-1],
+                                      "most_live": max(each["used"] for each in heap)}
+        peaks = [each["peak"] for each in facts if each["event"] == "heap"]
+        self.figures["heap"]["high_water"] = max(peaks)
+        self.figures["reactions"][name] = _reactions(pins) | {"said": len(said)}
+
+    async def cut(self, seconds):
+        """Pull the cable for so long; wait until it reacts again."""
+        self._board.link(False)
+        await asyncio.sleep(seconds)
+        self._board.pending()
+        self._board.link(True)
+        await self._tell(self._follow)
+
+    async def _tell(self, act):
+        """Do something that waits for the board beside the loop."""
+        await asyncio.to_thread(act)
+
+
+def _reactions(pins):
+    times_ms = sorted(each["since_rx_nanos"] / 1e6 for each in pins)
+    cycles = sorted(each["since_rx_cycles"] for each in pins)
+    if not times_ms:
+        raise Failure("the bulb did not react")
+    return {"count": len(times_ms), "p50_ms": round(statistics.median(times_ms), 2),
+            "p99_ms": round(times_ms[int(len(times_ms) * 0.99)], 2),
+            "min_cycles": cycles[0], "p50_cycles": round(statistics.median(cycles))}
+
+
+async def play(directory, identities, seconds, heap, tell=lambda text: None):
+    """All of it; returns the figures."""
+    async with Story(directory, identities, heap) as story:
+        for text, act in (
+                ("deploy", lambda: story.deploy()),
+                ("start, join, follow, react", lambda: story.start()),
+                (f"react for {seconds} s", lambda: story.react(seconds, "reacting")),
+                ("soft reset", lambda: story.start()),
+                ("cable out for 5 s", lambda: story.cut(5)),
+                ("react again", lambda: story.react(max(10, seconds / 4), "after_link"))):
+            tell(text)
+            await act()
+        return story.figures
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--real", action="store_true", help="The firmware's own heap.")
+    parser.add_argument("--output", type=Path, default=unix_port.ROOT / "build" / "board.json")
+    arguments = parser.parse_args()
+    identities = generate(len(NODES), lambda found, hashes: None)
+    try:
+        figures = asyncio.run(play(BUILD, identities, arguments.seconds,
+                                   None if arguments.real else ROOMY,
+                                   lambda text: print(text, file=sys.stderr, flush=True)))
+    except Failure as failure:
+        sys.exit(str(failure))
+    arguments.output.write_text(json.dumps(figures, indent=2) + "\n")
+    print(json.dumps(figures, indent=2))
+
+
+if __name__ == "__main__":
+    main()
