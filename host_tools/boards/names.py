@@ -23,16 +23,22 @@ that are not the program's, attributes that nothing in the program sets, and __n
 is one that the program has nowhere.
 """
 
+import argparse
 import ast
 import json
 import re
 import subprocess
+import sys
 from collections import Counter, defaultdict
 from functools import cache
 from itertools import count
+from pathlib import Path
 
 from host_tools import unix_port
-from host_tools.boards import constants, program
+from host_tools.boards import constants, mpy, program
+
+FILE = "names.json"         # of a build: {module: {new name: [old names]}}
+_ENTRY = 8                  # bytes of a name beside its characters: address, hash, length, NUL
 
 # Modules whose names are for apps to use. A module stands for what it defines, without what it
 # imports: classes with their public attributes and methods, functions, and all parameters.
@@ -42,6 +48,8 @@ PUBLIC = ("mpcore", "mpcore.nic", "mpcore.aio", "mpcore.interposed", "mpcore.soc
           "mpcore.runtime", "mpcore.port", "mpcore.port.base", "mpcore.port.storage",
           "mpcore.roles.root", "mpcore.roles.controller")
 _EXTERNAL_KEYWORDS = {"key", "reverse", "default", "sep", "end", "file", "signed"}
+_PLACE = re.compile(r'(\s*File "([\w.]+)", line \d+, in )(\w+)')
+_QUOTED = re.compile(r"'(\w+)'")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -53,18 +61,44 @@ def platform_names():
     return {kind: frozenset(names) for kind, names in json.loads(done.stdout).items()}
 
 
-def shortened(sources, outside, keep=()):
+def shortened(sources, outside, keep=(), keep_constants=()):
     """(sources, names): {module: text} with constants folded and names made short.
 
     sources: {module: text} of the whole program. outside: texts of files that use it and stay as
-    they are. keep: further names to leave alone. names: {module: {new name: [old names]}}.
-    Raises ValueError for what is not understood.
+    they are. keep: further names to leave alone; keep_constants: modules whose constants others
+    read by name. names: {module: {new name: [old names]}}. Raises ValueError for what is not
+    understood.
     """
     modules = {name: program.Module(name, text) for name, text in sources.items()}
-    constants.fold(modules)
+    constants.fold(modules, keep_constants)
     names = _Names(modules, outside, keep)
     names.rename()
     return {name: ast.unparse(module.tree) + "\n" for name, module in modules.items()}, names.told
+
+
+def taken(contents):
+    """[how many names, how many bytes] .mpy files take of a board's RAM, of 32 bits, for names."""
+    found = set().union(*map(mpy.names, contents))
+    new = {name for name in found if name.decode() not in platform_names()["reserved"]}
+    return [len(new), sum(len(name) + _ENTRY for name in new)]
+
+
+def lengthen(text, told):
+    """A traceback of MicroPython with the names as they were in place of the short ones.
+
+    told: as `shortened` gives it. Of several old names all are said, such as "receive|send".
+    """
+    lines = []
+    names = {}
+    for line in text.splitlines(keepends=True):
+        if place := _PLACE.match(line):
+            names = told.get(place[2], {})
+            line = place[1] + "|".join(names.get(place[3], [place[3]])) + line[place.end():]
+        else:       # what was wrong, in the module of the last line
+            line = _QUOTED.sub(
+                lambda found: "'" + "|".join(names.get(found[1], [found[1]])) + "'", line)
+        lines.append(line)
+    return "".join(lines)
 
 
 class _Names:
@@ -73,6 +107,7 @@ class _Names:
     def __init__(self, modules, outside, keep):
         self._modules = modules
         self._every = list(modules.values())
+        self._packages = {program.words(name)[0] for name in modules}
         self._classes = [scope for module in self._every for scope in module.scopes
                          if scope.kind == "class"]
         self._family = _families(self._classes)
@@ -89,6 +124,7 @@ class _Names:
             self._kept |= module.identifiers() | module.strings()
         for name, module in modules.items():
             self._kept.update(program.words(name), module.outside)
+            self._kept.update(*(program.words(source) for _, source, _ in module.imported))
             if name in PUBLIC:
                 self._kept |= _public(module)
         self._read_calls()
@@ -144,10 +180,10 @@ class _Names:
                     ("inside", id(around.node)) for around in variable.where.around()
                     if around is not module.scope)
             for alias, source, scope in module.imported:
-                if source in self._modules:
-                    self._places[alias.name].add(("module", source))
-                else:
+                if program.words(source)[0] not in self._packages:
                     self._kept.add(alias.name)
+                else:                       # if it is not there, its names do not matter either
+                    self._places[alias.name].add(("module", source))
                 if scope is module.scope:
                     self._places[alias.asname or alias.name].add(("module", module.name))
         for module in self._every:          # what `import *` brings is a global of the importer
@@ -275,7 +311,7 @@ class _Names:
                     getattr(node, field)[index] = new
             for alias, source, scope in module.imported:
                 bound = renamed(alias.asname or alias.name, scope)
-                if source in self._modules:
+                if program.words(source)[0] in self._packages:
                     alias.name = renamed(alias.name, None)
                 alias.asname = None if bound == alias.name else bound
             for node, _, _ in module.attributes:
@@ -331,3 +367,23 @@ def _made_names():
     """Two letters or more that no firmware needs to have."""
     for number in count():
         yield "z" + format(number, "x")
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        prog="python -m host_tools.boards.names",
+        description="Tell the names that a traceback from a board stands for; it is read from "
+                    "standard input.")
+    parser.add_argument("--names", type=Path, metavar="FILE",
+                        default=unix_port.ROOT / "build" / "boards" / FILE,
+                        help="names.json of the build that the board runs (default: %(default)s)")
+    arguments = parser.parse_args()
+    try:
+        told = json.loads(arguments.names.read_text())
+    except (OSError, ValueError) as error:
+        sys.exit(f"names: {error}; `make boards` writes it")
+    sys.stdout.write(lengthen(sys.stdin.read(), told))
+
+
+if __name__ == "__main__":
+    main()

@@ -17,6 +17,11 @@ _OTHERS = ("array", "asyncio", "asyncio.core", "asyncio.event", "asyncio.funcs",
            "select", "socket", "ssl", "sys", "tls", "vfs", "_asyncio", "_thread", "argparse",
            "mip", "requests", "ffi", "btree", "websocket", "termios", "marshal")
 
+# Of objects that only boards have: network.WLAN, machine.Pin, …
+_BOARDS = ("active", "config", "connect", "deinit", "disconnect", "duty", "duty_u16", "feed",
+           "freq", "high", "ifconfig", "init", "ioctl", "ipconfig", "irq", "isconnected", "low",
+           "mode", "off", "on", "readblocks", "scan", "status", "toggle", "value", "writeblocks")
+
 modules = {}
 for name in _SHARED + _OTHERS:
     try:
@@ -25,19 +30,31 @@ for name in _SHARED + _OTHERS:
     except ImportError:
         pass
 
-import hashlib  # noqa: E402 - the objects that only calls make
+import array  # noqa: E402 - what only calls make has attributes that its type does not tell
+import asyncio  # noqa: E402
+import collections  # noqa: E402
+import cryptolib  # noqa: E402
+import hashlib  # noqa: E402
+import re  # noqa: E402
 import select  # noqa: E402
 import socket  # noqa: E402
+import ssl  # noqa: E402
 
 
 async def _task():
-    pass
+    return [asyncio.current_task(), asyncio.Event(), asyncio.Lock(), asyncio.ThreadSafeFlag(),
+            asyncio.StreamReader(socket.socket()), asyncio.core.TaskQueue(),
+            asyncio.core.IOQueue(), asyncio.get_event_loop(), asyncio.stream.Server()]
+
 
 objects = [0, 1.5, 1j, "", b"", bytearray(), [], (), {}, set(), frozenset(), range(1),
-           memoryview(b""), _task, _task(), lambda: 0, Exception(), OSError(1), StopIteration(),
-           io.StringIO(), io.BytesIO(), iter([]), select.poll(), socket.socket(),
-           hashlib.sha256(), open("/dev/null"), open("/dev/null", "rb"), type, object(), property,
-           {}.keys(), {}.items(), enumerate([]), zip(), reversed([]), sys.implementation]
+           memoryview(b""), _task, lambda: 0, Exception(), OSError(1), StopIteration(), iter([]),
+           type, object(), property, {}.keys(), enumerate([]), zip(), reversed([]),
+           array.array("b"), collections.deque((), 1), collections.OrderedDict(), io.IOBase(),
+           io.StringIO(), io.BytesIO(), open("/dev/null"), open("/dev/null", "rb"),
+           cryptolib.aes(bytes(16), 1), hashlib.sha256(), re.compile("a"), re.match("a", "a"),
+           select.poll(), socket.socket(), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+           sys.implementation] + asyncio.run(_task())
 
 attributes = set()
 for thing in objects:
@@ -49,6 +66,7 @@ for module in modules.values():
             attributes.update(dir(value))
         elif module is not builtins and not isinstance(value, (int, str, tuple)):
             attributes.update(dir(value))
+attributes.update(_BOARDS)
 reserved = set(attributes)
 for name, module in modules.items():
     reserved.update(dir(module))

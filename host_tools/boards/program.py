@@ -21,6 +21,9 @@ class Scope:
         self.bound = bound
         self.declared = {}          # name -> "global" or "nonlocal"
         self.module = parent.module if parent else None
+        arguments = getattr(node, "args", None)
+        self.parameters = [] if arguments is None else [    # which a call may name
+            arg.arg for arg in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
 
     def owner(self, name):
         """The scope whose variable `name` is, when read or written here."""
@@ -48,15 +51,6 @@ class Scope:
                 and isinstance(self.node, (ast.FunctionDef, ast.AsyncFunctionDef))
                 and not any(isinstance(decorator, ast.Name) and decorator.id == "staticmethod"
                             for decorator in self.node.decorator_list))
-
-    @property
-    def parameters(self):
-        """Names of parameters that a call can give, in order; not those of * and **."""
-        arguments = getattr(self.node, "args", None)
-        if arguments is None:
-            return []
-        return [arg.arg for arg in
-                (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
 
 
 class Module:
