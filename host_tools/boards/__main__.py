@@ -8,6 +8,11 @@ Below build/boards, for each architecture that a board in boards/ has:
                          boards/BOARD/board.py and a main.py of `import start_bulb` on the board's
                          file system it starts
 sizes.json, sizes.md     what each module and set takes
+names.json               what the names in the .mpy files were before they were made short; a
+                         traceback from a board is translated by
+                         python -m host_tools.boards.names < TRACEBACK
+
+Names are short unless --plain: a board's heap has little room for them (names.py says how).
 """
 
 import argparse
@@ -15,13 +20,14 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 from rich.console import Console
 
 from host_tools import unix_port
 from host_tools.boards import facts as board_facts
-from host_tools.boards import listings, mpy, romfs, sets, sizes
+from host_tools.boards import listings, mpy, names, romfs, sets, sizes
 
 OUTPUT = unix_port.ROOT / "build" / "boards"
 _APP = "bulb"
@@ -41,30 +47,59 @@ def platforms(boards):
     return found
 
 
-def compiled(architecture, platform, options=()):
+@cache
+def program():
+    """(texts, names) of all modules for boards, made short; see names.shortened."""
+    texts = {module: sets.MODULES[module].read_text()
+             for module in sets.modules(board_facts.PLATFORMS)}
+    outside = [path.read_text() for path in sorted((unix_port.ROOT / "boards").rglob("*.py"))]
+    return names.shortened(texts, outside)
+
+
+def compiled(architecture, platform, options=(), plain=False):
     """{module: content of its .mpy} of everything that such a board may load."""
-    modules = {sets.file_of(module): module for module in sets.modules([platform])}
+    modules = sets.modules([platform])
+    if not plain:                       # a module's name is there already: it names the source
+        texts = program()[0]
+        return mpy.compiled(
+            architecture, {module: texts[module] for module in modules}, ("-O3", *options))
+    files = {sets.file_of(module): module for module in modules}
     contents = mpy.compiled(
-        architecture, {file: sets.MODULES[module] for file, module in modules.items()}, options)
-    return {modules[file]: content for file, content in contents.items()}
+        architecture, {file: sets.MODULES[module] for file, module in files.items()}, options)
+    return {files[file]: content for file, content in contents.items()}
 
 
-def build(boards, image_sets, output):
-    """Write everything of the boards' architectures; returns the facts for sizes.json."""
+def build(boards, image_sets, output, plain=False):
+    """Write everything of the boards' architectures; returns the facts for sizes.json.
+
+    plain: leave names and constants as they are.
+    """
     facts = {"version": listings.version(), "mpy_cross": mpy.version()[0],
              "mpy": mpy.version()[1], "romfs_sets": list(image_sets), "architectures": {}}
     for architecture, platform in platforms(boards).items():
-        names = [board.board for board in boards if board.mpy_arch == architecture]
-        facts["architectures"][architecture] = {
-            "boards": names, **_build(architecture, platform, image_sets, output / architecture)}
+        of_boards = [board.board for board in boards if board.mpy_arch == architecture]
+        facts["architectures"][architecture] = {"boards": of_boards, **_build(
+            architecture, platform, image_sets, output / architecture, plain)}
     facts["import_heap"] = _import_heap(output, facts["architectures"])
+    facts["names"] = {} if plain else _names(*list(platforms(boards).items())[0])
     (output / "sizes.json").write_text(json.dumps(facts, indent=1) + "\n")
     (output / "sizes.md").write_text(sizes.markdown(facts))
+    if not plain:
+        (output / names.FILE).write_text(json.dumps(program()[1], indent=1) + "\n")
     return facts
 
 
-def _build(architecture, platform, image_sets, directory):
-    contents = compiled(architecture, platform)
+def _names(architecture, platform):
+    """{set: {"plain": [names, bytes], "short": [names, bytes]}} of names that firmware lacks."""
+    contents = {"plain": compiled(architecture, platform, plain=True),
+                "short": compiled(architecture, platform)}
+    return {name: {kind: names.taken(part[module] for module in found.modules)
+                   for kind, part in contents.items()}
+            for name, found in sets.sets(platform).items()}
+
+
+def _build(architecture, platform, image_sets, directory, plain):
+    contents = compiled(architecture, platform, plain=plain)
     files = {module: sets.file_of(module)[:-3] + ".mpy" for module in contents}
     app = unix_port.ROOT / "boards" / "apps" / _APP
     app_files = mpy.compiled(architecture, {f"{_APP}/{name}": app / name for name in _APP_FILES})
@@ -118,8 +153,8 @@ def _compare_options(boards):
     """Bytes of all modules at each of mpy-cross's levels."""
     return sizes.Table("All modules: bytes of .mpy files at levels of optimisation",
                        ("set", *_LEVELS), [
-        (architecture, *(f"{sum(map(len, compiled(architecture, platform, [level]).values())):,}"
-                         for level in _LEVELS))
+        (architecture, *(f"{sum(map(len, every.values())):,}" for every in (
+            compiled(architecture, platform, [level], plain=True) for level in _LEVELS)))
         for architecture, platform in platforms(boards).items()])
 
 
@@ -142,9 +177,11 @@ def main():
     parser.add_argument("--romfs", type=_image_sets, default=listings.USUAL, metavar="SETS",
                         help="sets in the images (default: %s)" % ",".join(listings.USUAL))
     parser.add_argument("--output", type=Path, default=OUTPUT, metavar="DIR")
+    parser.add_argument("--plain", action="store_true",
+                        help="keep names, constants and line numbers")
     parser.add_argument("--json", action="store_true", help="print sizes.json")
     parser.add_argument("--compare-options", action="store_true",
-                        help="build nothing; print what mpy-cross's levels would save")
+                        help="build nothing; print what mpy-cross's levels would save of plain files")
     arguments = parser.parse_args()
     boards = [known[name] for name in arguments.board or known]
     console = Console()
@@ -159,7 +196,7 @@ def main():
     try:
         if arguments.compare_options:
             return show(_compare_options(boards))
-        facts = build(boards, arguments.romfs, arguments.output)
+        facts = build(boards, arguments.romfs, arguments.output, arguments.plain)
     except (OSError, ValueError) as error:
         sys.exit(f"boards: {error}")
     if arguments.json:

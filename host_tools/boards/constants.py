@@ -1,0 +1,198 @@
+"""Constants of a program folded into the places that use them.
+
+MicroPython folds `X = const(5)` inside the module that has it; here whoever imports it, or reads
+`module.X`, gets the number as well, and the definition goes, and with it a name, an entry of the
+module's dictionary, and a look-up for each use.
+"""
+
+import ast
+import operator
+
+_OPERATORS = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
+    ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.LShift: operator.lshift,
+    ast.RShift: operator.rshift, ast.BitOr: operator.or_, ast.BitAnd: operator.and_,
+    ast.BitXor: operator.xor, ast.USub: operator.neg, ast.Invert: operator.invert}
+
+
+def fold(modules, kept=()):
+    """Fold the constants of {name: Module}, whose trees are changed. Returns {module: {name: value}}.
+
+    kept: names of modules whose definitions stay, as code outside the program reads them.
+    """
+    read = {name: _read(module) for name, module in modules.items()}
+    values = _values(modules)
+    folder = _Folder(modules, values)
+    for module in modules.values():
+        _Replacing(folder, module).visit(module.tree)
+    for name, module in modules.items():
+        _Removing(values, {} if name in kept else values[name]).visit(module.tree)
+        module.analyse()
+    wanted = {attribute.node.attr for module in modules.values()
+              for attribute in module.attributes}
+    wanted.update(imported.alias.name for module in modules.values()
+                  for imported in module.imported if imported.source in modules
+                  and f"{imported.source}.{imported.alias.name}" not in modules)
+    for name, module in modules.items():
+        _Forgetting(read[name] - _read(module) - wanted).visit(module.tree)
+        module.analyse()
+    return values
+
+
+def _read(module):
+    return {variable.name for variable in module.variables if not variable.stored}
+
+
+def _values(modules):
+    """{module: {constant: number}}; a constant may be made of others."""
+    values = {name: {} for name in modules}
+    folder = _Folder(modules, values)
+    waiting = [(name, target, expression) for name, module in modules.items()
+               for target, expression in _definitions(module)]
+    while True:
+        left = []
+        for name, target, expression in waiting:
+            value = folder.value(expression, modules[name].scope)
+            if value is None:
+                left.append((name, target, expression))
+            else:
+                values[name][target] = value
+        if len(left) == len(waiting):
+            return values           # what is left is no number, and stays as it is
+        waiting = left
+
+
+def _definitions(module):
+    """(name, expression) of each `NAME = const(expression)` of a module that nothing else sets."""
+    stored = {}
+    for variable in module.variables:
+        if variable.scope is module.scope and variable.stored:
+            stored[variable.name] = stored.get(variable.name, 0) + 1
+    for statement in module.tree.body:
+        if _is_const(statement) and stored[statement.targets[0].id] == 1:
+            yield statement.targets[0].id, statement.value.args[0]
+
+
+def _is_const(node):
+    return (isinstance(node, ast.Assign) and len(node.targets) == 1
+            and isinstance(node.targets[0], ast.Name) and isinstance(node.value, ast.Call)
+            and isinstance(node.value.func, ast.Name) and node.value.func.id == "const")
+
+
+class _Folder:
+    """Knows what an expression is worth, or which module it is."""
+
+    def __init__(self, modules, values):
+        self._modules = modules
+        self._values = values
+        self._bindings = {          # module -> {global: (source, name)} that imports bind
+            name: _bindings(module, module.scope) for name, module in modules.items()}
+
+    def source(self, node, scope):
+        """(module, name) of what an expression reads from a module of the program, or None."""
+        if isinstance(node, ast.Name):
+            owner = scope.owner(node.id)
+            if owner.kind == "module":
+                module = owner.module.name
+                return self._bindings[module].get(node.id, (module, node.id))
+            return _bindings(owner.module, owner).get(node.id)
+        if isinstance(node, ast.Attribute):
+            module = self.module(node.value, scope)
+            if module is not None:
+                return self._bindings[module].get(node.attr, (module, node.attr))
+        return None
+
+    def module(self, node, scope):
+        """The module of the program that an expression is, or None."""
+        source = self.source(node, scope)
+        name = source and f"{source[0]}.{source[1]}"
+        return name if name in self._modules else None
+
+    def constant(self, node, scope):
+        """The number that a name or `module.name` stands for, or None."""
+        source = self.source(node, scope)
+        return self._values.get(source[0], {}).get(source[1]) if source else None
+
+    def value(self, node, scope):
+        """The number that an expression of constants is, or None."""
+        if isinstance(node, ast.Constant):
+            return node.value if type(node.value) is int else None
+        if isinstance(node, (ast.Name, ast.Attribute)):
+            return self.constant(node, scope)
+        if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
+            sides = self.value(node.left, scope), self.value(node.right, scope)
+        elif isinstance(node, ast.UnaryOp) and type(node.op) in _OPERATORS:
+            sides = (self.value(node.operand, scope),)
+        else:
+            return None
+        return None if None in sides else _OPERATORS[type(node.op)](*sides)
+
+
+def _bindings(module, scope):
+    """{name: (module, name there)} of what one import binds in a scope, and nothing else does."""
+    names = [variable.name for variable in module.variables
+             if variable.scope is scope and variable.stored]
+    imports = {}
+    for alias, source, where in module.imported:
+        if where is scope:
+            names.append(alias.asname or alias.name)
+            imports[names[-1]] = source, alias.name
+    return {name: source for name, source in imports.items() if names.count(name) == 1}
+
+
+class _Replacing(ast.NodeTransformer):
+    """Puts numbers in place of names, in the scopes that `module.analyse` found."""
+
+    def __init__(self, folder, module):
+        self._folder = folder
+        self._numbers = {}
+        for variable in module.variables:
+            if not variable.stored and isinstance(variable.place.node, ast.Name):
+                self._note(variable.place.node, variable.scope)
+        for attribute in module.attributes:
+            if not attribute.stored:
+                self._note(attribute.node, attribute.scope)
+
+    def _note(self, node, scope):
+        value = self._folder.constant(node, scope)
+        if value is not None:
+            self._numbers[node] = value
+
+    def visit_Name(self, node):
+        return _number(self._numbers[node]) if node in self._numbers else node
+
+    def visit_Attribute(self, node):
+        return _number(self._numbers[node]) if node in self._numbers else self.generic_visit(node)
+
+
+def _number(value):
+    number = ast.Constant(abs(value))
+    return number if value >= 0 else ast.UnaryOp(ast.USub(), number)
+
+
+class _Removing(ast.NodeTransformer):
+    """Takes out a module's definitions of constants, and its imports of others'."""
+
+    def __init__(self, values, own):
+        self._values = values
+        self._own = own
+
+    def visit_Assign(self, node):
+        return None if _is_const(node) and node.targets[0].id in self._own else node
+
+    def visit_ImportFrom(self, node):
+        folded = self._values.get(node.module, ())
+        node.names = [alias for alias in node.names if alias.name not in folded]
+        return node if node.names else None
+
+
+class _Forgetting(ast.NodeTransformer):
+    """Takes out imports of names that nobody wants any more."""
+
+    def __init__(self, names):
+        self._names = names
+
+    def visit_ImportFrom(self, node):
+        node.names = [alias for alias in node.names
+                      if (alias.asname or alias.name) not in self._names]
+        return node if node.names else None
