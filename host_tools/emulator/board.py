@@ -106,8 +106,7 @@ class Board:
     def wait_for(self, event, timeout_s=START_S, **expected):
         """The first fact from now on with this `event` and these values. Raises Failure.
 
-        Facts are the JSON lines that the guest prints, and the runner's own: "pin", "mark"; and "memory", when
-        the guest calls micropython.mem_info().
+        Facts are the JSON lines that the guest prints, and the runner's own: "pin" and "mark".
         """
         end = time.monotonic() + timeout_s
         while True:
@@ -167,6 +166,13 @@ class Board:
         """The runner's clock and counters."""
         self._command("state")
         return self.wait_for("state")
+
+    def memory(self):
+        """What the running program's heap looks like after a collection: bytes `used`, `free` and
+        in the `largest_free` block. The guest's board.py answers."""
+        self._command("ask")
+        facts = self.wait_for("memory")
+        return {name: facts[name] for name in ("used", "free", "largest_free")}
 
     def save(self, file):
         """Keep the flash chip's content, for other boards to start from."""

@@ -23,7 +23,7 @@ const REGISTERS = {
     RESET: 0x2c,        // w: closes all sockets
     CYCLES: 0x40,       // r: cycles executed, modulo 2**30
     MARK: 0x44,         // w: tells the host this number and the time
-    RX_CYCLES: 0x48,    // r: cycles executed since the last datagram was taken
+    ASKED: 0x48,        // r: 1 once after the host has asked to be told of the memory
 };
 const byOffset = Object.fromEntries(Object.entries(REGISTERS).map(([name, at]) => [at, name]));
 
@@ -38,7 +38,7 @@ export class Nic extends BasePeripheral {
         this.sockets = [];
         this.current = 0;
         this.counters = { received: 0, sent: 0, overflowed: 0, cut: 0, refused: 0 };
-        this.rx = { length: 0, port: 0 };
+        this.asked = 0;
         this.arrival = { cycles: 0, nanos: 0 };     // of the datagram taken last
         this.registers = {};
         this.before = () => {};     // called before something from outside reaches the guest
@@ -55,7 +55,11 @@ export class Nic extends BasePeripheral {
             case 'SOCKET': return this.current;
             case 'BIND': return socket ? socket.port : 0;
             case 'CYCLES': return this.pico.cycles % 2 ** 30;
-            case 'RX_CYCLES': return (this.pico.cycles - this.arrival.cycles) % 2 ** 30;
+            case 'ASKED': {
+                const asked = this.asked;
+                this.asked = 0;
+                return asked;
+            }
         }
         return 0;
     }

@@ -34,6 +34,7 @@ serial.before = nic.before = () => pacer.catchUp();
 const commands = {
     type: ({ text }) => serial.write(Buffer.from(text)),
     link: ({ up }) => nic.setLink(up),
+    ask: () => { nic.asked = 1; },
     state: () => tell({ event: 'state', ...nic.now(), ...nic.counters, link: nic.link,
                         hz: pico.rp2040.clkSys }),
     save: ({ file }) => {

@@ -76,12 +76,12 @@ class Story:
         before = board.state()
         board.soft_reset()
         board.wait_for("started")
-        imported = board.wait_for("memory")
+        active = board.memory()
         board.wait_for("network", status="OK")
         joined_ms = (board.state()["nanos"] - before["nanos"]) / 1e6
-        joined = board.wait_for("memory")
+        joined = board.memory()
         self._follow()
-        self.figures["heap"] |= {"active": imported, "joined": joined}
+        self.figures["heap"] |= {"active": active, "joined": joined}
         self.figures["join_ms"] = round(joined_ms)
 
     def _follow(self):
@@ -93,17 +93,23 @@ class Story:
 
     async def react(self, seconds, name):
         """Let it react for so long; the figures are kept under this name."""
-        self._board.pending()
+        board = self._board
+        first = await asyncio.to_thread(board.memory)
+        board.pending()
+        began = await asyncio.to_thread(board.state)
         await asyncio.sleep(seconds)
-        facts = self._board.pending()
+        facts = board.pending()
+        ended = await asyncio.to_thread(board.state)
         pins = [each for each in facts if each["event"] == "pin"]
         said = [each for each in facts if each["event"] == "led"]
-        heap = [each for each in facts if each["event"] == "memory"]
-        self.figures["heap"][name] = {"first": heap[0], "last": heap[-1],
-                                      "most_live": max(each["used"] for each in heap)}
-        peaks = [each["peak"] for each in facts if each["event"] == "heap"]
-        self.figures["heap"]["high_water"] = max(peaks)
-        self.figures["reactions"][name] = _reactions(pins) | {"said": len(said)}
+        heap = [each for each in facts if each["event"] == "heap"]
+        self.figures["heap"][name] = {
+            "first": first, "last": await asyncio.to_thread(board.memory),
+            "live": [each["live"] for each in heap], "high_water": max(e["peak"] for e in heap)}
+        self.figures["reactions"][name] = _reactions(pins) | {
+            "said": len(said), "board_s": round((ended["nanos"] - began["nanos"]) / 1e9, 1),
+            "busy": round((ended["cycles"] - began["cycles"]) * 1e9 / began["hz"] /
+                          (ended["nanos"] - began["nanos"]), 3)}
 
     async def cut(self, seconds):
         """Pull the cable for so long; wait until it reacts again."""

@@ -1,6 +1,6 @@
 """The emulated board: its network is the emulator's, and a plain pin stands for the LED.
 
-It tells what the heap looks like every few seconds, in micropython.mem_info's words.
+When the host asks it tells what the heap looks like, in micropython.mem_info's words.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from machine import Pin
 emulated.install()      # before anything of the core asks for sockets
 
 _LED = 15
-_TELL_S = 5
+_LOOK_S = 0.2
 
 
 def led():
@@ -31,6 +31,7 @@ def connect(config):
 
 async def _tell():
     while True:
-        gc.collect()
-        micropython.mem_info()
-        await asyncio.sleep(_TELL_S)
+        if emulated.asked():
+            gc.collect()
+            micropython.mem_info()
+        await asyncio.sleep(_LOOK_S)

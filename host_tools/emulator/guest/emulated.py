@@ -29,6 +29,7 @@ _CLOSE = const(_NIC + 0x28)
 _RESET = const(_NIC + 0x2C)
 _CYCLES = const(_NIC + 0x40)
 _MARK = const(_NIC + 0x44)
+_ASKED = const(_NIC + 0x48)
 
 _POLL = const(3)        # of ioctl
 _GIVE_UP = const(4)
@@ -57,6 +58,11 @@ def cycles():
 def mark(number):
     """Tell the host a number, and at which cycle it was told."""
     _registers[_MARK] = number
+
+
+def asked():
+    """Whether the host wants to be told of the memory; True once for each time."""
+    return bool(_registers[_ASKED])
 
 
 class socket(io.IOBase):
