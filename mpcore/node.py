@@ -23,7 +23,9 @@ class Node:
     key. planet: the World that names the roots. epoch_ms: wall clock in ms since 1970 at now = 0.
     on_change(now, network): called when a network's status or config changed. remember: keep
     peers in storage, for the next start. low_bandwidth: less than 1 MB a day when idle; see
-    docs/low-bandwidth.md for what comes later then. Others: as for VL1.
+    docs/low-bandwidth.md for what comes later then. send_ring, receive_ring: bytes that
+    a TCP connection takes from the heap each way, unless its socket says otherwise. Others: as for
+    VL1.
 
     receive(now, endpoint, buf, off, n): one datagram came, buf[off:off+n], which is decrypted in
     place.
@@ -31,10 +33,12 @@ class Node:
 
     def __init__(self, port, identity, planet, epoch_ms=0, aes=False, loopback=False,
                  validate=True, max_peers=limits.PEERS, remember=False, on_change=None,
-                 low_bandwidth=False, sliced=crypto.SLICED):
+                 low_bandwidth=False, sliced=crypto.SLICED, send_ring=limits.TCP_SEND_RING,
+                 receive_ring=limits.TCP_RECEIVE_RING):
         self.port = port
         self.on_change = on_change
         self.stack = Stack(port.entropy)
+        self.stack.tcp.send_ring, self.stack.tcp.receive_ring = send_ring, receive_ring
         self.vl1 = VL1(identity, planet, port.send, port.entropy, epoch_ms=epoch_ms, aes=aes,
                        loopback=loopback, validate=validate, max_peers=max_peers, sliced=sliced,
                        moons=self._stored_moons(), adopt=self._adopt)

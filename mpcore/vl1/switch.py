@@ -24,6 +24,7 @@ _BEACON = const(13)
 _REPLY_LIFETIME_MS = const(10000)
 _ECHO_INTERVAL_MS = const(166)
 _COMPRESSION_THRESHOLD = const(92)
+_INFLATED = const(2048)
 _STRAIGHT = const(1404)         # payload that fits a datagram: limits.MTU without the header
 
 # As in packet.py, which says what they are: MicroPython folds only a module's own constants, and
@@ -54,8 +55,8 @@ _ANSWERED = (packet.HELLO, packet.WHOIS, packet.ECHO, packet.EXT_FRAME,
 class Replies:
     """Packet IDs that an OK may quote: recent ones only (spec/security.md 4)."""
 
-    def __init__(self):
-        self._ring = [None] * limits.EXPECTED_REPLIES
+    def __init__(self, limit):
+        self._ring = [None] * limit
         self._next = 0
         self._sent_ms = {}
 
@@ -64,7 +65,7 @@ class Replies:
         if old is not None:
             self._sent_ms.pop(old, None)
         self._ring[self._next] = packet_id
-        self._next = (self._next + 1) % limits.EXPECTED_REPLIES
+        self._next = (self._next + 1) % len(self._ring)
         self._sent_ms[packet_id] = now
 
     def expected(self, now, packet_id):
@@ -103,14 +104,14 @@ class VL1:
         self._max_peers = max_peers
         self._epoch_ms = epoch_ms
         self._send_datagram = send
-        self._replies = Replies()
+        self._replies = Replies(min(max_peers, limits.EXPECTED_REPLIES))
         self._reassembler = fragment.Reassembler()
         self._packet = Packet()
         self._ids = bytearray(_IDS)
         self._ids_at = _IDS
         self._last = None             # the peer whose packet came last by the straight way
         self._on_frame = _leave
-        self._inflated = None
+        self._inflated = bytearray(0)
         self._verbs = {}
         self._ok = {}
         self._error = {}
@@ -364,12 +365,21 @@ class VL1:
             self.contact.received(now, peer, received)
 
     def _inflate(self, buf, off, n):
-        if self._inflated is None:
-            self._inflated = bytearray(START + limits.MAX_PACKET)
-        inflated = self._inflated
-        inflated[START:START + HEADER] = memoryview(buf)[off:off + HEADER]
-        size = crypto.lz4_decompress(buf, off + HEADER, n - HEADER, inflated, START + HEADER,
-                                     limits.MAX_PACKET - HEADER)
+        # Most are small. Whoever gets large ones keeps room for the largest.
+        room = max(len(self._inflated) - START, _INFLATED)
+        while True:
+            if len(self._inflated) != START + room:
+                self._inflated = bytearray(START + room)
+            inflated = self._inflated
+            inflated[START:START + HEADER] = memoryview(buf)[off:off + HEADER]
+            try:
+                size = crypto.lz4_decompress(buf, off + HEADER, n - HEADER, inflated,
+                                             START + HEADER, room - HEADER)
+                break
+            except ValueError:
+                if room == limits.MAX_PACKET:
+                    raise
+                room = limits.MAX_PACKET
         if not size:
             raise ValueError("nothing inflated")
         return inflated, START, HEADER + size
