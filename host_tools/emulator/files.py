@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 from host_tools import unix_port
+from host_tools.boards import sets
+from host_tools.boards.compiling import compiled
 
 ARCHITECTURE = "armv6m"
 GUEST = "host_tools/emulator/guest"
@@ -32,10 +34,11 @@ def app(*directories):
             for path in sorted((unix_port.ROOT / directory).glob("*.py"))}
 
 
-def build(directory, files, root=unix_port.ROOT, optimise=2):
+def build(directory, files, root=unix_port.ROOT, optimise=2, short=False):
     """Compile `files` (path on the board -> path below root) into `directory`, made anew.
 
-    optimise: 3 leaves the line numbers out of tracebacks.
+    optimise: 3 leaves the line numbers out of tracebacks. short: the core as `make boards` makes
+    it, of this checkout.
 
     main.py and boot.py stay as they are, as the firmware starts them by these names. Raises
     subprocess.CalledProcessError with the compiler's words.
@@ -45,7 +48,10 @@ def build(directory, files, root=unix_port.ROOT, optimise=2):
     for on_board, source in files.items():
         target = directory / on_board
         target.parent.mkdir(parents=True, exist_ok=True)
-        if on_board in ("main.py", "boot.py"):
+        if short and on_board.startswith("mpcore/"):
+            module = sets.name_of(unix_port.ROOT / source)
+            target.with_suffix(".mpy").write_bytes(compiled(ARCHITECTURE, "rp2")[module])
+        elif on_board in ("main.py", "boot.py"):
             shutil.copy(root / source, target)
         else:
             subprocess.run([compiler, f"-march={ARCHITECTURE}", f"-O{optimise}", "-s", on_board,

@@ -59,7 +59,8 @@ class Story:
     def _deploy(self):
         began = time.monotonic()
         compiled = self.directory / "files"
-        files.build(compiled, files.core() | files.app(files.GUEST, "boards/apps/bulb"))
+        files.build(compiled, files.core() | files.app(files.GUEST, "boards/apps/bulb"),
+                    short=True)
         self._board.copy(compiled)
         home = self._scene.furnish_bulb()
         for name in SECRETS:
