@@ -20,23 +20,39 @@ def fold(modules, kept=()):
 
     kept: names of modules whose definitions stay, as code outside the program reads them.
     """
-    read = {name: _read(module) for name, module in modules.items()}
+    before = {name: _read(module) for name, module in modules.items()}
     values = _values(modules)
     folder = _Folder(modules, values)
     for module in modules.values():
         _Replacing(folder, module).visit(module.tree)
-    for name, module in modules.items():
-        _Removing(values, {} if name in kept else values[name]).visit(module.tree)
         module.analyse()
-    wanted = {attribute.node.attr for module in modules.values()
-              for attribute in module.attributes}
-    wanted.update(imported.alias.name for module in modules.values()
-                  for imported in module.imported if imported.source in modules
-                  and f"{imported.source}.{imported.alias.name}" not in modules)
-    for name, module in modules.items():
-        _Forgetting(read[name] - _read(module) - wanted).visit(module.tree)
-        module.analyse()
+    removed = True
+    while removed:                  # one may be there for another only
+        removed = False
+        outside = _read_from_outside(modules)
+        for name, module in modules.items():
+            needed = _read(module) | outside[name]
+            removing = _Removing(() if name in kept else values[name].keys() - needed,
+                                 before[name] - needed)
+            removing.visit(module.tree)
+            removed = removed or removing.removed
+            module.analyse()
     return values
+
+
+def _read_from_outside(modules):
+    """{module: names of its globals that others may read}."""
+    attributes = {attribute.node.attr for module in modules.values()
+                  for attribute in module.attributes}
+    found = {name: set(attributes) for name in modules}
+    for module in modules.values():
+        for alias, source, _ in module.imported:
+            if source in modules:
+                found[source].add(alias.name)
+        for source in module.stars:     # of a star's star as well: no matter whose, it stays
+            for each in found.values() if source in modules else ():
+                each |= _read(module)
+    return found
 
 
 def _read(module):
@@ -171,28 +187,22 @@ def _number(value):
 
 
 class _Removing(ast.NodeTransformer):
-    """Takes out a module's definitions of constants, and its imports of others'."""
+    """Takes out some definitions of constants, and imports of some names."""
 
-    def __init__(self, values, own):
-        self._values = values
-        self._own = own
+    def __init__(self, constants, imports):
+        self._constants = constants
+        self._imports = imports
+        self.removed = False
 
     def visit_Assign(self, node):
-        return None if _is_const(node) and node.targets[0].id in self._own else node
+        if not _is_const(node) or node.targets[0].id not in self._constants:
+            return node
+        self.removed = True
+        return None
 
     def visit_ImportFrom(self, node):
-        folded = self._values.get(node.module, ())
-        node.names = [alias for alias in node.names if alias.name not in folded]
-        return node if node.names else None
-
-
-class _Forgetting(ast.NodeTransformer):
-    """Takes out imports of names that nobody wants any more."""
-
-    def __init__(self, names):
-        self._names = names
-
-    def visit_ImportFrom(self, node):
-        node.names = [alias for alias in node.names
-                      if (alias.asname or alias.name) not in self._names]
-        return node if node.names else None
+        left = [alias for alias in node.names
+                if (alias.asname or alias.name) not in self._imports]
+        self.removed = self.removed or len(left) < len(node.names)
+        node.names = left
+        return node if left else None

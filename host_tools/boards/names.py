@@ -235,6 +235,8 @@ class _Names:
         palette = sorted(self._free, key=lambda name: (len(name), name))
         letters = [letter for letter in _LETTERS if letter not in self._kept
                    and letter not in self._places and letter not in self._anywhere]
+        public = {("family", self._family(scope.node.name)) for scope in self._classes
+                  if scope.module.name in PUBLIC}       # apps may derive classes of their own
         made = (name for name in _made_names() if name not in self._taken | self._kept)
         chosen = {}
         places_of = defaultdict(set)        # new name -> places of those that have become it
@@ -245,8 +247,8 @@ class _Names:
                 places = places | {"any", "some"}
             elif "family" in kinds:
                 places = places | {"some"}
-            variable = "keyword" in places or "module" in kinds
-            for new in ([] if variable else letters) + palette:
+            wordy = "keyword" in places or "module" in kinds or not places.isdisjoint(public)
+            for new in ([] if wordy else letters) + palette:
                 common = places & places_of[new]
                 if not common or common == {"some"} and "any" not in places | places_of[new]:
                     break
