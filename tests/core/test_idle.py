@@ -104,7 +104,7 @@ def test_a_change_is_learned_at_the_next_refresh():
     lan, me, _ = quiet_lan(low_bandwidth=True)
     lan.controller.update_network(lan.wire.now, lan.nwid, {"name": "renamed"})
     assert lan.network(me).config.name == b"lan"    # it counts as away: nobody pushes
-    assert lan.run(900000 + 10000, lambda: lan.network(me).config.name == b"renamed")
+    assert lan.run(1200000 + 10000, lambda: lan.network(me).config.name == b"renamed")
 
 
 def test_credentials_that_hold_for_a_short_time_are_refreshed_in_time():
