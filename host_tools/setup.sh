@@ -58,10 +58,11 @@ for tool in node:nodejs npm:npm; do
         say "the package ${tool#*:} is missing: no emulated board; install it and run this again"
 done
 
-# Programs that tests run as other people wrote them: over proxy and forward, and those that look at
-# the stack from outside.
-for tool in valgrind:valgrind curl:curl redis-server:redis-server redis-cli:redis-tools nginx:nginx-light \
-    mosquitto:mosquitto iperf3:iperf3 tshark:tshark nmap:nmap ping:iputils-ping; do
+# Programs that tests run as other people wrote them: over proxy and forward, those that look at the
+# stack from outside, and what counts instructions.
+for tool in curl:curl redis-server:redis-server redis-cli:redis-tools nginx:nginx-light \
+    mosquitto:mosquitto iperf3:iperf3 tshark:tshark nmap:nmap ping:iputils-ping \
+    valgrind:valgrind; do
     PATH="$PATH:/usr/sbin:/sbin" command -v "${tool%:*}" >/dev/null || from_apt "${tool#*:}" ||
         say "the package ${tool#*:} is missing: its tests are skipped"
 done

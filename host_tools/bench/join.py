@@ -10,11 +10,11 @@ from host_tools import loopback, package, unix_port
 from host_tools.bench.faces import network_of
 from host_tools.bench.section import Result, Table, at_most
 
-ABOUT = ("Milliseconds from the start of a process; medians. Root and controller (one process), and "
-         "a member with an echo, are on the same machine. Cold: an identity that nobody has met. "
-         "Warm: its next start, with peers and config in storage. Code of MicroPython is compiled "
-         "from source as it is loaded, or comes from .mpy files. `frame`: the first authentic frame "
-         "from another member.")
+ABOUT = ("Milliseconds from the start of a process; medians. Root and controller (one process), "
+         "and a member with an echo, are on the same machine. Cold: an identity that nobody has "
+         "met. Warm: its next start, with peers and config in storage. Code of MicroPython is "
+         "compiled from source as it is loaded, or comes from .mpy files. `frame`: the first "
+         "authentic frame from another member.")
 
 STEPS = ("loaded", "ok", "frame", "stream")
 _RUNTIMES = ("micropython", "micropython .mpy", "cpython")

@@ -7,8 +7,8 @@ from host_tools.bench.faces import Bench, network_of
 from host_tools.bench.section import Result, Table
 from host_tools.bench.valgrind import counted, need
 
-ABOUT = ("Instructions on MicroPython's unix port (x86-64; code from source, kernels in viper), each "
-         "the difference of two processes that did it many times and few times (valgrind's "
+ABOUT = ("Instructions on MicroPython's unix port (x86-64; code from source, kernels in viper), "
+         "each the difference of two processes that did it many times and few times (valgrind's "
          "callgrind): noise of the machine is not in them. `heap` is what each leaves to the "
          "collector. Layers: one end's half of a 64-byte TCP round trip, each layer what the "
          "floors up to it cost more than the floors below.")

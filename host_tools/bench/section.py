@@ -93,8 +93,8 @@ def verdict(target):
 def markdown(facts):
     """The document of what __main__ writes as JSON."""
     lines = ["# Bench", "", f"Written by `make bench`, {facts['when']}, on {facts['machine']}.",
-             "Wall time on a shared machine is noise: compare within one table only, where all was "
-             "measured in turns.", ""]
+             "Wall time on a shared machine is noise: compare within one table only, where all "
+             "was measured in turns.", ""]
     targets = [(name, target) for name, section in facts["sections"].items()
                for target in section.get("targets", ())]
     if targets:

@@ -50,7 +50,8 @@ def build(directory, files, root=unix_port.ROOT, optimise=2, short=False):
         target.parent.mkdir(parents=True, exist_ok=True)
         if short and on_board.startswith("mpcore/"):
             module = sets.name_of(unix_port.ROOT / source)
-            target.with_suffix(".mpy").write_bytes(compiled(ARCHITECTURE, "rp2")[module])
+            if module in compiled(ARCHITECTURE, "rp2"):
+                target.with_suffix(".mpy").write_bytes(compiled(ARCHITECTURE, "rp2")[module])
         elif on_board in ("main.py", "boot.py"):
             shutil.copy(root / source, target)
         else:

@@ -1,8 +1,8 @@
 """Keeping in touch: learning paths, keepalives, HELLOs, NAT traversal
 (spec/peers-and-paths.md 4, 7, 9, 10; spec/verbs.md 7, 9).
 
-ECHO keeps a path and a NAT's binding as well as HELLO at a third of the bytes, so HELLO, which also
-measures, brings worlds and tells us our address, is seldom. Whoever answered need not ask.
+ECHO keeps a path and a NAT's binding as well as HELLO at a third of the bytes, so HELLO, which
+also measures, brings worlds and tells us our address, is seldom. Whoever answered need not ask.
 """
 
 from micropython import const
@@ -43,8 +43,8 @@ class Contact:
     """Decides whom to greet, probe and tell about our addresses, and when.
 
     low_bandwidth, set by our owner: only roots get keepalives, and those as seldom as NATs permit.
-    Others' paths are given up when they may have gone stale: the next packet takes the relay, whose
-    introduction opens a path anew.
+    Others' paths are given up when they may have gone stale: the next packet takes the relay,
+    whose introduction opens a path anew.
     """
 
     def __init__(self, vl1):

@@ -9,7 +9,7 @@ from mpcore.vl2.config import NetworkConfig
 
 _CHECK_MS = const(5000)
 _REFRESH_MS = const(60000)
-_SPARSE_MS = const(900000)       # the same at low bandwidth, or half of how long credentials hold
+_SPARSE_MS = const(1200000)      # the same at low bandwidth; at most 2/3 of a credential's life
 _PATIENCE_MS = const(60000)      # at low bandwidth who got no config asks so long as others do ...
 _SPARSE_ASK_MS = const(60000)    # ... and then at this pace
 _PAUSE_MS = const(1000)          # the controller ignores requests that come faster
@@ -72,7 +72,8 @@ class Enrolment:
             if now >= self._patient_until_ms and now - self._requested_ms < _SPARSE_ASK_MS:
                 return False
             if config is not None:
-                refresh_ms = max(_REFRESH_MS, min(_SPARSE_MS, config.credential_max_delta // 2))
+                longest_ms = config.credential_max_delta * 2 // 3
+                refresh_ms = max(_REFRESH_MS, min(_SPARSE_MS, longest_ms))
         return config is None or now - self._accepted_ms >= refresh_ms
 
     def request(self, now):

@@ -61,6 +61,38 @@ def test_after_an_idle_hour_a_node_behind_a_nat_is_reached():
         assert reach(lan, me, lan.members[1]) <= 10000
 
 
+def test_whenever_a_nat_shut_the_path_the_relay_is_found_in_some_seconds():
+    for options in PROFILES:
+        for rest_ms in (100000, 520000, 600000):
+            lan, me, _ = quiet_lan(hours=0, nat=True, **options)
+            lan.run(rest_ms)
+            assert reach(lan, lan.members[1], me) <= 7000
+
+
+def test_members_who_have_spoken_keep_each_other_without_root_and_controller():
+    for options in PROFILES:
+        lan = acquainted_lan()
+        a, b = [lan.start_member(i, **options) for i in (2, 3)]
+        assert lan.joined() and reach(lan, a, b) is not None
+        lan.run(5000)
+        for node in (lan.root, lan.controller_node):
+            lan.wire.detach(node)
+        lan.run(HOUR_MS)
+        assert reach(lan, a, b) <= 2000
+
+
+def test_quiet_members_outlive_the_root_but_not_at_low_bandwidth():
+    for options, reached in zip(PROFILES, (True, False)):
+        lan = acquainted_lan()
+        a, b = [lan.start_member(i, **options) for i in (2, 3)]
+        assert lan.joined() and reach(lan, a, b) is not None
+        lan.run(HOUR_MS)
+        for node in (lan.root, lan.controller_node):
+            lan.wire.detach(node)
+        lan.run(HOUR_MS)
+        assert (reach(lan, a, b, 10000) is not None) == reached
+
+
 def test_after_an_idle_hour_a_direct_path_is_found_again():
     lan, me, _ = quiet_lan(low_bandwidth=True)
     other = lan.members[1]
@@ -104,7 +136,7 @@ def test_a_change_is_learned_at_the_next_refresh():
     lan, me, _ = quiet_lan(low_bandwidth=True)
     lan.controller.update_network(lan.wire.now, lan.nwid, {"name": "renamed"})
     assert lan.network(me).config.name == b"lan"    # it counts as away: nobody pushes
-    assert lan.run(900000 + 10000, lambda: lan.network(me).config.name == b"renamed")
+    assert lan.run(1200000 + 10000, lambda: lan.network(me).config.name == b"renamed")
 
 
 def test_credentials_that_hold_for_a_short_time_are_refreshed_in_time():

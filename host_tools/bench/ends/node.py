@@ -1,4 +1,4 @@
-"""A member whose aio face is measured, on either runtime: what tests/interop's peer does, and more.
+"""A member whose aio face is measured, on either runtime: tests/interop's peer, and more.
 
     RUNTIME node.py '{"home": DIR, "bind": IP:PORT, "aes": false}'
 """
