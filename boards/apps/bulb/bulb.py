@@ -30,7 +30,7 @@ class Bulb:
         self.connect = connect
         self.report = report
         self._led = led
-        self._near = 0          # what the LED shows; asking a Pico W's is a talk with its radio chip
+        self._near = 0      # what the LED shows: a Pico W would have to ask its radio chip
         self._datagrams = datagrams
         self._games = {}
         self._lost = False
