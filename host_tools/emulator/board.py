@@ -50,7 +50,8 @@ class Board:
         self._slave = slave         # open as long as we live, or the master would be hung up
         self._talking = False       # mpremote is at the serial port: what is printed is for it
         options = {"firmware": str(firmware), "bootrom": str(bootrom), "seed": seed, "heap": heap,
-                   "flash": flash and str(flash), "queue": rx_queue, "pins": [LED], "terminal": terminal}
+                   "flash": flash and str(flash), "queue": rx_queue, "pins": [LED],
+                   "terminal": terminal}
         self._facts = queue.SimpleQueue()
         self._printed = []
         self._log = directory / "runner.log"

@@ -62,7 +62,8 @@ def order(modules, root):
 
 
 def measure(modules, root=unix_port.ROOT, heap=ROOMY, optimise=2):
-    """{"free": bytes before, "modules": [[name, bytes, bytes of new qstrs], …], "failed": …}."""
+    """{"free": bytes before, "modules": [[name, bytes, bytes of new qstrs], ...], "failed": what
+    did not fit, or None}."""
     directory = _BUILD / "heap"
     files.build(directory, files.core(root) | files.app(files.GUEST, "boards/apps/bulb"), root,
                 optimise)

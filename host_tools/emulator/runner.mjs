@@ -1,8 +1,12 @@
-// Runs one emulated Pico W until its standard input ends; host_tools/emulator/board.py talks to it.
+// Runs an emulated Pico W until its standard input ends. host_tools/emulator/board.py talks to it.
 //
-//   node runner.mjs OPTIONS     a JSON object: firmware, bootrom, flash (file or null), seed,
-//                               queue, pins, heap (bytes or null), terminal (file descriptor of the master
-//                               of a pseudo-terminal: the board's serial port)
+//   node runner.mjs OPTIONS     a JSON object:
+//       firmware, bootrom       files
+//       flash, heap             a file and bytes, or null: see pico.mjs
+//       seed                    of the random bits
+//       queue                   datagrams that wait for a socket of the guest
+//       pins                    those that are told of
+//       terminal                file descriptor of a pseudo-terminal's master: the serial port
 //
 // It prints JSON lines ("event": …) and takes JSON lines ("cmd": …).
 

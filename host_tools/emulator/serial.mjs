@@ -46,8 +46,8 @@ export class SerialPort {
     }
 }
 
-// Couples the port to a pseudo-terminal's master, which must not block. What the terminal's user does not read in time
-// is lost, as with any serial port.
+// Couples the port to a pseudo-terminal's master, which must not block. What the terminal's user
+// does not read in time is lost, as with any serial port.
 export function attach(serial, fd, hear) {
     let unread = Buffer.alloc(0), retry = null;
 

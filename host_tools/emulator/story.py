@@ -9,33 +9,39 @@ Times are the board's: cycles at 125 MHz as the emulator counts them, idle time 
 import argparse
 import asyncio
 import json
+import shutil
 import statistics
 import sys
 import time
 from pathlib import Path
 
-from host_tools import unix_port
+from host_tools import home, loopback, remote, unix_port
 from host_tools.demo.scene import GAMES, NODES, Scene
 from host_tools.emulator import files
 from host_tools.emulator.board import ROOMY, Board, Failure
 from host_tools.generate import generate
+from mpcore.port import Port
 
 BUILD = unix_port.ROOT / "build" / "board"
 SECRETS = ("identity.secret", "planet", "bulb.secret.json")
-REACTIONS = 5           # that a restarted bulb has to show
+MORE_PEERS = 4          # with the root, the controller and the games there are eight
+PINGS = 100
 SEED = 7
 
 
 class Story:
     """What happens to one board. `figures` grow as it goes.
 
-    directory: for all that is made. identities: one for each of demo.scene.NODES. heap: see Board.
+    directory: for all that is made. identities: one for each of demo.scene.NODES and MORE_PEERS.
+    heap: see Board.
     """
 
     def __init__(self, directory, identities, heap=None):
         self.directory = directory
         self.figures = {"heap": {}, "reactions": {}}
-        self._scene = Scene(directory / "scene", identities, SEED)
+        self._scene = Scene(directory / "scene", identities[:len(NODES)], SEED)
+        self._more = identities[len(NODES):]
+        self._peers = []
         self._heap = heap
         self._board = None
 
@@ -50,6 +56,8 @@ class Story:
     async def __aexit__(self, *error):
         if self._board is not None:
             self._board.stop()
+        for peer in self._peers:
+            peer.stop()
         await self._scene.stop()
 
     async def deploy(self):
@@ -78,7 +86,7 @@ class Story:
         board.soft_reset()
         board.wait_for("started")
         active = board.memory()
-        board.wait_for("network", status="OK")
+        self._address = board.wait_for("network", status="OK")["address"]
         joined_ms = (board.state()["nanos"] - before["nanos"]) / 1e6
         joined = board.memory()
         self._follow()
@@ -112,6 +120,38 @@ class Story:
             "busy": round((ended["cycles"] - began["cycles"]) * 1e9 / began["hz"] /
                           (ended["nanos"] - began["nanos"]), 3)}
 
+    async def meet(self):
+        """Start more members of the network, each of which pings the bulb."""
+        before = await asyncio.to_thread(self._board.memory)
+        for number, identity in enumerate(self._more):
+            await self._tell(lambda: self._meet(f"peer{number}", identity))
+        after = await asyncio.to_thread(self._board.memory)
+        self.figures["heap"]["more_peers"] = {
+            "count": len(self._more), "first": before, "last": after}
+
+    def _meet(self, name, identity):
+        scene, place = self._scene, self._scene.directory / name
+        home.save_identity(Port(str(place), []), identity)
+        shutil.copy(scene.directory / "root" / home.PLANET_FILE, place)
+        remote.Control(scene.directory / "controller").post(
+            f"/controller/network/{scene.network}/member/{identity.address.hex()}",
+            {"authorized": True})
+        (port,) = loopback.free_ports([name])
+        peer = loopback.Process(
+            [sys.executable, "-m", "host_tools", "node", "--loopback", "--home", str(place),
+             "--bind", f"127.0.0.1:{port}", "--join", scene.network],
+            scene.directory / f"{name}.log")
+        self._peers.append(peer)
+        for _ in range(PINGS):
+            try:
+                answer = remote.Control(place).post(
+                    "/ping", {"ip": self._address, "timeout_ms": 1000}, loopback.START_S)
+                if answer["ms"] is not None:
+                    return
+            except ValueError:          # it is not there, or has not joined yet
+                time.sleep(0.2)
+        raise Failure(f"the bulb does not answer {name}: {peer.tail()}")
+
     async def cut(self, seconds):
         """Pull the cable for so long; wait until it reacts again."""
         self._board.link(False)
@@ -144,7 +184,8 @@ async def play(directory, identities, seconds, heap, tell=lambda text: None):
                 (f"react for {seconds} s", lambda: story.react(seconds, "reacting")),
                 ("soft reset", lambda: story.start()),
                 ("cable out for 5 s", lambda: story.cut(5)),
-                ("react again", lambda: story.react(max(10, seconds / 4), "after_link"))):
+                ("react again", lambda: story.react(max(10, seconds / 4), "after_link")),
+                (f"{MORE_PEERS} more peers", lambda: story.meet())):
             tell(text)
             await act()
         return story.figures
@@ -156,7 +197,7 @@ def main():
     parser.add_argument("--real", action="store_true", help="The firmware's own heap.")
     parser.add_argument("--output", type=Path, default=unix_port.ROOT / "build" / "board.json")
     arguments = parser.parse_args()
-    identities = generate(len(NODES), lambda found, hashes: None)
+    identities = generate(len(NODES) + MORE_PEERS, lambda found, hashes: None)
     try:
         figures = asyncio.run(play(BUILD, identities, arguments.seconds,
                                    None if arguments.real else ROOMY,

@@ -14,6 +14,7 @@ from host_tools.demo.scene import NODES
 from host_tools.emulator import story
 from host_tools.emulator.board import ROOMY
 
+PEER_BYTES = 4_000          # each further peer, known and pinged: what the target puts at 1 KB
 LIVE_BYTES = {"active": 290_000, "joined": 300_000, "reacting": 350_000}
 GROWTH_BYTES = 8_000        # what a few seconds more may add: caches that are not full yet
 JOIN_MS = 5_000             # of the board's time, from a soft reset, importing included
@@ -23,7 +24,8 @@ SECONDS = 20
 @pytest.fixture(name="figures", scope="module")
 def figures_fixture(tmp_path_factory):
     """What story.play() measured; also left in build/board.json."""
-    identities = generate.generate(len(NODES), lambda found, hashes: None)
+    identities = generate.generate(len(NODES) + story.MORE_PEERS,
+                                   lambda found, hashes: None)
     figures = asyncio.run(story.play(tmp_path_factory.mktemp("story"), identities, SECONDS, ROOMY))
     output = unix_port.ROOT / "build" / "board.json"
     output.parent.mkdir(exist_ok=True)
@@ -50,3 +52,9 @@ def test_its_heap_stays_within_bounds_and_does_not_grow(figures):
     for name in ("reacting", "after_link"):
         assert heap[name]["last"]["used"] <= LIVE_BYTES["reacting"]
         assert heap[name]["last"]["used"] <= heap[name]["first"]["used"] + GROWTH_BYTES
+
+
+def test_a_further_peer_costs_little(figures):
+    met = figures["heap"]["more_peers"]
+    assert met["count"] == story.MORE_PEERS
+    assert met["last"]["used"] - met["first"]["used"] <= met["count"] * PEER_BYTES
