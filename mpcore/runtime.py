@@ -10,6 +10,7 @@ import micropython
 from mpcore import port as platform
 
 _RETRY_MS = 1000    # when to poll again after a poll that failed
+_LATE_MS = 5        # a poll that is due waits no longer for tasks that datagrams keep waking
 
 _active = []        # of all NICs that are, in the order in which they became so
 
@@ -27,7 +28,8 @@ class Runtime:
         self.now = platform.now_ms
         self._next = None       # when the node wants to be polled
         self._kicked = True     # it is to be polled as soon as the application waits
-        self._received = False  # a datagram, by this drain()
+        self._received = None   # when there was a datagram in this drain()
+        self._late_ms = None    # until when the poll that is due may move back
         self._loop = None
 
     def start(self):
@@ -85,8 +87,8 @@ class Runtime:
         ready: a socket of the port that is known to have one.
         """
         self.port.drain(self._receive, ready)
-        if self._received:
-            self._received = False
+        if self._received is not None:
+            self._received = None
             self.kick()
 
     @micropython.native
@@ -98,21 +100,30 @@ class Runtime:
 
     @micropython.native
     def _receive(self, endpoint, buf, off, n):
-        self._received = True
-        self.node.receive(self.now(), endpoint, buf, off, n)
+        self._received = now = self.now()
+        self.node.receive(now, endpoint, buf, off, n)
 
     @micropython.native
     def _readable(self, ready=None):
-        # Tasks that these datagrams wake run before the poll, which then sees what they sent.
+        # Tasks that these datagrams wake, or that are about to read them, run before the poll,
+        # which then sees what they sent: an answer carries the ACK. The poll moves back for that
+        # again and again, but a fast exchange must not keep it from its turn.
         try:
-            self.drain(ready)
+            self.port.drain(self._receive, ready)
         finally:
-            self.kick()
+            if self._received is not None:
+                if self._late_ms is None:
+                    self._late_ms = self._received + _LATE_MS
+                if not self._kicked or self._received < self._late_ms:
+                    self._loop.alarm(0)
+                self._received = None
+                self._kicked = True
 
     @micropython.native
     def _due(self):
         now = self.now()
         self._kicked = False
+        self._late_ms = None
         self._next = now + _RETRY_MS
         try:
             self._next = self.node.poll(now)

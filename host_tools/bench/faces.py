@@ -1,242 +1,167 @@
-"""One end of a ping-pong through one face, on either runtime.
+"""Section faces: what the faces of a node cost beside the platform's own sockets, on loopback."""
 
-    RUNTIME faces.py FILE       (JSON: "face", "role": "echo" or "ping", ...; see main)
-
-Faces of a node (`node` holds what mpcore.NIC wants, and `network`): event (mpcore.aio), stream
-(asyncio's own streams), poll (select.poll), blocking. Without `node` the same but event, over the
-platform's sockets on loopback; with `crypto` each message there is as long as a node's datagram,
-armored by who sends it and dearmored by who receives it.
-
-The echo prints {"host": IP} once it listens on `port`. The ping, given `host`, sends `count`
-messages of `size` bytes, each after the echo of the one before, then `bulk` messages of BULK
-bytes, which one message answers; it prints {"us": the median round trip, "bulk_us"}.
-"""
-
-import asyncio
-import json
-import select
+import socket
+import statistics
 import sys
-import time
+from contextlib import contextmanager
 
-if __name__ == "__main__":
-    sys.path.insert(1, __file__.rpartition("/")[0] + "/../..")
+from host_tools import loopback, unix_port
+from host_tools.bench.section import Result, Table, at_most
+from host_tools.bench.valgrind import counted, need
+from tests.core.scenes import identity
 
-import mpcore
-from mpcore import aio
-from mpcore.crypto import PacketCipher
+ABOUT = ("A 64-byte round trip and a bulk transfer through each face, between two processes on "
+         "loopback, in turns; medians. `ratio` is to the same face of the platform's sockets "
+         "(event: to asyncio's streams) that carry as many bytes, armored and dearmored as a node "
+         "does it. Instructions are those of the pinging process alone for one round trip.")
 
-BULK = 1200
-WARM_UP = 20
-_HEADERS = 28 + 10 + 40     # of VL1, VL2, and IPv4 with TCP
-_SALSA = 1
-_TCP = 6                    # MicroPython's unix port has no names for these
-_NODELAY = 1
+SIZE = 64
+BULK_BYTES = 1200           # of a message, as ends/faces.BULK
+BULK_MESSAGES = 500
+HEAP = "32M"
+FACES = "host_tools/bench/ends/faces.py"
+_PORT = 7
+_COUNTED = 50, 150          # round trips of the two runs whose instructions are subtracted
+_BESIDE = {"event": "stream"}
+_MOST_RATIO = 1.5
 
-
-class Plain:
-    """Messages that are the payload itself."""
-
-    def __init__(self, size):
-        self.size = size
-        self._message = bytes(size)
-
-    def seal(self):
-        return self._message
-
-    def open(self, data):
-        assert len(data) == self.size
-
-
-class Armored:
-    """Messages as long and as protected as a node's datagram with this payload."""
-
-    def __init__(self, size):
-        self.size = size + _HEADERS
-        self._cipher = PacketCipher(bytes(48))
-        self._buf = bytearray(1 + self.size)
-
-    def seal(self):
-        self._cipher.armor(self._buf, 1, self.size, _SALSA)
-        return bytes(memoryview(self._buf)[1:])
-
-    def open(self, data):
-        self._buf[1:] = data
-        assert self._cipher.dearmor(self._buf, 1, self.size)
+# (runtime, network, face); CPython's own asyncio and poll want real descriptors.
+VARIANTS = [
+    *(("micropython", network, face) for network in ("platform", "platform + crypto")
+      for face in ("blocking", "poll", "stream")),
+    *(("micropython", "node", face) for face in ("event", "stream", "poll", "blocking")),
+    *(("cpython", network, face) for network in ("platform", "platform + crypto")
+      for face in ("blocking", "stream")),
+    *(("cpython", "node", face) for face in ("event", "blocking")),
+]
 
 
-if hasattr(time, "ticks_us"):
-    def since_us(began):
-        """Microseconds since a now_us()."""
-        return time.ticks_diff(time.ticks_us(), began)
+class Bench:
+    """Measures on one network, whose members are `echo` and `ping`."""
 
-    now_us = time.ticks_us
-else:
-    def since_us(began):
-        return now_us() - began
+    def __init__(self, network):
+        self._network = network
 
-    def now_us():
-        return time.perf_counter_ns() // 1000
+    def time(self, variant, count):
+        """What faces.py tells of `count` round trips."""
+        with self._echoing(variant, count, BULK_MESSAGES) as command:
+            with self._process("ping", command) as ping:
+                return ping.wait_for("us")
 
+    def instructions(self, variant):
+        """Instructions of the pinging process for one round trip."""
+        few, many = [self._counted(variant, count) for count in _COUNTED]
+        return (many - few) // (_COUNTED[1] - _COUNTED[0])
 
-def tell(**facts):
-    print(json.dumps(facts))
+    def heap(self):
+        """[[step, bytes of MicroPython's heap]], see heap.py."""
+        node = self._network.node("echo")
+        with loopback.Process([
+                sys.executable, "-m", "host_tools", "node", "--loopback", "--home", node["home"],
+                "--bind", node["bind"], "--join", node["network"], "--echo", str(_PORT)],
+                self._log("echo")) as echo:
+            while not (addresses := _addresses(echo.wait_for("networks"))):
+                pass
+            command = unix_port.command(HEAP, "host_tools/bench/ends/heap.py",
+                                        self._network.arguments("ping",
+                                                                self._network.node("ping")),
+                                        addresses[0], str(_PORT))
+            with self._process("heap", command) as process:
+                return process.wait_for("heap")["heap"]
 
+    def _counted(self, variant, count):
+        with self._echoing(variant, count, 1) as command:
+            return counted(command)
 
-# --- faces without asyncio -----------------------------------------------------------------
+    @contextmanager
+    def _echoing(self, variant, count, bulk):
+        """The command of the pinging process, while the echo for it runs."""
+        runtime, network, face = variant
+        on_node = network == "node"
+        (port,) = [_PORT] if on_node else loopback.free_ports(["echo"], socket.SOCK_STREAM)
+        common = {"face": face, "port": port, "size": SIZE, "count": count, "bulk": bulk,
+                  "crypto": network == "platform + crypto"}
+        ends = [common | {"role": role} | ({"node": self._network.node(role)} if on_node else {})
+                for role in ("echo", "ping")]
+        with self._process("echo", self._command(runtime, ends[0])) as echo:
+            yield self._command(runtime, ends[1] | echo.wait_for("host"))
 
+    def _command(self, runtime, arguments):
+        file = self._network.arguments(arguments["role"], arguments)
+        if runtime == "micropython":
+            return unix_port.command(HEAP, FACES, file)
+        return [sys.executable, str(unix_port.ROOT / FACES), file]
 
-class Blocking:
-    """A socket whose calls wait."""
+    def _process(self, name, command):
+        return loopback.Process(command, self._log(name), env=unix_port.environment())
 
-    def __init__(self, sock):
-        if hasattr(sock, "read"):       # a stream, as on MicroPython
-            self.send, self.receive = sock.write, sock.read
-        else:
-            self.send, self.receive = sock.sendall, sock.makefile("rb").read
-
-
-class Polled:
-    """A socket whose calls do not wait, and select.poll."""
-
-    def __init__(self, sock):
-        sock.setblocking(False)
-        self._socket = sock
-        self._poll = select.poll()
-
-    def _wait(self, event):
-        self._poll.register(self._socket, event)
-        self._poll.poll()
-
-    def send(self, data):
-        data = memoryview(data)
-        while data:
-            try:
-                data = data[self._socket.send(data):]
-            except OSError:
-                self._wait(select.POLLOUT)
-
-    def receive(self, n):
-        parts = []
-        while n:
-            self._wait(select.POLLIN)
-            parts.append(self._socket.recv(n))
-            n -= len(parts[-1])
-        return b"".join(parts)
-
-
-def echo(channel, small, large, count, bulk):
-    for _ in range(count + WARM_UP):
-        small.open(channel.receive(small.size))
-        channel.send(small.seal())
-    for _ in range(bulk):
-        large.open(channel.receive(large.size))
-    channel.send(small.seal())
+    def _log(self, name):
+        return self._network.directory / f"{name}.log"
 
 
-def ping(channel, small, large, count, bulk):
-    trips = []
-    for _ in range(count + WARM_UP):
-        began = now_us()
-        channel.send(small.seal())
-        small.open(channel.receive(small.size))
-        trips.append(since_us(began))
-    began = now_us()
-    for _ in range(bulk):
-        channel.send(large.seal())
-    small.open(channel.receive(small.size))
-    tell(us=sorted(trips[WARM_UP:])[count // 2], bulk_us=since_us(began))
+def _addresses(status):
+    return [address.partition("/")[0] for network in status["networks"]
+            for address in network["assignedAddresses"]]
 
 
-def without_asyncio(socket, face, role, host, port, work):
-    own = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    address = socket.getaddrinfo(host, port)[0][-1]
-    if role == "ping":
-        own.connect(address)
-        own.setsockopt(_TCP, getattr(socket, "TCP_NODELAY", _NODELAY), 1)
-        ping((Polled if face == "poll" else Blocking)(own), *work)
-    else:
-        own.bind(address)
-        own.listen(1)
-        tell(host=host)
-        connection = own.accept()[0]
-        connection.setsockopt(_TCP, getattr(socket, "TCP_NODELAY", _NODELAY), 1)
-        echo((Polled if face == "poll" else Blocking)(connection), *work)
+def timed(bench, rounds, count, say=lambda text: None):
+    """{variant: {"us", "MB_s"}}, medians of interleaved rounds."""
+    samples = {variant: [] for variant in VARIANTS}
+    for number in range(rounds):
+        for variant in VARIANTS:
+            say(f"round {number + 1}: {' '.join(variant)}")
+            samples[variant].append(bench.time(variant, count))
+    return {variant: {
+        "us": statistics.median(each["us"] for each in found),
+        "MB_s": round(BULK_MESSAGES * BULK_BYTES
+                      / statistics.median(each["bulk_us"] for each in found), 2)}
+        for variant, found in samples.items()}
 
 
-# --- faces under asyncio -------------------------------------------------------------------
+def compare(figures, unit):
+    """Add each node's face its ratio to the platform's face with crypto."""
+    for (runtime, network, face), each in figures.items():
+        if network == "node" and unit in each:
+            beside = figures[runtime, "platform + crypto", _BESIDE.get(face, face)]
+            each[f"{unit}_ratio"] = round(each[unit] / beside[unit], 2)
 
 
-async def echo_stream(reader, writer, small, large, count, bulk):
-    for _ in range(count + WARM_UP):
-        small.open(await reader.readexactly(small.size))
-        writer.write(small.seal())
-        await writer.drain()
-    for _ in range(bulk):
-        large.open(await reader.readexactly(large.size))
-    writer.write(small.seal())
-    await writer.drain()
+def count_all(bench, figures, say):
+    """Add the instructions of MicroPython's variants."""
+    need()
+    for variant, each in figures.items():
+        if variant[0] == "micropython":
+            say(f"instructions: {' '.join(variant)}")
+            each["instructions"] = bench.instructions(variant)
 
 
-async def ping_stream(reader, writer, small, large, count, bulk):
-    trips = []
-    for _ in range(count + WARM_UP):
-        began = now_us()
-        writer.write(small.seal())
-        await writer.drain()
-        small.open(await reader.readexactly(small.size))
-        trips.append(since_us(began))
-    began = now_us()
-    for _ in range(bulk):
-        writer.write(large.seal())
-        await writer.drain()
-    small.open(await reader.readexactly(small.size))
-    tell(us=sorted(trips[WARM_UP:])[count // 2], bulk_us=since_us(began))
+def network_of(options, names):
+    """A loopback.Network with these members, whose identities are those of the tests."""
+    return loopback.Network(options.directory / "network",
+                            [identity(i) for i in range(1 + len(names))], names)
 
 
-async def with_asyncio(module, role, host, port, work):
-    if role == "ping":
-        reader, writer = await module.open_connection(host, port)
-        return await ping_stream(reader, writer, *work)
-    done = asyncio.Event()
-
-    async def serve(reader, writer):
-        await echo_stream(reader, writer, *work)
-        done.set()
-
-    await module.start_server(serve, host, port)
-    tell(host=host)
-    await done.wait()
-    await asyncio.sleep(1)          # what was sent last is on its way
-
-
-# --- a process -----------------------------------------------------------------------------
-
-
-def join(home, bind, network):
-    """A NIC on a network."""
-    nic = mpcore.NIC(home=home, bind=bind, loopback=True)
-    nic.active(True)
-    nic.connect(network)
-    while not nic.isconnected():
-        nic.runtime.step(100)
-    return nic
-
-
-def main(face, role, port, size, count, bulk, host="127.0.0.1", node=None, crypto=False):
-    message = Armored if crypto else Plain
-    work = message(size), message(BULK), count, bulk
-    if node is not None:
-        nic = join(**node)
-        if role == "echo":
-            host = nic.ipconfig("addr4")[0]
-        mpcore.interpose("virtual")
-    import socket
-    if face in ("poll", "blocking"):
-        without_asyncio(socket, face, role, host, port, work)
-    else:
-        asyncio.run(with_asyncio(aio if face == "event" else asyncio, role, host, port, work))
-
-
-if __name__ == "__main__":
-    with open(sys.argv[1]) as file:
-        main(**json.load(file))
+def measure(options):
+    with network_of(options, ["echo", "ping"]) as network:
+        bench = Bench(network)
+        figures = timed(bench, options.rounds, 20 if options.quick else 500, options.say)
+        if options.instructions:
+            count_all(bench, figures, options.say)
+        options.say("heap")
+        heap = bench.heap()
+    compare(figures, "us")
+    compare(figures, "instructions")
+    faces = Table("round trips", ["runtime", "network", "face", "µs", "ratio", "instructions",
+                                  "ratio", "MB/s"])
+    for variant, each in figures.items():
+        faces.rows.append([*variant, *(each.get(key) for key in (
+            "us", "us_ratio", "instructions", "instructions_ratio", "MB_s"))])
+    steps = Table("heap of MicroPython, from source, 64 bits", ["step", "bytes"],
+                  [list(step) for step in heap])
+    ratio = figures["micropython", "node", "event"]["us_ratio"]
+    return Result([faces, steps], [
+        at_most("mpcore.aio on MicroPython beside asyncio's streams with the same ciphers",
+                _MOST_RATIO, ratio, "times")],
+        figures={"size": SIZE, "heap": heap, "faces": [
+            dict(zip(("runtime", "network", "face"), variant), **each)
+            for variant, each in figures.items()]})

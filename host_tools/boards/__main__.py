@@ -20,7 +20,6 @@ import json
 import os
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
 from rich.console import Console
@@ -28,6 +27,7 @@ from rich.console import Console
 from host_tools import unix_port
 from host_tools.boards import facts as board_facts
 from host_tools.boards import listings, mpy, names, romfs, sets, sizes
+from host_tools.boards.compiling import compiled, platforms, program
 
 OUTPUT = unix_port.ROOT / "build" / "boards"
 _APP = "bulb"
@@ -35,38 +35,6 @@ _APP_FILES = ("bulb.py", "main.py", "sse.py")
 _APP_MAIN = "start_bulb.mpy"        # a board's own main.py is found before any in an image
 _HEAP = "8M"
 _LEVELS = ("-O0", "-O1", "-O2", "-O3")
-
-
-def platforms(boards):
-    """{architecture: the `sys.platform` of its boards}. Raises ValueError when they differ."""
-    found = {}
-    for board in boards:
-        if found.setdefault(board.mpy_arch, board.platform) != board.platform:
-            raise ValueError(f"{board.board}: another platform with {board.mpy_arch} exists "
-                             "already; files are built for each architecture once")
-    return found
-
-
-@cache
-def program():
-    """(texts, names) of all modules for boards, made short; see names.shortened."""
-    texts = {module: sets.MODULES[module].read_text()
-             for module in sets.modules(board_facts.PLATFORMS)}
-    outside = [path.read_text() for path in sorted((unix_port.ROOT / "boards").rglob("*.py"))]
-    return names.shortened(texts, outside)
-
-
-def compiled(architecture, platform, options=(), plain=False):
-    """{module: content of its .mpy} of everything that such a board may load."""
-    modules = sets.modules([platform])
-    if not plain:                       # a module's name is there already: it names the source
-        texts = program()[0]
-        return mpy.compiled(
-            architecture, {module: texts[module] for module in modules}, ("-O3", *options))
-    files = {sets.file_of(module): module for module in modules}
-    contents = mpy.compiled(
-        architecture, {file: sets.MODULES[module] for file, module in files.items()}, options)
-    return {files[file]: content for file, content in contents.items()}
 
 
 def build(boards, image_sets, output, plain=False):

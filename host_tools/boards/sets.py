@@ -15,7 +15,7 @@ from host_tools.unix_port import ROOT
 # Roots are prefixes: a package stands for all modules in it.
 ROOTS = {
     "core": ("mpcore", "mpcore.nic", "mpcore.aio"),
-    "socket": ("mpcore.socket", "mpcore.interposed"),
+    "socket": ("mpcore.socket", "mpcore.interposed", "mpcore.port.micropython_native"),
     "dns": ("mpcore.dns",),
     "ipv6": ("mpcore.ip.ipv6", "mpcore.ip.ndp"),
     "roles": ("mpcore.roles",),

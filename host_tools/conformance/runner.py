@@ -5,6 +5,7 @@ the other as each says that it is ready, which then talk through the runner (tes
 MicroPython has the protocol). What is expected is in FILE.exp, or else what CPython prints.
 """
 
+import contextlib
 import json
 import queue
 import re
@@ -167,7 +168,8 @@ class _Process:
             self._child.terminate()
         self._child.wait()
         self._reader.join()
-        self._child.stdin.close()
+        with contextlib.suppress(BrokenPipeError):      # what it did not want to hear
+            self._child.stdin.close()
         self._child.stdout.close()
 
 
@@ -194,7 +196,7 @@ def _alone(path, process):
 
 def _together(count, start):
     """Start the instances in turn and carry their messages until all have ended."""
-    processes, space, metrics, failed = [], [], [], False
+    processes, running, space, metrics = [], set(), [], []
     for index in range(count):
         process = start(index, instance=index, globals="\n".join(space))
         processes.append(process)
@@ -206,11 +208,12 @@ def _together(count, start):
                     space.append(line[4:])
                 else:
                     process.output.append(line)
+            if line is not None:
+                running.add(process)
         except queue.Empty:
             process.output.append("TIMEOUT")
-            failed = True
+            running = set()
             break
-    running = set() if failed else set(processes)
     heard = dict.fromkeys(processes, time.monotonic())
     while running:
         idle = True

@@ -114,13 +114,21 @@ class Scene:
         await self._spawn(name, [sys.executable, "-m", "host_tools.demo.instance", str(config)],
                           on_line)
 
-    async def start_bulb(self):
-        """The bulb, with a token that no game has given it: it will have to ask for one."""
+    def furnish_bulb(self):
+        """Write the bulb's config; returns its home directory, which has its identity and planet.
+
+        The token in it is one that no game has given: the bulb will have to ask for one.
+        """
         directory = self.directory / "bulb"
         _write(directory / "bulb.secret.json", {
             "network": self.network, "bind": self._binds["bulb"], "loopback": True,
             "place": BULB_PLACE, "radius": BULB_RADIUS, "client": "bulb", "secret": self._secret,
             "token": secrets.token_urlsafe(24)})
+        return directory
+
+    async def start_bulb(self):
+        """The bulb, on the unix port."""
+        directory = self.furnish_bulb()
         self.started_ns = time.time_ns()
         await self._spawn(
             "bulb", unix_port.command(BULB_HEAP, "boards/apps/bulb/main.py"), self._on_bulb,

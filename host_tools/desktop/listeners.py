@@ -1,6 +1,7 @@
 """Listeners of applications on a virtual network, and on the platform's at once."""
 
 import json
+import os
 import socket
 
 from mpcore.ip import errors
@@ -10,15 +11,18 @@ _BUFFER = 1             # bytes to ask for: the kernel's least, a handful of con
 
 
 class Ports:
-    """Who listens where. IPv4 and IPv6 may have different listeners on one port.
+    """Who listens where. IPv4 and IPv6 may have different listeners on one port, and the worker
+    processes of a server, which share a socket of the platform, take connections by turns.
 
     A listener has `sizes` (lengths of the addresses that it takes), offer(tcp) for a connection,
-    and has_room, whether it would take another.
+    has_room, whether it would take another, and `shared`, which is the same of all that may listen
+    together, None of one that may not.
     """
 
     def __init__(self, runtime):
         self._runtime = runtime
-        self._shared = {}       # (ip or None, port) -> (TcpSocket, {size of an address: Listener})
+        # (ip or None, port) -> (TcpSocket, {size of an address: [Listener]})
+        self._shared = {}
 
     def add(self, listener, ip, port, backlog):
         """Have a listener be offered the connections to an address (ip None: any; port 0: a free
@@ -31,15 +35,20 @@ class Ports:
             shared = self._shared[tcp.local] = (tcp, {})
             tcp.on_event = lambda: self._accept(*shared)
         tcp, takers = shared
-        if any(size in takers for size in listener.sizes):
+        if any(listener.shared is None or other.shared != listener.shared
+               for size in listener.sizes for other in takers.get(size, ())):
             raise errors.failure(errors.EADDRINUSE)
-        takers.update(dict.fromkeys(listener.sizes, listener))
+        for size in listener.sizes:
+            takers.setdefault(size, []).append(listener)
         return tcp.local
 
     def remove(self, listener):
         for key, (tcp, takers) in list(self._shared.items()):
-            for size in [size for size, taker in takers.items() if taker is listener]:
-                del takers[size]
+            for size, queue in list(takers.items()):
+                if listener in queue:
+                    queue.remove(listener)
+                if not queue:
+                    del takers[size]
             if not takers:
                 tcp.close(self._runtime.now())
                 self._runtime.kick()
@@ -48,19 +57,27 @@ class Ports:
     def accept(self, listener):
         """Take up again what a listener had no room for."""
         for tcp, takers in list(self._shared.values()):
-            if listener in takers.values():
+            if any(listener in queue for queue in takers.values()):
                 self._accept(tcp, takers)
 
     def _accept(self, tcp, takers):
-        while all(taker.has_room for taker in takers.values()) and takers:
+        while takers and all(_with_room(queue) for queue in takers.values()):
             child = tcp.accept()
             if child is None:
                 return
-            taker = takers.get(len(child.remote[0]))
-            if taker is None:
+            queue = takers.get(len(child.remote[0]))
+            if queue is None:
                 child.abort(self._runtime.now())
             else:
+                taker = _with_room(queue)
+                queue.remove(taker)
+                queue.append(taker)
                 taker.offer(child)
+
+
+def _with_room(queue):
+    """The first of the listeners that would take a connection, or None."""
+    return next((listener for listener in queue if listener.has_room), None)
 
 
 class Listener:
@@ -76,6 +93,7 @@ class Listener:
         self._ports = ports
         self.sizes = sizes
         self._outside = outside
+        self.shared = outside and os.fstat(outside.fileno()).st_ino
         self._make_pump = make_pump
         self._on_end = on_end
         self._waiting = None        # a message for which there was no room

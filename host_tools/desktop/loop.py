@@ -288,6 +288,7 @@ class _Taker:
     """Takes connections from Ports."""
 
     has_room = True
+    shared = None
 
     def __init__(self, sizes, offer):
         self.sizes = sizes

@@ -82,7 +82,7 @@ class _Case:
                 sent.append(whole)
 
         # Nobody else hears this node, so its packet IDs need not be random.
-        vl1 = VL1(self._root(), self._planet, send, bytes, aes=True)
+        vl1 = VL1(self._root(), self._planet, send, bytes, aes=True, sliced=False)
         now = 0
         for entry in self._case["datagrams"]:
             if "ms" not in entry:

@@ -79,7 +79,8 @@ def _replacement(entry, scene):
 
 def _node(entry, scene):
     """A node is offered worlds by a root of its own, or by the seed of a moon that it wants."""
-    upstreams = VL1(_ANYBODY, scene.worlds[entry["start_planet"]], None, None).upstreams
+    upstreams = VL1(_ANYBODY, scene.worlds[entry["start_planet"]], None, None,
+                    sliced=False).upstreams
     for step in entry["steps"]:
         offered = scene.worlds[step["world"]]
         sender = min(upstreams.addresses)

@@ -1,5 +1,8 @@
-"""X25519 (RFC 7748; spec/identity.md 5): Montgomery's ladder in one kernel call."""
+"""X25519 (RFC 7748; spec/identity.md 5): Montgomery's ladder in a few kernel calls."""
 
+from micropython import const
+
+from mpcore import limits
 from mpcore.crypto import field25519 as field
 from mpcore.crypto.field_kernel import ADD, AGAIN, MUL, SMALL, SUB, SWAP, run
 
@@ -18,17 +21,29 @@ _LADDER = field.program(
 )
 _QUOTIENT = field.program(*field.INVERT, (MUL, 0, 0, 4))     # x2 / z2
 
+_STEP = const(10)               # products and their like in one step of the ladder
+_BYTES = max(1, limits.SLICE // _STEP // 8)     # of the scalar in one slice
 
-def x25519(private, public):
+
+def x25519_slices(private, public):
+    """The 32 shared bytes, in slices: the ladder's, and the division."""
     scalar = bytearray(private)
     scalar[0] &= 0xF8
     scalar[31] = scalar[31] & 0x7F | 0x40
+    # The two points change places where a bit differs from the one above it. The lowest bit of a
+    # clamped scalar is 0, so they are in place at the end.
+    bits = int.from_bytes(scalar, "little")
+    changes = (bits ^ bits >> 1).to_bytes(32, "little")
     u = int.from_bytes(public, "little") & (1 << 255) - 1
     elements = field.new(9)
     for number, value in enumerate((1, 0, u, 1)):
         field.put(elements, number, value)
     field.put(elements, 8, u)
-    # The lowest bit of a clamped scalar is 0, so nothing is left to swap at the end.
-    run(0, 0, elements, _LADDER, scalar, 254)
+    end = 32
+    while end:
+        start = max(0, end - _BYTES)
+        run(0, 0, elements, _LADDER, changes[start:end], 8 * (end - start) - 1)
+        end = start
+        yield
     field.work(elements, _QUOTIENT)
     return field.get(elements, 0).to_bytes(32, "little")

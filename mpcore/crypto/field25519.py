@@ -12,6 +12,7 @@ P = (1 << 255) - 19
 # Balances the limbs: each is 13 bits of the number plus this, less 4096.
 _HALVES = sum(4096 << 13 * i for i in range(20))
 _NO_BITS = b"\0"
+END_CODE = bytes((END, 0, 0, 0))
 
 
 def new(count):
@@ -36,9 +37,14 @@ def get(elements, number):
     return value % P
 
 
+def code(*instructions):
+    """The bytes of a part of a program."""
+    return b"".join([bytes(i) for i in instructions])
+
+
 def program(*instructions):
-    """The bytes of a program; an END is appended."""
-    return bytes(b for i in instructions for b in i) + bytes((END, 0, 0, 0))
+    """The bytes of a program: an END is appended."""
+    return code(*instructions) + END_CODE
 
 
 def work(elements, code):

@@ -10,7 +10,7 @@ ADD = const(3)          # to = x + y, limb by limb
 SUB = const(4)          # to = x - y, limb by limb
 CARRY = const(5)        # to = x with limbs as small as a product's
 SMALL = const(6)        # to = x * 121665
-SWAP = const(7)         # elements to, to + 1 with x, x + 1 where the scalar's bit changes
+SWAP = const(7)         # elements to, to + 1 with x, x + 1 where the scalar's bit is 1
 AGAIN = const(8)        # from the start, until all bits are taken
 
 
@@ -24,7 +24,6 @@ def run(a: int, d: int, elements: ptr16, program: ptr8, scalar: ptr8, bit: int):
     """
     base = int(elements)
     pc = int(program)
-    last = 0
     while True:
         i = ptr8(pc)
         op = i[0]
@@ -1106,10 +1105,8 @@ def run(a: int, d: int, elements: ptr16, program: ptr8, scalar: ptr8, bit: int):
         elif op == SWAP:
             if bit < 0:
                 return
-            d = scalar[bit >> 3] >> (bit & 7) & 1
+            a = 0 - (scalar[bit >> 3] >> (bit & 7) & 1)
             bit -= 1
-            a = 0 - (d ^ last)
-            last = d
             p = ptr16(to)
             q = ptr16(x)
             k = 0

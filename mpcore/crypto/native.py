@@ -17,6 +17,9 @@ from nacl import bindings, exceptions
 from mpcore.crypto import salsa_lanes
 from mpcore.crypto.cipher_suite import CipherSuite
 from mpcore.crypto.lz4_slices import lz4_compress, lz4_decompress
+from mpcore.crypto.slices import in_one
+
+SLICED = False
 
 constant_time_equal = hmac.compare_digest
 
@@ -65,6 +68,10 @@ def poly1305(key, buf, off, n):
     return Poly1305.generate_tag(bytes(key), bytes(memoryview(buf)[off:off + n]))
 
 
+def release():
+    return False        # a library stays
+
+
 def sha512(data):
     return hashlib.sha512(data).digest()
 
@@ -110,6 +117,11 @@ def ed25519_verify(public, message, signature):
         return True
     except exceptions.BadSignatureError:
         return False
+
+
+x25519_slices = in_one(x25519)
+ed25519_verify_slices = in_one(ed25519_verify)
+sha512_slices = in_one(sha512)
 
 
 class Aes256:

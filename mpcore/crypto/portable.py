@@ -1,15 +1,26 @@
 """The cryptographic facade without any library, for MicroPython: kernels and big integers.
 
-What a node needs rarely is loaded when it is first called. X25519 is loaded first of all: its
-kernel is the largest, and a heap with little in it has most room for compiling one from source.
+What a node needs rarely is loaded when it is called; where code is a part of the heap and leaves
+it again, release() makes room of what is not needed for now. Elsewhere X25519 is loaded first of
+all: its kernel is the largest, and a heap with little in it has most room for compiling one from
+source.
 """
 
-from mpcore.crypto import curve25519
-from mpcore.crypto.lz4 import lz4_compress, lz4_decompress
+import sys
+
+from mpcore.port import CODE_IN_HEAP
+
+if not CODE_IN_HEAP:
+    import mpcore.crypto.curve25519
 from mpcore.crypto.packet_cipher import PacketCipher
 from mpcore.crypto.poly import poly1305
 from mpcore.crypto.salsa import salsa20_xor
-from mpcore.crypto.sha2 import hmac_sha384, kbkdf, sha384, sha512
+from mpcore.crypto.slices import finish
+
+# Key agreements, signatures, hashes and LZ4: some 25 KB, for moments of a node's life.
+_RARE = ("curve25519", "edwards25519", "field25519", "field_kernel", "sha2", "lz4")
+
+SLICED = True       # a key agreement or a signature keeps a board busy for 100 ms and more
 
 
 def constant_time_equal(a, b):
@@ -22,14 +33,65 @@ def constant_time_equal(a, b):
     return not difference
 
 
+def x25519_slices(private, public):
+    """As x25519, in slices (slices.py)."""
+    from mpcore.crypto import curve25519
+    return curve25519.x25519_slices(private, public)
+
+
 def x25519(private, public):
     """The 32 shared bytes of RFC 7748 (spec/identity.md 5); no point is refused."""
-    return curve25519.x25519(private, public)
+    return finish(x25519_slices(private, public))
 
 
 def x25519_public(private):
     """The 32-byte public key of an X25519 private key."""
-    return curve25519.x25519(private, b"\x09" + bytes(31))
+    return x25519(private, b"\x09" + bytes(31))
+
+
+def release():
+    """Make room of the code of what is needed rarely, if it can be freed; its next use loads it.
+
+    Returns whether there was any.
+    """
+    held = [name for name in _RARE if "mpcore.crypto." + name in sys.modules]
+    if CODE_IN_HEAP:
+        package = sys.modules["mpcore.crypto"]
+        for name in held:
+            del sys.modules["mpcore.crypto." + name]
+            if hasattr(package, name):
+                delattr(package, name)
+    return bool(held)
+
+
+def sha512(data):
+    """The 64-byte SHA-512 of data."""
+    from mpcore.crypto import sha2
+    return sha2.sha512(data)
+
+
+def sha512_slices(data):
+    """As sha512, in slices."""
+    from mpcore.crypto import sha2
+    return sha2.sha512_slices(data)
+
+
+def sha384(data):
+    """The 48-byte SHA-384 of data."""
+    from mpcore.crypto import sha2
+    return sha2.sha384(data)
+
+
+def hmac_sha384(key, data):
+    """The 48-byte HMAC of data with SHA-384."""
+    from mpcore.crypto import sha2
+    return sha2.hmac_sha384(key, data)
+
+
+def kbkdf(key, label, context, iteration):
+    """See mpcore.crypto.sha2."""
+    from mpcore.crypto import sha2
+    return sha2.kbkdf(key, label, context, iteration)
 
 
 def ed25519_public(seed):
@@ -47,8 +109,26 @@ def ed25519_sign(seed, message):
 def ed25519_verify(public, message, signature):
     """Whether a signature is good; False for any other length, S not below the group order, and
     keys or R that are no canonical point or one of small order."""
+    return finish(ed25519_verify_slices(public, message, signature))
+
+
+def ed25519_verify_slices(public, message, signature):
+    """As ed25519_verify, in slices."""
     from mpcore.crypto import edwards25519
-    return edwards25519.verify(public, message, signature)
+    yield       # loading that for the first time takes as long as a slice
+    return (yield from edwards25519.verify_slices(public, message, signature))
+
+
+def lz4_compress(buf, off, n, out, at, room):
+    """See mpcore.crypto.lz4."""
+    from mpcore.crypto import lz4
+    return lz4.lz4_compress(buf, off, n, out, at, room)
+
+
+def lz4_decompress(buf, off, n, out, at, room):
+    """See mpcore.crypto.lz4."""
+    from mpcore.crypto import lz4
+    return lz4.lz4_decompress(buf, off, n, out, at, room)
 
 
 def gmac(key, iv, data):

@@ -7,6 +7,10 @@ import array
 import struct
 
 import micropython
+from micropython import const
+
+from mpcore import limits
+from mpcore.crypto.slices import finish
 
 
 def _pairs(text):
@@ -138,11 +142,13 @@ _START_512 = _pairs(
 _START_384 = _pairs(
     "cbbb9d5dc1059ed8629a292a367cd5079159015a3070dd17152fecd8f70e593967332667ffc00b31"
     "8eb44a8768581511db0c2e0d64f98fa747b5481dbefa4fa4")
+_PRODUCTS = const(29)           # of 25519's arithmetic take as long as one block
+_BLOCKS = max(1, limits.SLICE // _PRODUCTS)     # in one slice
 _W = array.array("I", bytes(128))
 _V = array.array("I", bytes(64))
 
 
-def _hash(start, data):
+def _slices(start, data):
     state = array.array("I", start)
     n = len(data)
     whole = n >> 7
@@ -151,19 +157,29 @@ def _hash(start, data):
     tail[:rest] = memoryview(data)[n - rest:]
     tail[rest] = 0x80
     struct.pack_into(">Q", tail, len(tail) - 8, n << 3)
-    _compress(0, 0, _W, _V, state, _K, data, 0, whole)
+    done = 0
+    while whole - done > _BLOCKS:
+        _compress(0, 0, _W, _V, state, _K, data, done << 7, _BLOCKS)
+        done += _BLOCKS
+        yield
+    _compress(0, 0, _W, _V, state, _K, data, done << 7, whole - done)
     _compress(0, 0, _W, _V, state, _K, tail, 0, len(tail) >> 7)
     return struct.pack(">16I", *state)
 
 
+def sha512_slices(data):
+    """SHA-512, 64 bytes, in slices."""
+    return _slices(_START_512, data)
+
+
 def sha512(data):
     """SHA-512, 64 bytes."""
-    return _hash(_START_512, data)
+    return finish(_slices(_START_512, data))
 
 
 def sha384(data):
     """SHA-384, 48 bytes."""
-    return _hash(_START_384, data)[:48]
+    return finish(_slices(_START_384, data))[:48]
 
 
 def hmac_sha384(key, data):

@@ -6,7 +6,6 @@ import hashlib
 from micropython import const
 
 from mpcore.ip import errors, options
-from mpcore.ip.half_open import HalfOpen
 from mpcore.ip.headers import pseudo, tcp_read, tcp_write
 from mpcore.ip.states import SYN_SENT, TIME_WAIT
 from mpcore.limits import (TCP_BACKLOG, TCP_HALF_OPEN, TCP_RECEIVE_RING, TCP_SEND_RING,
@@ -226,6 +225,8 @@ class Tcp:
             if len(self.half_open) >= self.max_half_open:
                 return self._send_cookie(now, key, listener, local, remote, wire, offer)
             wire[0] = self.initial_sequence(now, key)
+            from mpcore.ip.half_open import HalfOpen    # a client alone has none
+
             record = HalfOpen(stack, key, listener, local, remote, wire, offer)
             self.half_open[key] = record
             record.answer(now)

@@ -55,7 +55,7 @@ class Ipv4(Family):
         if out[2]:
             key = (interface, protocol, bytes(buf[off + 4:off + 6]),
                    bytes(buf[addresses:addresses + 8]))
-            payload = self._stack.reassembler.add(now, key, (out[2] & _OFFSET) << 3,
+            payload = self._stack.reassemble(now, key, (out[2] & _OFFSET) << 3,
                                                   buf[at:at + n], out[2] & _MORE_FRAGMENTS)
             if payload is None:
                 return

@@ -161,7 +161,7 @@ class Ipv6(Family):
     def _collect(self, now, interface, unicast, buf, off, at, end, fragment):
         """One fragment, whose header is at `at`."""
         key = (interface, bytes(buf[off + 8:off + 40]), buf[at], bytes(buf[at + 4:at + 8]))
-        payload = self._stack.reassembler.add(now, key, fragment & 0xFFF8,
+        payload = self._stack.reassemble(now, key, fragment & 0xFFF8,
                                               buf[at + _FRAGMENT_HEADER:end], fragment & 1)
         if payload is not None:
             whole = memoryview(bytes(buf[off:off + _HEADER]) + payload)

@@ -9,7 +9,6 @@ import micropython
 from mpcore.ip import demux, ethernet, udp
 from mpcore.ip.arp import Arp
 from mpcore.ip.ipv4 import Ipv4
-from mpcore.ip.reassembly import Reassembler
 from mpcore.limits import LOOPBACK_PACKETS, ROUTES_CACHED
 
 _NO_ADDRESS = bytes(4)
@@ -201,7 +200,7 @@ class Stack:
         self._routes = {}
         self._looped = []
         self._looping = False
-        self.reassembler = Reassembler(self)
+        self.reassembler = None         # until the first fragment
         self.udp = udp.Udp(self)
         self.tcp = demux.Tcp(self)
         self.protocols = {udp.PROTOCOL: self.udp, demux.PROTOCOL: self.tcp}
@@ -241,7 +240,8 @@ class Stack:
                 interface.arp.poll(now)
                 if interface.ndp is not None:
                     interface.ndp.poll(now)
-            self.reassembler.poll(now)
+            if self.reassembler is not None:
+                self.reassembler.poll(now)
             self.tcp.poll(now)
         finally:
             self._polling = self._looping = False
@@ -257,6 +257,14 @@ class Stack:
         if family is None:
             return False
         return family.icmp.echo(now, ip, identifier, sequence, data, callback)
+
+    def reassemble(self, now, key, at, piece, more):
+        """One fragment of a datagram; see Reassembler.add."""
+        if self.reassembler is None:
+            from mpcore.ip.reassembly import Reassembler
+
+            self.reassembler = Reassembler(self)
+        return self.reassembler.add(now, key, at, piece, more)
 
     def route(self, destination, source=None):
         """The Route to an address, from the interface that has `source` if given; None if none."""

@@ -4,8 +4,7 @@ import select
 import socket
 
 from mpcore.port.micropython_common import (
-    Loop, MicroPythonNative, MicroPythonPort, Wake, constant, entropy, lookup, native_module,
-    now_ms, wait, wall_ms)
+    Loop, MicroPythonPort, Wake, entropy, now_ms, wait, wall_ms)
 
 # Boards reassemble no IP fragments, so nothing longer than this arrives.
 _DATAGRAM = 1472
@@ -24,13 +23,6 @@ def to_endpoint(sockaddr):
     """The endpoint of what the platform gives for an address."""
     address, port = sockaddr
     return bytes(int(x) for x in address.split(".")) + port.to_bytes(2, "big")
-
-
-class Native(MicroPythonNative):
-    """See NativeSocket."""
-
-    to_sockaddr = staticmethod(to_sockaddr)
-    to_endpoint = staticmethod(to_endpoint)
 
 
 class Port(MicroPythonPort):

@@ -10,7 +10,6 @@ from micropython import const
 
 from mpcore.port import event_queue
 from mpcore.port.base import START, BasePort, entropy
-from mpcore.port.native import NativeSocket, constant, lookup, native_module
 
 _EPOCH_OFFSET_MS = 946684800000 if time.gmtime(0)[0] == 2000 else 0
 _LONGEST_SLEEP_MS = const(3600000)    # well within the range in which ticks can be compared
@@ -43,20 +42,6 @@ def wait(sockets, timeout_ms, others=(), mask=select.POLLIN):
         poller.register(sock, mask)
     for _ in poller.ipoll(-1 if timeout_ms is None else timeout_ms):
         break
-
-
-class MicroPythonNative(NativeSocket):
-    """See NativeSocket. A platform adds to_sockaddr and to_endpoint."""
-
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
-        self._poller = select.poll()
-        self._poller.register(self.sock, select.POLLIN | select.POLLOUT)
-
-    def _ready(self):
-        for _, mask in self._poller.ipoll(0):
-            return mask
-        return 0
 
 
 class MicroPythonPort(BasePort):

@@ -6,8 +6,7 @@ import socket
 
 from mpcore import limits
 from mpcore.port.micropython_common import (
-    Loop, MicroPythonNative, MicroPythonPort, Wake, constant, entropy, lookup, native_module,
-    now_ms, wait, wall_ms)
+    Loop, MicroPythonPort, Wake, entropy, now_ms, wait, wall_ms)
 
 _IPPROTO_IPV6 = 41
 _IPV6_V6ONLY = 26
@@ -34,13 +33,6 @@ def to_endpoint(sockaddr):
     """The endpoint of what the platform gives for an address."""
     at, n = (4, 4) if len(sockaddr) == 16 else (8, 16)
     return bytes(sockaddr[at:at + n] + sockaddr[2:4])
-
-
-class Native(MicroPythonNative):
-    """See NativeSocket."""
-
-    to_sockaddr = staticmethod(to_sockaddr)
-    to_endpoint = staticmethod(to_endpoint)
 
 
 class Port(MicroPythonPort):

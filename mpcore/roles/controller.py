@@ -318,7 +318,7 @@ class Controller:
                                       credentials.COM_TYPE, 0, self._clock.tick(now), target)
         own = self._vl2.networks.get(network_id)
         if own is not None:
-            own.membership.add(revocation, self._vl1.identity)
+            own.membership.add(revocation)
         for address in self._records.members[network_id]:
             if address != self._vl1.address and self._sessions.online(now, (network_id, address)):
                 self._revocations.add(address, revocation)

@@ -7,6 +7,9 @@
 A call that blocks drives the node meanwhile. A socket is a stream in MicroPython's sense, so
 select.poll, asyncio's streams and ssl take it there (mpcore.aio reacts faster). Names are those
 of the virtual network (mpcore.dns). mpcore.interpose() puts this beside the platform's sockets.
+
+A socket that is dropped without close() is closed on CPython. MicroPython's garbage collector
+calls nothing of a class in Python: there a dropped socket stays open, so use `with`.
 """
 
 from errno import EAGAIN, EBADF, EINPROGRESS, EINVAL, ENOTCONN, EOPNOTSUPP, ETIMEDOUT
@@ -16,6 +19,7 @@ from micropython import const
 from mpcore import limits
 from mpcore.ip.errors import EISCONN, EPIPE, failure
 from mpcore.ip.events import ERROR, HUP, READ, WRITE
+from mpcore.ip.states import CLOSING, FIN_WAIT_1, LAST_ACK
 from mpcore.ip.tcp import TcpSocket
 from mpcore.ip.udp import UdpSocket
 from mpcore.runtime import current, drive
@@ -237,7 +241,11 @@ class socket(Stream):
     # --- as a stream ---
 
     def close(self):
-        """Be done with the socket; what was sent is still delivered, unless SO_LINGER is 0."""
+        """Be done with the socket; what was sent is still delivered, unless SO_LINGER is 0.
+
+        With an SO_LINGER of some seconds a socket that may wait waits until the peer has it all,
+        so long at most; then the connection is reset.
+        """
         if self._open:
             self._open = False
             self._held = b""
@@ -246,6 +254,8 @@ class socket(Stream):
             self._runtime.kick()
             if self._waiter is not None:
                 self._waiter()
+            if self._timeout_ms != 0:
+                self._linger()
 
     def ioctl(self, request, argument):
         """MicroPython's stream protocol: poll, flush and close; -EINVAL for what is not known."""
@@ -453,6 +463,13 @@ class socket(Stream):
         except OSError:
             self._told = bool(self._ip.error)
             raise
+
+    def _linger(self):
+        # The connection itself ends the wait, see TcpSocket.linger_ms.
+        ip = self._ip
+        if self._is_stream and getattr(ip, "linger_ms", None):
+            while ip.state in (FIN_WAIT_1, CLOSING, LAST_ACK):
+                self._drive(None, 0)
 
     def _watch(self):
         self._ip.on_event = self._waiter if self._callback is None else self._call_back

@@ -1,5 +1,9 @@
 """Keeping in touch: learning paths, keepalives, HELLOs, NAT traversal
-(spec/peers-and-paths.md 4, 7, 9, 10; spec/verbs.md 7, 9)."""
+(spec/peers-and-paths.md 4, 7, 9, 10; spec/verbs.md 7, 9).
+
+ECHO keeps a path and a NAT's binding as well as HELLO at a third of the bytes, so HELLO, which
+also measures, brings worlds and tells us our address, is seldom. Whoever answered need not ask.
+"""
 
 from micropython import const
 
@@ -12,27 +16,36 @@ _CHECK_MS = const(5000)
 _EAGER_MS = const(1000)          # between HELLOs to roots while none has answered yet ...
 _EAGER_FOR_MS = const(10000)     # ... for so long
 _HEARTBEAT_MS = const(14000)
-_HELLO_MS = const(60000)
+_SPARSE_MS = const(24000)        # the same at low bandwidth: some NATs forget after 30 s
+_HELLO_MS = const(224000)        # as real nodes greet roots that they have a path to
 _WANTED_MS = const(28000)
+_ASK_MS = const(500)             # what has no answer for so long is asked about at the next check
+_PATIENCE_MS = const(30000)      # with who does not answer; then HELLOs come as heartbeats do
+_STALE_MS = const(30000)         # at low bandwidth: unheard for so long, a NAT may have shut it
 _HOUSEKEEPING_MS = const(30000)
 _CONFIRM_MS = const(1000)
 _PROBES = const(4)               # tries to get an answer from an address, _CONFIRM_MS apart
 _ECHO_MS = const(166)
 _PUSH_RELAYED_MS = const(15000)
 _PUSH_DIRECT_MS = const(120000)
+_PUSH_SPARSE_MS = const(1920000)
 _PUSH_BURST_MS = const(30000)
 _PUSH_BURST = const(8)
 _PROBES_PER_SCOPE = const(8)
 _ECHO_VERSION = const(5)
 _SURFACE_MS = const(600000)
 
-# Verbs by which a peer counts as active.
-_ACTIVE = (packet.FRAME, packet.EXT_FRAME, packet.NETWORK_CONFIG_REQUEST, packet.NETWORK_CONFIG,
-           packet.MULTICAST_FRAME)
+# Verbs by which a peer counts as active. A member's request is none: it keeps up the path itself.
+_ACTIVE = (packet.FRAME, packet.EXT_FRAME, packet.NETWORK_CONFIG, packet.MULTICAST_FRAME)
 
 
 class Contact:
-    """Decides whom to greet, probe and tell about our addresses, and when."""
+    """Decides whom to greet, probe and tell about our addresses, and when.
+
+    low_bandwidth, set by our owner: only roots get keepalives, and those as seldom as NATs permit.
+    Others' paths are given up when they may have gone stale: the next packet takes the relay,
+    whose introduction opens a path anew.
+    """
 
     def __init__(self, vl1):
         self._vl1 = vl1
@@ -44,6 +57,7 @@ class Contact:
         self.echo_gate = Gate(_ECHO_MS, limits.PEERS)
         self.local_endpoints = list     # called for those of our sockets; set by our owner
         self.inside_network = lambda ip: False  # of those joined; set by our owner likewise
+        self.low_bandwidth = False
         self._surface = {}          # root address -> (endpoint it sees us at, when it said so)
         vl1.on(packet.RENDEZVOUS, self._on_rendezvous)
         vl1.on(packet.PUSH_DIRECT_PATHS, self._on_push)
@@ -93,19 +107,28 @@ class Contact:
             path = peer.path_to(received.endpoint)
             if path is not None:
                 path.heard(now)
+                if received.verb == packet.ECHO or received.verb == packet.HELLO:
+                    path.last_send_ms = now     # our answer
             elif self.acceptable(peer, received.endpoint):
                 if received.verb == packet.OK:
                     # The only thing that teaches a path: a direct answer to what we sent there.
                     self.learn(now, peer, received.endpoint)
                 elif (received.verb == packet.HELLO
-                      or not peer.has_live_sibling(now, received.endpoint)):
+                      or self._worth_a_path(now, peer)
+                      and not peer.has_live_sibling(now, received.endpoint)):
                     self.confirm(now, peer, received.endpoint)
         else:
             for path in peer.paths:
                 path.doubted(now)
-        pause_ms = _PUSH_RELAYED_MS if received.hops else _PUSH_DIRECT_MS
+        pause_ms = (_PUSH_RELAYED_MS if received.hops else
+                    _PUSH_SPARSE_MS if self.low_bandwidth else _PUSH_DIRECT_MS)
         if now - peer.last_push_ms >= pause_ms and peer.trusted(now):
             self._push(now, peer, received)
+
+    def _worth_a_path(self, now, peer):
+        """Whether a packet that came straight is a reason to go straight, too."""
+        return (not self.low_bandwidth or peer.active(now)
+                or self._vl1.is_upstream(peer.address))
 
     def learn(self, now, peer, endpoint):
         """The peer answered from this endpoint. Returns the new Path."""
@@ -187,7 +210,7 @@ class Contact:
             self._check_ms = now + (_EAGER_MS if eager else _CHECK_MS)
         if now - self._housekeeping_ms >= _HOUSEKEEPING_MS:
             self._housekeeping_ms = now
-            self._vl1.forget_dead_peers(now)
+            self._vl1.keep_house(now)
         self.due_ms = min(self._check_ms, self._housekeeping_ms + _HOUSEKEEPING_MS,
                            self._retry(now))
         return self.due_ms
@@ -198,32 +221,50 @@ class Contact:
             if address not in vl1.peers and address != vl1.address:
                 vl1.lookup.whois(now, address)
         for peer in list(vl1.peers.values()):
+            wanted = peer.address in self._wanted
             if vl1.is_upstream(peer.address):
                 self._keep_root(now, peer)
-            elif peer.address in self._wanted and (now - peer.last_hello_ms >= _WANTED_MS
-                                                   or vl1.upstreams.asks(peer.address)):
+            elif wanted and vl1.upstreams.asks(peer.address):
                 self.hello(now, peer)
-            elif peer.active(now) or peer.address in self._wanted:
-                self._keepalive(now, peer)
+            elif self.low_bandwidth:
+                self._give_up_stale(now, peer)
+            elif wanted or peer.active(now):
+                if wanted and not peer.direct(now) and now - peer.last_hello_ms >= _WANTED_MS:
+                    self.hello(now, peer)
+                self._keepalive(now, peer, _HEARTBEAT_MS)
 
     def _keep_root(self, now, peer):
+        heartbeat_ms = _SPARSE_MS if self.low_bandwidth else _HEARTBEAT_MS
         path = peer.best_path(now)
-        if path is None or not path.alive(now) or path.silent(now):
-            for endpoint in peer.stable:
-                self.hello(now, peer, endpoint)
-        self._keepalive(now, peer)
+        if path is None or path.silent(now):
+            lost_ms = now - max(peer.last_receive_ms, self._started_ms)
+            if (not self.low_bandwidth or lost_ms < _PATIENCE_MS
+                    or now - peer.last_hello_ms >= heartbeat_ms):
+                for endpoint in peer.stable:
+                    self.hello(now, peer, endpoint)
+        self._keepalive(now, peer, heartbeat_ms)
 
-    def _keepalive(self, now, peer):
+    def _keepalive(self, now, peer, heartbeat_ms):
         for path in list(peer.paths):
+            greeted_ms = now - path.last_hello_ms
             if path.expired(now):
                 peer.paths.remove(path)
-            elif now - path.last_hello_ms >= _HELLO_MS:
-                self.hello(now, peer, path.endpoint)
             elif path.silent(now):
+                patient = path.unanswered_for(now) < _PATIENCE_MS
+                if greeted_ms >= (_CHECK_MS if patient else heartbeat_ms):
+                    self.hello(now, peer, path.endpoint)
+            elif greeted_ms >= _HELLO_MS:
                 self.hello(now, peer, path.endpoint)
-            elif now - path.last_send_ms >= _HEARTBEAT_MS:
+            elif (now - path.last_send_ms >= heartbeat_ms
+                  or path.unanswered_for(now) >= _ASK_MS):
                 self.probe(now, peer, path.endpoint)
                 path.sent(now)
+
+    def _give_up_stale(self, now, peer):
+        root = self._vl1.best_root(now)
+        for path in list(peer.paths) if root is not None and root.direct(now) else ():
+            if now - path.last_receive_ms >= _STALE_MS:
+                peer.paths.remove(path)
 
     # --- NAT traversal ---------------------------------------------------------------------
 

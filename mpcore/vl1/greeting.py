@@ -2,7 +2,7 @@
 
 from micropython import const
 
-from mpcore import VERSION, crypto, limits
+from mpcore import VERSION, limits
 from mpcore.vl1 import hello, packet
 from mpcore.vl1.gate import Gate
 from mpcore.vl1.packet import HEADER, START, Packet
@@ -31,6 +31,9 @@ class Greeting:
     def send_hello(self, now, peer, endpoint, path):
         """HELLO to `peer` at `endpoint`; `path` is the Path there or to the relay, or None."""
         vl1 = self._vl1
+        cipher = vl1.cipher(peer, lambda now: self.send_hello(now, peer, endpoint, path))
+        if cipher is None:
+            return
         planet = vl1.upstreams.planet
         payload, masked_from = hello.build(vl1.version, VERSION, vl1.wall(now), vl1.identity,
                                            endpoint, planet.id, planet.timestamp,
@@ -39,13 +42,15 @@ class Greeting:
         buf = bytearray(START + length)
         buf[START + HEADER:] = payload
         vl1.header(buf, START, length, peer.address, packet.HELLO)
-        cipher = vl1.cipher(peer)
         cipher.mask_hello(buf, START, HEADER + masked_from, len(payload) - masked_from)
         cipher.armor(buf, START, length, packet.CIPHER_NONE)
         vl1.put(now, endpoint, path, buf, START, length, packet.HELLO)
 
-    def on_hello(self, now, endpoint, buf, off, n):
-        """A HELLO in clear: the one packet that may come from someone unknown."""
+    def on_hello(self, now, endpoint, buf, off, n, cipher=None):
+        """A HELLO in clear: the one packet that may come from someone unknown.
+
+        cipher: of the sender, when it is handled again because a key has been agreed on.
+        """
         vl1 = self._vl1
         greeting = hello.Hello(buf, off + HEADER, off + n)
         identity = greeting.identity
@@ -56,12 +61,14 @@ class Greeting:
         received.read(buf, off, off + n, endpoint, bytes(buf[off:off + packet.DESTINATION]))
         peer = vl1.peers.get(source)
         if peer is None:
-            peer = self._meet(now, endpoint, identity, buf, off, n)
+            peer = self._meet(now, endpoint, identity, buf, off, n, cipher)
             if peer is None:
                 return
         elif peer.identity != identity:
-            return self._collide(now, endpoint, identity, buf, off, n)
-        elif not vl1.cipher(peer).dearmor(buf, off, n):
+            return self._collide(now, endpoint, identity, buf, off, n, cipher)
+        elif vl1.cipher(peer) is None:
+            return vl1.lookup.hold_incoming(now, source, endpoint, buf, off, n)
+        elif not peer.cipher.dearmor(buf, off, n):
             return vl1.count("mac")
         self._accept(now, peer, received, greeting)
 
@@ -81,7 +88,7 @@ class Greeting:
         greeting.read_rest(buf)
         masked_from = greeting.masked_from
         if masked_from < end:  # masked even where the whole HELLO is encrypted
-            vl1.cipher(peer).mask_hello(buf, off, masked_from - off, end - masked_from)
+            peer.cipher.mask_hello(buf, off, masked_from - off, end - masked_from)
         moons = greeting.read_moons(buf)  # a malformed list voids the whole HELLO
         if greeting.endpoint is not None and received.hops == 0:
             vl1.contact.reported(now, peer, greeting.endpoint)
@@ -93,18 +100,16 @@ class Greeting:
         peer.version = greeting.version
         peer.software = greeting.software
 
-    def _meet(self, now, endpoint, identity, buf, off, n):
+    def _meet(self, now, endpoint, identity, buf, off, n, cipher):
         """Make a peer of an unknown identity if it holds, else None; cheap checks come first."""
         vl1 = self._vl1
-        if not vl1.validate or self._a_root_may_know(now, identity.address):
+        if cipher is None and (not vl1.validate or self._a_root_may_know(now, identity.address)):
             # A root's word is as good as the hash, and sooner here: the HELLO waits for WHOIS. A
             # lean node has nothing else.
             vl1.lookup.hold_incoming(now, identity.address, endpoint, buf, off, n)
             return None
-        if not self._may_check(now, endpoint):
-            vl1.count("hello_gated")
-            return None
-        cipher = crypto.PacketCipher(vl1.identity.agree(identity))
+        if cipher is None:
+            return self._check(now, endpoint, identity, buf, off, n)
         if not cipher.dearmor(buf, off, n):
             vl1.count("mac")
             return None
@@ -138,12 +143,20 @@ class Greeting:
             return True
         return False
 
-    def _collide(self, now, endpoint, identity, buf, off, n):
+    def _check(self, now, endpoint, identity, buf, off, n):
+        """Agree on a key with somebody new, so that on_hello can look at the MAC; None."""
+        if not self._may_check(now, endpoint):
+            return self._vl1.count("hello_gated")
+        data = bytearray(START + n)
+        data[START:] = memoryview(buf)[off:off + n]
+        self._vl1.agree(now, identity, lambda now, cipher: self.on_hello(
+            now, endpoint, data, START, n, cipher))
+
+    def _collide(self, now, endpoint, identity, buf, off, n, cipher):
         """A second key for a known address: tell its holder, keep the first."""
         vl1 = self._vl1
-        if not self._may_check(now, endpoint):
-            return vl1.count("hello_gated")
-        cipher = crypto.PacketCipher(vl1.identity.agree(identity))
+        if cipher is None:
+            return self._check(now, endpoint, identity, buf, off, n)
         if not cipher.dearmor(buf, off, n):
             return vl1.count("mac")
         vl1.count("collisions")

@@ -3,7 +3,7 @@
 from micropython import const
 
 from mpcore import crypto
-from mpcore.vl1 import hashcash
+from mpcore.crypto.slices import finish
 
 BINARY_SIZE = const(71)           # without the private key, as on the wire
 SIGNATURE_SIZE = const(96)
@@ -53,6 +53,7 @@ class Identity:
         while True:
             scalar = entropy(32)
             public = crypto.x25519_public(scalar) + ed25519_public
+            from mpcore.vl1 import hashcash     # seldom needed
             digest = hashcash.digest(public)
             tries += 1
             if progress is not None:
@@ -116,7 +117,11 @@ class Identity:
 
     def agree(self, other):
         """The 48-byte key shared with another identity, the same from either side."""
-        secret = crypto.x25519(self.private[:32], other.public[:32])
+        return finish(self.agreement(other))
+
+    def agreement(self, other):
+        """As agree(), in slices (crypto/slices.py)."""
+        secret = yield from crypto.x25519_slices(self.private[:32], other.public[:32])
         return crypto.sha512(secret)[:48]
 
     def sign(self, message):
@@ -125,7 +130,11 @@ class Identity:
 
     def verify(self, message, signature):
         """Whether signature is this identity's over message."""
-        return verify(self.public, message, signature)
+        return finish(verification(self.public, message, signature))
+
+    def verification(self, message, signature):
+        """As verify(), in slices (crypto/slices.py)."""
+        return verification(self.public, message, signature)
 
     def fingerprint(self):
         """48 bytes that stand for address and key together (spec/identity.md 7)."""
@@ -138,6 +147,7 @@ class Identity:
         """
         if is_reserved(self.address):
             return False
+        from mpcore.vl1 import hashcash     # seldom needed
         digest = hashcash.digest(self.public)
         return digest[0] < _HASHCASH_LIMIT and digest[59:] == self.address
 
@@ -160,12 +170,17 @@ def sign(private, message):
 
 def verify(public, message, signature):
     """Whether signature is over message by the key whose 64-byte public half this is."""
+    return finish(verification(public, message, signature))
+
+
+def verification(public, message, signature):
+    """As verify(), in slices (crypto/slices.py)."""
     if len(signature) != SIGNATURE_SIZE:
         return False
-    digest = crypto.sha512(message)[:32]
+    digest = (yield from crypto.sha512_slices(message))[:32]
     if not crypto.constant_time_equal(digest, signature[64:]):
         return False
-    return crypto.ed25519_verify(public[32:], digest, signature[:64])
+    return (yield from crypto.ed25519_verify_slices(public[32:], digest, signature[:64]))
 
 
 def _unhex(text, size):

@@ -1,4 +1,4 @@
-"""WHOIS, and the packets that wait for its answer or for a path (spec/verbs.md 6)."""
+"""WHOIS, and the packets that wait for its answer, a key or a path (spec/verbs.md 6)."""
 
 from micropython import const
 
@@ -22,14 +22,14 @@ class Lookup:
         self._incoming = []  # (since_ms, source, endpoint, packet)
         self._outgoing = []  # (since_ms, address, verb, buffer with headroom)
         self._retry_ms = 0
-        self.due = False  # an identity or a path came to be known: see what waits
+        self.due = False  # an identity, a key or a path came to be known: see what waits
         self._asked = Gate(_RETRY_MS - 1, limits.PEERS)
         self._answered = Gate(_ANSWER_INTERVAL_MS, limits.PEERS)
         vl1.on(packet.WHOIS, self._on_whois)
         vl1.on_ok(packet.WHOIS, self._on_ok)
 
     def hold_incoming(self, now, source, endpoint, buf, off, n):
-        """Keep a packet from an unknown source until its identity is known.
+        """Keep a packet until its source is known and a key is agreed on with it.
 
         Anyone can cause this, so the newest gives way when there is no room.
         """
@@ -39,7 +39,8 @@ class Lookup:
             data = bytearray(START + n)
             data[START:] = memoryview(buf)[off:off + n]
             self._incoming.append((now, source, endpoint, data))
-        self.whois(now, source)
+        if source not in self._vl1.peers:
+            self.whois(now, source)
 
     def hold_outgoing(self, now, address, verb, buf, off, n):
         """Keep a packet until its destination is known and reachable; the oldest gives way."""
@@ -67,7 +68,8 @@ class Lookup:
         incoming, self._incoming = self._incoming, []
         for item in incoming:
             since_ms, source, endpoint, data = item
-            if source in vl1.peers:
+            peer = vl1.peers.get(source)
+            if peer is not None and vl1.cipher(peer) is not None:
                 try:
                     vl1.process(now, endpoint, data, START, len(data) - START)
                 except ValueError:
@@ -80,7 +82,8 @@ class Lookup:
         for item in outgoing:
             since_ms, to, verb, data = item
             peer = vl1.peers.get(to)
-            if peer is not None and vl1.route(now, peer) is not None:
+            if (peer is not None and vl1.route(now, peer) is not None
+                    and vl1.cipher(peer) is not None):
                 vl1.send_in_place(now, to, verb, data, START + HEADER,
                                   len(data) - START - HEADER)
             elif now - since_ms < _TIMEOUT_MS:

@@ -117,6 +117,13 @@ class Packet:
         if self.end - self.at < n:
             raise ValueError("packet too short")
 
+    def head(self):
+        """An independent copy without the content, which is all that an answer needs."""
+        other = Packet(endpoint=self.endpoint)
+        other.id = self.id
+        other.verb = self.verb
+        return other
+
     def keep(self):
         """An independent copy that may be stored and given to a handler again."""
         other = Packet(bytearray(self.end - self.off + START), START, 0, self.endpoint)

@@ -15,6 +15,7 @@ from mpcore.vl1.lookup import Lookup
 from mpcore.vl1.packet import HEADER, START, Packet
 from mpcore.vl1.peer import Peer
 from mpcore.vl1.upstreams import Upstreams
+from mpcore.vl1.work import Work
 
 VERSION_SALSA = const(11)  # the highest protocol version to which peers do not send AES
 VERSION_AES = const(12)
@@ -23,6 +24,7 @@ _BEACON = const(13)
 _REPLY_LIFETIME_MS = const(10000)
 _ECHO_INTERVAL_MS = const(166)
 _COMPRESSION_THRESHOLD = const(92)
+_INFLATED = const(2048)
 _STRAIGHT = const(1404)         # payload that fits a datagram: limits.MTU without the header
 
 # As in packet.py, which says what they are: MicroPython folds only a module's own constants, and
@@ -53,8 +55,8 @@ _ANSWERED = (packet.HELLO, packet.WHOIS, packet.ECHO, packet.EXT_FRAME,
 class Replies:
     """Packet IDs that an OK may quote: recent ones only (spec/security.md 4)."""
 
-    def __init__(self):
-        self._ring = [None] * limits.EXPECTED_REPLIES
+    def __init__(self, limit):
+        self._ring = [None] * limit
         self._next = 0
         self._sent_ms = {}
 
@@ -63,7 +65,7 @@ class Replies:
         if old is not None:
             self._sent_ms.pop(old, None)
         self._ring[self._next] = packet_id
-        self._next = (self._next + 1) % limits.EXPECTED_REPLIES
+        self._next = (self._next + 1) % len(self._ring)
         self._sent_ms[packet_id] = now
 
     def expected(self, now, packet_id):
@@ -82,11 +84,13 @@ class VL1:
     validate: check unknown identities by the 2 MiB hash; without it they are taken only from a
     root (spec/security.md 8). moons: Worlds that we orbit. adopt(world): called with each planet
     or moon that was taken over from a root, to be stored.
-    max_peers: identities kept in memory; roots need many.
+    max_peers: identities kept in memory; roots need many. sliced: long arithmetic is done by
+    poll(), a slice at a time, and packets are served meanwhile.
     """
 
     def __init__(self, identity, planet, send, entropy, epoch_ms=0, aes=False, loopback=False,
-                 validate=True, moons=(), adopt=None, max_peers=limits.PEERS):
+                 validate=True, moons=(), adopt=None, max_peers=limits.PEERS,
+                 sliced=crypto.SLICED):
         self.identity = identity
         self.address = identity.address
         self.entropy = entropy
@@ -100,17 +104,18 @@ class VL1:
         self._max_peers = max_peers
         self._epoch_ms = epoch_ms
         self._send_datagram = send
-        self._replies = Replies()
+        self._replies = Replies(min(max_peers, limits.EXPECTED_REPLIES))
         self._reassembler = fragment.Reassembler()
         self._packet = Packet()
         self._ids = bytearray(_IDS)
         self._ids_at = _IDS
         self._last = None             # the peer whose packet came last by the straight way
         self._on_frame = _leave
-        self._inflated = None
+        self._inflated = bytearray(0)
         self._verbs = {}
         self._ok = {}
         self._error = {}
+        self.work = Work(sliced, self.count)
         self.contact = Contact(self)
         self.upstreams = Upstreams(self, planet, moons, adopt)
         self.lookup = Lookup(self)
@@ -190,7 +195,7 @@ class VL1:
             raise ValueError("packet too large")
         peer = self.peers.get(address)
         way = None if peer is None else self.route(now, peer)
-        if way is None:
+        if way is None or peer.cipher is None and self.cipher(peer) is None:
             self.lookup.hold_outgoing(now, address, verb, buf, off, n)
             return None
         via, path = way
@@ -206,19 +211,22 @@ class VL1:
         are such, and most of those have one path, one datagram and nothing to be decided."""
         peer = self.peers.get(address)
         path = None if peer is None else peer.steady_path(now)
-        if path is None or n > _STRAIGHT:
+        if path is None or n > _STRAIGHT or peer.cipher is None:
             return self.send_in_place(now, address, _FRAME, buf, off, n)
         off -= _HEADER
         n += _HEADER
         self.header(buf, off, n, address, _FRAME)
-        (peer.cipher or self.cipher(peer)).armor(buf, off, n, self._suite(peer))
+        peer.cipher.armor(buf, off, n, self._suite(peer))
         path.last_send_ms = now
         if path.unanswered_ms is None:
             path.unanswered_ms = now
         self.datagram(path.endpoint, buf, off, n)
 
     def send_to(self, now, peer, endpoint, verb, payload):
-        """Send a packet to a given endpoint, whatever the paths say."""
+        """Send a packet to a given endpoint, whatever the paths say; it waits for the key."""
+        if peer.cipher is None and self.cipher(
+                peer, lambda now: self.send_to(now, peer, endpoint, verb, payload)) is None:
+            return None
         buf = self._envelope(payload)
         return self._emit(now, peer, endpoint, None, verb, buf, START + HEADER, len(payload))
 
@@ -235,10 +243,13 @@ class VL1:
     @micropython.native
     def poll(self, now):
         """Do what is due; returns the ms at which to call again."""
+        if self.work.jobs:
+            self.work.poll(now)
         due_ms = self.contact.due_ms
         if now >= due_ms:
             due_ms = self.contact.poll(now)
-        return min(due_ms, self.lookup.poll(now))
+        due_ms = min(due_ms, self.lookup.poll(now))
+        return now if self.work.jobs else due_ms
 
     # --- in --------------------------------------------------------------------------------
 
@@ -326,7 +337,9 @@ class VL1:
             if source == self.address:
                 return self.count("from_self")
             return self.lookup.hold_incoming(now, source, endpoint, buf, off, n)
-        if not (peer.cipher or self.cipher(peer)).dearmor(buf, off, n):
+        if peer.cipher is None and self.cipher(peer) is None:
+            return self.lookup.hold_incoming(now, source, endpoint, buf, off, n)
+        if not peer.cipher.dearmor(buf, off, n):
             return self._forged(now, peer, endpoint, buf, off)
         self._last = peer
         self._opened(now, peer, endpoint, buf, off, n)
@@ -352,12 +365,21 @@ class VL1:
             self.contact.received(now, peer, received)
 
     def _inflate(self, buf, off, n):
-        if self._inflated is None:
-            self._inflated = bytearray(START + limits.MAX_PACKET)
-        inflated = self._inflated
-        inflated[START:START + HEADER] = memoryview(buf)[off:off + HEADER]
-        size = crypto.lz4_decompress(buf, off + HEADER, n - HEADER, inflated, START + HEADER,
-                                     limits.MAX_PACKET - HEADER)
+        # Most are small. Whoever gets large ones keeps room for the largest.
+        room = max(len(self._inflated) - START, _INFLATED)
+        while True:
+            if len(self._inflated) != START + room:
+                self._inflated = bytearray(START + room)
+            inflated = self._inflated
+            inflated[START:START + HEADER] = memoryview(buf)[off:off + HEADER]
+            try:
+                size = crypto.lz4_decompress(buf, off + HEADER, n - HEADER, inflated,
+                                             START + HEADER, room - HEADER)
+                break
+            except ValueError:
+                if room == limits.MAX_PACKET:
+                    raise
+                room = limits.MAX_PACKET
         if not size:
             raise ValueError("nothing inflated")
         return inflated, START, HEADER + size
@@ -380,11 +402,34 @@ class VL1:
 
     # --- out -------------------------------------------------------------------------------
 
-    def cipher(self, peer):
-        """The PacketCipher of a peer; the key agreement is the expensive part."""
+    def agree(self, now, identity, done):
+        """Call done(now, PacketCipher) for another identity, at once or from a later poll.
+
+        The key agreement is the expensive part; where too many wait it is not begun.
+        """
+        if self.work.full() and not self.work.has(identity):
+            return self.count("agreements_refused")
+        self.work.start(now, identity, self.identity.agreement(identity),
+                        lambda now, shared: done(now, crypto.PacketCipher(shared)))
+
+    def cipher(self, peer, then=None):
+        """The PacketCipher of a peer; None while the key is agreed on, after which then(now) is
+        called and what Lookup holds is tried again.
+        """
         if peer.cipher is None:
-            peer.cipher = crypto.PacketCipher(self.identity.agree(peer.identity))
+            if not self.work.sliced:
+                peer.cipher = crypto.PacketCipher(self.identity.agree(peer.identity))
+            elif then is not None or not self.work.has(peer.identity):
+                self.agree(None, peer.identity, lambda now, cipher: self._agreed(
+                    now, peer, cipher, then))
         return peer.cipher
+
+    def _agreed(self, now, peer, cipher, then):
+        if peer.cipher is None:
+            peer.cipher = cipher
+            self.lookup.due = True
+        if then is not None:
+            then(now)
 
     def route(self, now, peer):
         """(peer whose path it is, path) to reach `peer`: direct, else the root's; or None.
@@ -422,7 +467,7 @@ class VL1:
         start = off - _HEADER
         length = _HEADER + n
         self.header(buf, start, length, peer.address, verb)
-        (peer.cipher or self.cipher(peer)).armor(buf, start, length, self._suite(peer))
+        peer.cipher.armor(buf, start, length, self._suite(peer))
         return self.put(now, endpoint, path, buf, start, length, verb & _VERB_MASK)
 
     @micropython.native
@@ -472,16 +517,26 @@ class VL1:
             peer = self.peers[identity.address] = Peer(identity, now)
         return peer
 
-    def forget_dead_peers(self, now):
+    def keep_house(self, now):
+        """Every now and then: make room of what has not been needed for a while."""
+        self._forget_dead_peers(now)
+        if not self.work.jobs:
+            crypto.release()
+
+    def _forget_dead_peers(self, now):
         for peer in [p for p in self.peers.values() if p.forgettable(now)]:
             if not self.contact.keeps(peer):
-                del self.peers[peer.address]
+                self._forget(peer)
 
     def _forget_one(self, now):
         idle = [p for p in self.peers.values() if not self.contact.keeps(p)]
         if idle:
-            del self.peers[min(idle, key=lambda p: max(p.last_receive_ms, p.since_ms)).address]
+            self._forget(min(idle, key=lambda p: max(p.last_receive_ms, p.since_ms)))
             self.count("peers_evicted")
+
+    def _forget(self, peer):
+        del self.peers[peer.address]
+        self.work.drop(peer.identity)
 
 
 def _leave(*args):

@@ -7,7 +7,7 @@ from mpcore.vl1.peer import UNKNOWN_LATENCY_MS
 from mpcore.vl1.world import MOON, PLANET, World
 
 _SILENCE_STEP_MS = const(61000)
-_ONLINE_MS = const(30000)
+_ONLINE_MS = const(45000)     # a heartbeat at low bandwidth, and another that was lost
 _NO_ID = bytes(8)
 
 
@@ -97,30 +97,45 @@ class Upstreams:
         while at < end:
             world, length = World.from_bytes(buf, at, end)
             at += length
-            taken = self._take(sender, world)
-            self._vl1.count("worlds_taken" if taken else "worlds_refused")
-            if taken:
-                self._set_roots(now)
-                if self._adopt is not None:
-                    self._adopt(world)
+            held = self.planet if world.type == PLANET else self.moons.get(world.id)
+            if held is None and self._is_seeded(world):
+                self._take(now, world)
+            elif held is None or world.type == PLANET and sender not in self.addresses:
+                self._vl1.count("worlds_refused")
+            else:
+                self._compare(now, held, world)
 
-    def _take(self, sender, world):
-        if world.type == PLANET and sender in self.addresses and world.replaces(self.planet):
+    def _is_seeded(self, world):
+        """Whether this is a moon that we want, of the root that we asked."""
+        return (world.type == MOON and self.seeds.get(world.id)
+                in [root.address for root, _ in world.roots])
+
+    def _compare(self, now, held, world):
+        """Take over a world if it may replace the one we hold, as its signature tells."""
+        work = self._vl1.work
+        if work.full():
+            return self._vl1.count("worlds_refused")
+
+        def compared(now, replaces):
+            if replaces and held in (self.planet, self.moons.get(world.id)):
+                self._take(now, world)
+            else:
+                self._vl1.count("worlds_refused")
+
+        work.start(now, world.to_bytes(), world.replacement(held), compared)
+
+    def _take(self, now, world):
+        if world.type == PLANET:
             self.planet = world
-            return True
-        if world.type != MOON:
-            return False
-        held = self.moons.get(world.id)
-        if held is None:
-            seed = self.seeds.get(world.id)
-            if seed is None or seed not in [root.address for root, _ in world.roots]:
-                return False
-            del self.seeds[world.id]
-            self._vl1.want(seed, False)
-        elif not world.replaces(held):
-            return False
-        self.moons[world.id] = world
-        return True
+        else:
+            self.moons[world.id] = world
+            seed = self.seeds.pop(world.id, None)
+            if seed is not None:
+                self._vl1.want(seed, False)
+        self._vl1.count("worlds_taken")
+        self._set_roots(now)
+        if self._adopt is not None:
+            self._adopt(world)
 
     def newer_than(self, planet_id, timestamp, moons):
         """Bytes of the worlds of which the asker holds an older revision.

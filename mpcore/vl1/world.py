@@ -2,6 +2,7 @@
 
 from micropython import const
 
+from mpcore.crypto.slices import finish
 from mpcore.vl1 import identity, inet
 from mpcore.vl1.identity import Identity
 
@@ -111,12 +112,17 @@ class World:
         The first world is taken as it is; a later one must be newer and signed by the key that
         the current one names (spec/world.md 4).
         """
+        return finish(self.replacement(current))
+
+    def replacement(self, current):
+        """As replaces(), in slices (crypto/slices.py)."""
         if self.type == NULL:
             return False
         if current is None or current.type == NULL or current.id == _NO_ID:
             return True
         return (self.type == current.type and self.id == current.id
-                and self.timestamp > current.timestamp and self.verify(current.update_key))
+                and self.timestamp > current.timestamp and (yield from identity.verification(
+                    current.update_key, _signed(self._head, self._body), self.signature)))
 
 
 def _signed(head, body):

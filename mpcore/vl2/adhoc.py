@@ -4,8 +4,8 @@ import struct
 
 from micropython import const
 
-from mpcore.vl2 import addressing, rules
-from mpcore.vl2.config import NDP_EMULATION, NetworkConfig
+from mpcore.vl2 import addressing
+from mpcore.vl2.config import ACCEPT_ALL, NDP_EMULATION, NetworkConfig
 
 _RENEW_MS = const(60000)
 _MAX_DELTA_MS = const(7200000)
@@ -42,7 +42,7 @@ def config(network_id, address, timestamp):
         made.name = b"adhoc-%d.0.0.0" % octet[0]
         made.multicast_limit = _MULTICAST_LIMIT
         made.static_ips.append((octet + address[2:], 8))
-        made.rules = rules.ACCEPT_ALL
+        made.rules = ACCEPT_ALL
         if hub != bytes(5):
             made.specialists = [(hub, 0)]
     else:

@@ -20,6 +20,8 @@ ACTIVE_BRIDGE = const(0x02)
 ANCHOR = const(0x04)
 REPLICATOR = const(0x08)
 
+ACCEPT_ALL = b"\x01\x00"      # the rule set that needs no evaluation: every frame passes
+
 DEFAULT_MTU = const(2800)
 MIN_MTU = const(1280)
 MAX_MTU = const(10000)

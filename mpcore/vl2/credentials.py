@@ -2,12 +2,14 @@
 
 Every credential keeps its wire form in `raw`, which is what others are sent, verbatim. All have
 TYPE, network_id (8 bytes), timestamp (ms of the controller's clock), id, issued_to and
-`verify(controller)`. `X.from_bytes(buf, off, end)` reads one and gives (credential, length), or
-raises ValueError; `X.issue(controller, ...)` makes one, signed by an Identity that has its
-private key.
+`verify(controller)`, in slices `verification(controller)`. `X.from_bytes(buf, off, end)` reads one
+and gives (credential, length), or raises ValueError; `X.issue(controller, ...)` makes one, signed
+by an Identity that has its private key.
 """
 
 from micropython import const
+
+from mpcore.crypto.slices import finish
 
 # Type codes, as revocations name them
 COM_TYPE = const(1)
@@ -96,8 +98,13 @@ class COM:
 
     def verify(self, controller):
         """Whether this is signed by the network's controller, whose Identity is given."""
+        return finish(self.verification(controller))
+
+    def verification(self, controller):
+        """As verify(), in slices (crypto/slices.py)."""
         return (self.signer == controller.address == self.network_id[:5]
-                and controller.verify(self.raw[3:self._end], self.raw[self._end + 5:]))
+                and (yield from controller.verification(self.raw[3:self._end],
+                                                        self.raw[self._end + 5:])))
 
     def agrees(self, theirs, peer):
         """Whether a peer (an Identity) holding the COM `theirs` may talk to this one's holder.
@@ -154,9 +161,14 @@ class _Credential:
 
     def verify(self, controller):
         """Whether this is signed by the network's controller, whose Identity is given."""
+        return finish(self.verification(controller))
+
+    def verification(self, controller):
+        """As verify(), in slices (crypto/slices.py)."""
         at = self._end + 3
-        return (self.signer == controller.address == self.network_id[:5] and controller.verify(
-            _message(self.raw[:self._end]), self.raw[at:at + _SIGNATURE]))
+        return (self.signer == controller.address == self.network_id[:5]
+                and (yield from controller.verification(_message(self.raw[:self._end]),
+                                                        self.raw[at:at + _SIGNATURE])))
 
 
 class Tag(_Credential):
@@ -321,6 +333,10 @@ class Capability:
         lookup(address) gives the Identity of a former holder, or None; without it only what comes
         straight from the controller passes.
         """
+        return finish(self.verification(controller, lookup))
+
+    def verification(self, controller, lookup=None):
+        """As verify(), in slices (crypto/slices.py)."""
         if not 1 <= len(self.custody) <= self.max_custody:
             return False
         message = _message(self.raw[:self._end])
@@ -331,7 +347,7 @@ class Capability:
                 signer = lookup and lookup(giver)
             if not signer or not giver == expected == signer.address:
                 return False
-            if not signer.verify(message, signature):
+            if not (yield from signer.verification(message, signature)):
                 return False
             expected = to
             signer = None

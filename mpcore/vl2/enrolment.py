@@ -9,6 +9,9 @@ from mpcore.vl2.config import NetworkConfig
 
 _CHECK_MS = const(5000)
 _REFRESH_MS = const(60000)
+_SPARSE_MS = const(1200000)      # the same at low bandwidth; at most 2/3 of a credential's life
+_PATIENCE_MS = const(60000)      # at low bandwidth who got no config asks so long as others do ...
+_SPARSE_ASK_MS = const(60000)    # ... and then at this pace
 _PAUSE_MS = const(1000)          # the controller ignores requests that come faster
 _STORE_MS = const(900000)        # between writes of the cache that only bring it up to date
 
@@ -25,15 +28,18 @@ class Enrolment:
     network: the Network, whose `configure` and `set_status` are called. metadata: what a request
     says of us. load(name), store(name, data): where the config is cached. ask: called as
     ask(now, network) instead of sending a request when we are the controller ourselves.
+    low_bandwidth: refresh seldom; a change that the controller cannot push is then learned late.
     """
 
-    def __init__(self, vl1, network, metadata, load, store, ask):
+    def __init__(self, vl1, network, metadata, load, store, ask, low_bandwidth=False):
         self._vl1 = vl1
         self._network = network
         self._metadata = metadata
         self._load = load
         self._store = store
         self._ask = ask
+        self._low_bandwidth = low_bandwidth
+        self._patient_until_ms = None
         self._name = "networks.d/%s.conf" % network.id.hex()
         self._assembly = exchange.Assembly()
         self._check_ms = self._requested_ms = self._accepted_ms = self._stored_ms = NEVER
@@ -53,9 +59,22 @@ class Enrolment:
         """Request a config when it is due; returns the ms at which to call again."""
         if now >= self._check_ms:
             self._check_ms = now + _CHECK_MS
-            if self._network.config is None or now - self._accepted_ms >= _REFRESH_MS:
+            if self._due(now):
                 self.request(now)
         return self._check_ms
+
+    def _due(self, now):
+        config = self._network.config
+        refresh_ms = _REFRESH_MS
+        if self._low_bandwidth:
+            if self._patient_until_ms is None:
+                self._patient_until_ms = now + _PATIENCE_MS
+            if now >= self._patient_until_ms and now - self._requested_ms < _SPARSE_ASK_MS:
+                return False
+            if config is not None:
+                longest_ms = config.credential_max_delta * 2 // 3
+                refresh_ms = max(_REFRESH_MS, min(_SPARSE_MS, longest_ms))
+        return config is None or now - self._accepted_ms >= refresh_ms
 
     def request(self, now):
         """Ask for a config, unless that was done just now."""
@@ -78,21 +97,34 @@ class Enrolment:
         peer = self._vl1.peers.get(address)
         return None if peer is None else peer.identity
 
-    def on_chunk(self, now, peer, chunk, solicited):
-        """A chunk from a peer; the controller's identity is known.
+    def expects(self, now, peer, chunk):
+        """Whether a chunk from a peer is new and worth checking; the controller's identity is
+        known. Raises ValueError.
+        """
+        try:
+            return self._assembly.expects(chunk, peer.address, self.controller())
+        except ValueError as error:
+            self._refused(now, peer, error)
+            raise
+
+    def on_chunk(self, now, peer, chunk, solicited, good):
+        """A chunk that was expected has been checked; good: it is the controller's.
 
         solicited: it came in the OK to our own request. Returns whether the chunk was new, and
         the config when this completed one that now applies. Raises ValueError.
         """
         try:
-            if not self._assembly.add(chunk, peer.address, self.controller()):
+            if not self._assembly.insert(chunk, good):
                 return False, None
             text = self._assembly.take(chunk.update_id)
             return True, None if text is None else self.accept(now, text, solicited)
         except ValueError as error:
-            if peer.address == self._network.controller:
-                self._network.set_status(now, self._network.status, "config refused: %s" % error)
+            self._refused(now, peer, error)
             raise
+
+    def _refused(self, now, peer, error):
+        if peer.address == self._network.controller:
+            self._network.set_status(now, self._network.status, "config refused: %s" % error)
 
     def accept(self, now, text, solicited=True):
         """Apply the text of a config that the controller vouches for. Raises ValueError.

@@ -5,6 +5,7 @@ import struct
 from micropython import const
 
 from mpcore import limits
+from mpcore.crypto.slices import finish
 from mpcore.vl2 import config, dictionary
 from mpcore.vl2.credentials import MAX_RULES
 from mpcore.vl2.dictionary import number
@@ -100,8 +101,12 @@ class Chunk:
 
     def verify(self, controller):
         """Whether the network's controller, whose Identity is given, signed this."""
+        return finish(self.verification(controller))
+
+    def verification(self, controller):
+        """As verify(), in slices (crypto/slices.py)."""
         return (self.signature is not None and controller.address == self.network_id[:5]
-                and controller.verify(self.body[:self._end], self.signature))
+                and (yield from controller.verification(self.body[:self._end], self.signature)))
 
 
 def split(network_id, text, update_id, controller, flags=0):
@@ -135,17 +140,28 @@ class Assembly:
         something. Raises ValueError for a chunk that is not the controller's, that is larger
         than the limit or that does not fit to the others of its update.
         """
+        return self.expects(chunk, sender, controller) and self.insert(
+            chunk, chunk.signature is None or chunk.verify(controller))
+
+    def expects(self, chunk, sender, controller):
+        """Whether a chunk is new, so that `insert` is to follow. Otherwise as add()."""
         if chunk.total > self._limit:
             raise ValueError(f"config of {chunk.total} bytes, more than {self._limit}")
         if chunk.signature is None:
             if sender != controller.address:
                 raise ValueError("unsigned config not from the controller")
-            self._forget(chunk.update_id)
-        update = self._find(chunk.update_id)
-        if update and chunk.index in update[3]:
-            return False
-        if chunk.signature is not None and not chunk.verify(controller):
+            return True
+        return not self._has(chunk)
+
+    def insert(self, chunk, good):
+        """Take a chunk that was expected; good: it is the controller's. Otherwise as add()."""
+        if not good:
             raise ValueError("config not signed by the controller")
+        if chunk.signature is None:
+            self._forget(chunk.update_id)
+        elif self._has(chunk):
+            return False
+        update = self._find(chunk.update_id)
         if not update:
             update = [chunk.update_id, chunk.total, chunk.total, {}]
             self._updates.append(update)
@@ -174,6 +190,10 @@ class Assembly:
                 raise ValueError("chunks overlap")
             at += len(pieces[index])
         return b"".join([pieces[index] for index in sorted(pieces)])
+
+    def _has(self, chunk):
+        update = self._find(chunk.update_id)
+        return bool(update and chunk.index in update[3])
 
     def _find(self, update_id):
         for update in self._updates:

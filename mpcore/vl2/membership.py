@@ -50,7 +50,6 @@ class Membership:
         self._pushes = ()           # payloads that carry our credentials
         self._last = None           # the member that the last frame went to ...
         self.talker = None          # ... and the one that the last FRAME came from, allowed then
-        self._controller = None     # whose signature counts
 
     def configure(self, config, wanted):
         """Take over a config. wanted: types of others' credentials that its rules can ask for."""
@@ -106,15 +105,13 @@ class Membership:
 
     # --- others' credentials ---------------------------------------------------------------
 
-    def add(self, credential, controller):
-        """Store a credential under the address it was issued to, if it is good (section 6).
+    def wants(self, credential):
+        """Whether a credential would change something, so that its signature is worth checking.
 
-        controller: the Identity of the network's controller. Returns True when this changes
-        something, False when it does not, None when it is not the controller's.
+        One that no rule can ask for is kept unread (section 6).
         """
-        self._controller = controller
         if credential.TYPE == REVOCATION_TYPE:
-            return self._revoke(credential, controller)
+            return credential.threshold > self._threshold(*_revoked_key(credential))
         member = self.members.get(credential.issued_to)
         key = (credential.TYPE, credential.id)
         if credential.TYPE not in self._wanted:
@@ -127,27 +124,40 @@ class Membership:
             old = member.com if credential.TYPE == COM_TYPE else member.held.get(key)
         if old is not None and (old.raw == credential.raw or old.timestamp > credential.timestamp):
             return False
-        if credential.timestamp <= self._threshold(credential.issued_to, *key):
+        return credential.timestamp > self._threshold(credential.issued_to, *key)
+
+    def add(self, credential):
+        """Store a credential that the controller signed, under the address it was issued to.
+
+        Returns whether this changes something.
+        """
+        if not self.wants(credential):
             return False
-        if not credential.verify(controller):
-            return None
+        if credential.TYPE == REVOCATION_TYPE:
+            self._revoke(credential)
+            return True
         member = self.member(credential.issued_to)
         if credential.TYPE == COM_TYPE:
             member.com = credential
         else:
-            if old is None and len(member.held) >= limits.CREDENTIALS:
+            key = (credential.TYPE, credential.id)
+            if key not in member.held and len(member.held) >= limits.CREDENTIALS:
                 held = member.held
                 del held[min(held, key=lambda k: held[k].timestamp)]
             member.held[key] = credential
         member.reconsider()
         return True
 
-    def _revoke(self, revocation, controller):
-        key = (revocation.issued_to, revocation.credential_type, revocation.credential_id)
-        if revocation.threshold <= self._threshold(*key):
-            return False
-        if not revocation.verify(controller):
-            return None
+    def read(self):
+        """Credentials that were kept unread and that rules can ask for now."""
+        found = []
+        for member in self.members.values():
+            for key in [key for key in member.unread if key[0] in self._wanted]:
+                found.append(member.unread.pop(key))
+        return found
+
+    def _revoke(self, revocation):
+        key = _revoked_key(revocation)
         revoked = self._revoked
         if key not in revoked and len(revoked) >= limits.REVOCATIONS:
             del revoked[min(revoked, key=lambda k: revoked[k])]
@@ -155,7 +165,6 @@ class Membership:
         member = self.members.get(revocation.issued_to)
         if member is not None:
             member.reconsider()
-        return True
 
     def _threshold(self, address, kind, id):
         return self._revoked.get((address, kind, id), -1)
@@ -175,8 +184,6 @@ class Membership:
 
     def in_force(self, member, kind):
         """The credentials of one type that a member holds and our config lets count."""
-        for key in [key for key in member.unread if key[0] == kind]:
-            self.add(member.unread.pop(key), self._controller)
         config = self.config
         return [c for c in member.held.values() if c.TYPE == kind
                 and abs(c.timestamp - config.timestamp) <= config.credential_max_delta
@@ -195,6 +202,10 @@ class Membership:
         member.pushed_ms = now
         member.push_ms = now + (_PUSH_AGAIN_MS if now < again_ms else _PUSH_MS)
         return self._pushes
+
+
+def _revoked_key(revocation):
+    return revocation.issued_to, revocation.credential_type, revocation.credential_id
 
 
 def _payloads(config):

@@ -11,17 +11,18 @@ from mpcore.vl1 import packet
 from mpcore.vl1.gate import Gate
 from mpcore.vl1.packet import HEADER, START
 from mpcore.vl1.peer import NEVER
-from mpcore.vl2 import addressing, credentials, emulation, exchange, multicast
-from mpcore.vl2.config import (ACTIVE_BRIDGE, ANCHOR, BROADCAST, DEFAULT_MTU, PLAIN_MULTICAST,
-                               REPLICATOR)
+from mpcore.vl2 import addressing, credentials, exchange, multicast
+from mpcore.vl2.checks import Checks
+from mpcore.vl2.config import (ACCEPT_ALL, ACTIVE_BRIDGE, ANCHOR, BROADCAST, DEFAULT_MTU,
+                               PLAIN_MULTICAST, REPLICATOR)
 from mpcore.vl2.credentials import COM, FAST_PROPAGATE, REVOCATION_TYPE
 from mpcore.vl2.membership import Membership
-from mpcore.vl2.policy import NOBODY, Policy
-from mpcore.vl2.rules import ACCEPT, DROP, SUPER_ACCEPT
 
 _FRAME_HEADER = const(10)        # network ID and ethertype
 _MAX_MTU = const(9875)           # the largest frame that every verb can carry in 7 datagrams
 _ANNOUNCE_MS = const(60000)
+_SELDOM_MS = const(200000)       # the same to the quiet, or at low bandwidth: before paths expire
+_QUIET_MS = const(500000)        # since a member's last frame
 _CHECK_MS = const(5000)
 _ASK_PAUSE_MS = const(1000)      # between GATHERs for a group that nobody is known of ...
 _ASK_MORE_MS = const(5000)       # ... and for one that may have new ones: who asks "is anybody
@@ -34,8 +35,15 @@ _UNWANTED_MS = const(100)
 _COM = const(0x01)
 _ACKNOWLEDGE = const(0x10)
 
+# Verdicts, as in rules.py
+_DROP = const(1)
+_ACCEPT = const(2)
+_SUPER_ACCEPT = const(3)
+
+_NOBODY = b"\0\0\0\0\0"         # who a frame to several goes to
 _BROADCAST_GROUP = addressing.BROADCAST + b"\0\0\0\0"
 _ARP = const(0x0806)
+_IPV6 = const(0x86DD)
 _ARP_REQUEST = b"\x08\x00\x06\x04\x00\x01"
 
 
@@ -55,9 +63,10 @@ class Network:
 
     headroom = START + HEADER + _FRAME_HEADER
 
-    def __init__(self, vl1, network_id, groups, max_members, enrolment):
+    def __init__(self, vl1, network_id, groups, max_members, enrolment, low_bandwidth=False):
         """groups: multicast.Groups; max_members: how many are kept; enrolment: called with the
-        network, makes its Enrolment or what stands for it.
+        network, makes its Enrolment or what stands for it. low_bandwidth: announce our groups
+        seldom, and to quiet members not at all: they learn of us from a root.
         """
         self.id = network_id
         self.controller = (None if addressing.is_adhoc(network_id)
@@ -69,10 +78,11 @@ class Network:
         self.reason = ""
         self.on_frame = self.on_change = _ignore
         self.membership = Membership(network_id, max_members)
+        self.checks = Checks(vl1)
         self.enrolment = enrolment(self)
         self._vl1 = vl1
         self._groups = groups
-        self._policy = Policy(vl1, self.membership)
+        self._policy = None             # what rules make of a frame, if any can stop one
         self._usable = False            # there is a config whose rules we honour ...
         self._open = False              # ... and they let everything pass
         self._outbound = multicast.Outbound()
@@ -80,6 +90,7 @@ class Network:
         self._own = set()               # ... and those that follow from the config
         self._announced_ms = {}         # root, controller or anchor -> when it had our groups
         self._check_ms = NEVER
+        self._low_bandwidth = low_bandwidth
         self._bridges = ()              # active bridges, without us
         self._behind = {}               # MAC behind a bridge -> address of the bridge
         self._refused = Gate(_REFUSE_MS, max_members)
@@ -94,13 +105,17 @@ class Network:
         self.config = config
         self.mtu = min(config.mtu, _MAX_MTU)
         status, reason = "OK", ""
-        try:
-            self._policy.configure(config)
-        except ValueError as error:
-            status, reason = "RULES_UNSUPPORTED", "the network's rules: %s" % error
+        self._policy = None
+        if config.rules != ACCEPT_ALL:
+            from mpcore.vl2.policy import Policy    # with the rules engine: not all need it
+
+            try:
+                self._policy = Policy(self._vl1, self.membership, config)
+            except ValueError as error:
+                status, reason = "RULES_UNSUPPORTED", "the network's rules: %s" % error
         self._usable = status == "OK"
-        self._open = self._usable and self._policy.open
-        self.membership.configure(config, self._policy.wanted)
+        self._open = self._usable and self._policy is None
+        self.membership.configure(config, () if self._policy is None else self._policy.wanted)
         self._bridges = [a for a in config.specialists_as(ACTIVE_BRIDGE) if a != self._vl1.address]
         own = set([addressing.resolution_group(ip) for ip, _ in config.static_ips])
         if config.flags & BROADCAST:
@@ -109,6 +124,8 @@ class Network:
         self._announce_new(now, [group for group in own if group not in known])
         self.status, self.reason = status, reason
         self.on_change(now, self)
+        for credential in self.membership.read():
+            self.offer(now, (credential,), credential.issued_to)
 
     def set_status(self, now, status, reason=""):
         if (status, reason) != (self.status, self.reason):
@@ -120,6 +137,7 @@ class Network:
         if now >= self._check_ms:
             self._check_ms = now + _CHECK_MS
             self._announce(now)
+            self.checks.run(now)    # where one failed for lack of memory, the others wait
         return min(self._check_ms, self.enrolment.poll(now))
 
     # --- groups we listen to, section 8 ----------------------------------------------------
@@ -185,18 +203,34 @@ class Network:
     def _announce(self, now):
         """The full list to whom it is due."""
         groups = list(self._own | self._subscribed)
-        for address in self._announcees() if groups else ():
-            if now - self._announced_ms.get(address, NEVER) >= _ANNOUNCE_MS:
+        pause_ms, announcees = _ANNOUNCE_MS, self._announcees()
+        if self._low_bandwidth:
+            pause_ms = _SELDOM_MS
+            announcees = set([root.address for root in self._vl1.roots]) or announcees
+        for address in announcees if groups else ():
+            if now - self._announced_ms.get(address, NEVER) >= pause_ms:
                 if self._like(now, address, groups):
                     self._announced_ms[address] = now
         for member in self._listening_members():
             self._announce_to(now, member)
 
     def _announce_to(self, now, member):
-        if now - member.announced_ms >= _ANNOUNCE_MS:
-            member.announced_ms = now
+        since_ms = now - member.announced_ms
+        if since_ms < (_SELDOM_MS if self._low_bandwidth else _ANNOUNCE_MS):
+            return
+        quiet = self._is_quiet(now, member)
+        if quiet and (self._low_bandwidth or since_ms < _SELDOM_MS
+                      or self._vl1.peers[member.address].best_path(now) is None):
+            return      # all that this is for is a path that outlives the root
+        member.announced_ms = now
+        if not quiet or now - member.pushed_ms >= self.config.credential_max_delta // 2:
             self._push(now, member)
-            self._like(now, member.address, list(self._own | self._subscribed))
+        self._like(now, member.address, list(self._own | self._subscribed))
+
+    def _is_quiet(self, now, member):
+        """Whether a member, while it sends us nothing, may learn of us from a root."""
+        root = self._vl1.best_root(now)
+        return (now - member.heard_ms >= _QUIET_MS and root is not None and root.direct(now))
 
     def _listening_members(self):
         """Members in good standing whose identity VL1 still has."""
@@ -222,8 +256,9 @@ class Network:
         if destination_mac[0] != self.mac[0]:
             return self._transmit_bridged(now, destination_mac, ethertype, buf, off, n)
         member = self.membership.towards(destination_mac)
-        if not (self._policy.open or self._policy.outbound(
-                now, member.address, member, destination_mac, ethertype, buf, off, n)):
+        policy = self._policy
+        if policy is not None and not policy.outbound(
+                now, member.address, member, destination_mac, ethertype, buf, off, n):
             return self._vl1.count("rules_out")
         if now >= member.push_ms:
             self._push(now, member)
@@ -236,8 +271,8 @@ class Network:
     def _transmit_bridged(self, now, destination_mac, ethertype, buf, off, n):
         """To a MAC that is no member's: by the bridge that had it, or by all of them."""
         policy, vl1 = self._policy, self._vl1
-        if not (policy.open or policy.outbound(
-                now, NOBODY, None, destination_mac, ethertype, buf, off, n)):
+        if policy is not None and not policy.outbound(
+                now, _NOBODY, None, destination_mac, ethertype, buf, off, n):
             return vl1.count("rules_out")
         bridge = self._behind.get(destination_mac)
         bridges = (bridge,) if bridge in self._bridges else self._bridges[:limits.BRIDGES]
@@ -245,7 +280,7 @@ class Network:
                    + bytes(memoryview(buf)[off:off + n]))
         for address in bridges:
             member = self.membership.member(address)
-            if policy.open or policy.outbound(
+            if policy is None or policy.outbound(
                     now, address, member, destination_mac, ethertype, buf, off, n, False):
                 vl1.send(now, address, packet.EXT_FRAME, payload)
 
@@ -263,15 +298,17 @@ class Network:
                 group = destination_mac + data[24:28]   # only its owner gets the question
             elif not config.flags & BROADCAST:
                 return self._vl1.count("broadcast_off")
-        else:
+        elif ethertype == _IPV6:
+            from mpcore.vl2 import emulation    # of IPv6 alone
+
             answer = emulation.advertisement(config, ethertype, data)
             if answer is not None:
                 return self.on_frame(now, answer[0], self.mac, ethertype, bytearray(answer[1]), 0,
                                      len(answer[1]))
         if not config.multicast_limit:
             return self._vl1.count("multicast_off")
-        if not (policy.open or policy.outbound(
-                now, NOBODY, None, destination_mac, ethertype, buf, off, n)):
+        if policy is not None and not policy.outbound(
+                now, _NOBODY, None, destination_mac, ethertype, buf, off, n):
             return self._vl1.count("rules_out")
         self._replicate(now, self.id + group, ethertype, data)
 
@@ -319,9 +356,10 @@ class Network:
     def _copy(self, now, address, payload):
         """One listener's copy of a multicast."""
         member = self.membership.member(address)
-        if not (self._policy.open or self._policy.outbound(
+        policy = self._policy
+        if policy is not None and not policy.outbound(
                 now, address, member, payload[13:19], payload[23] << 8 | payload[24], payload,
-                multicast.DATA, len(payload) - multicast.DATA, False)):
+                multicast.DATA, len(payload) - multicast.DATA, False):
             return self._vl1.count("rules_out")
         self._push(now, member)
         self._vl1.send(now, address, packet.MULTICAST_FRAME, payload,
@@ -336,10 +374,10 @@ class Network:
     # Each returns whether the sender may talk here; if not, the packet is worth keeping.
 
     def _admit(self, now, peer, received):
-        """The Member that sent this, or None: it is then told that we lack its membership."""
+        """The Member that sent this, or None: it is then told if we lack its membership."""
         member = self.membership.gate(peer)
         if member is None:
-            if self._refused.allow(now, peer.address):
+            if not self.checks.waiting(peer.address) and self._refused.allow(now, peer.address):
                 self._vl1.send_error(now, peer, received,
                                      packet.E_NEED_MEMBERSHIP_CERTIFICATE, self.id)
             return None
@@ -375,8 +413,7 @@ class Network:
         ethertype, n = buf[at - 2] << 8 | buf[at - 1], received.end - at
         if not self._usable:
             self._vl1.count("frame_refused")
-        elif self._policy.open or self._judge(now, member, member.mac, self.mac, ethertype, buf,
-                                              at, n) != DROP:
+        elif self._judge(now, member, member.mac, self.mac, ethertype, buf, at, n) != _DROP:
             self.on_frame(now, member.mac, self.mac, ethertype, buf, at, n)
         return True
 
@@ -388,7 +425,7 @@ class Network:
         if flags & _COM:
             com, length = COM.from_bytes(buf, at, end)
             at += length
-            self.offer(now, com)
+            self.offer(now, (com,), peer.address)
         member = self._admit(now, peer, received)
         if member is None:
             return False
@@ -407,9 +444,9 @@ class Network:
         at += 14
         n = end - at
         verdict = self._judge(now, member, source_mac, destination_mac, ethertype, buf, at, n)
-        if verdict == DROP:
+        if verdict == _DROP:
             return True
-        if verdict != SUPER_ACCEPT and not (
+        if verdict != _SUPER_ACCEPT and not (
                 self._may_bear(member, source_mac) and self._takes(destination_mac)):
             self._vl1.count("frame_refused")
             return False
@@ -421,7 +458,7 @@ class Network:
         buf, end = received.buf, received.end
         com, limit, source_mac, group, ethertype, at = multicast.parse_frame(buf, received.at, end)
         if com is not None:
-            self.offer(now, com)
+            self.offer(now, (com,), peer.address)
         member = self._admit(now, peer, received)
         if member is None:
             return False
@@ -435,7 +472,7 @@ class Network:
                 self._vl1.count("frame_refused")
                 return True
             if self._judge(now, member, source_mac, group[:6], ethertype, buf, at,
-                           end - at) != DROP:
+                           end - at) != _DROP:
                 self.on_frame(now, source_mac, group[:6], ethertype, buf, at, end - at)
             if not self.listens(group) and self._unwanted.allow(now, peer.address + group):
                 self._vl1.send_error(now, peer, received, packet.E_UNWANTED_MULTICAST,
@@ -450,11 +487,11 @@ class Network:
 
     def _judge(self, now, member, source_mac, destination_mac, ethertype, buf, off, n):
         """DROP, ACCEPT or SUPER_ACCEPT, by the rules."""
-        if self._policy.open:
-            return ACCEPT
+        if self._policy is None:
+            return _ACCEPT
         verdict = self._policy.inbound(now, member, source_mac, destination_mac, ethertype, buf,
                                        off, n)
-        if verdict == DROP:
+        if verdict == _DROP:
             self._vl1.count("rules_in")
         return verdict
 
@@ -475,22 +512,42 @@ class Network:
 
     # --- credentials and configs -----------------------------------------------------------
 
-    def offer(self, now, credential, giver=None):
-        """Store a credential that `giver` (address) sent, and spread what is to be spread.
+    def offer(self, now, found, giver):
+        """Store credentials that `giver` (address) sent as far as they are good and news, at once
+        or after a while, and spread what is to be spread.
 
-        Returns as Membership.add; False also while the controller's identity is not known.
+        Nothing is done while the controller's identity is not known.
         """
         controller = self.enrolment.controller()
-        if controller is None:
-            return False
-        news = self.membership.add(credential, controller)
-        if news and credential.TYPE == REVOCATION_TYPE:
+        if controller is None or not found:
+            return
+        if self.checks.distrusts(now, giver):
+            return self._vl1.count("credentials_ignored")
+        for credential in found:
+            self._check(credential, controller, giver)
+        self.checks.run(now)
+
+    def _check(self, credential, controller, giver):
+        self.checks.add(giver, credential.raw, self._verdict(credential, controller),
+                        lambda now, good: self._store(now, credential, giver, good),
+                        giver == self.controller)
+
+    def _verdict(self, credential, controller):
+        """In slices: whether a credential is good; None when nobody needs to know."""
+        if self.membership.wants(credential):   # now that those before it are stored
+            return (yield from credential.verification(controller))
+
+    def _store(self, now, credential, giver, good):
+        if good is None:
+            return
+        if not good:
+            self.checks.forged(now, giver)
+        elif self.membership.add(credential) and credential.TYPE == REVOCATION_TYPE:
             if credential.flags & FAST_PROPAGATE:
                 payload = credentials.pack((), (), (), (credential,), ())
                 self._spread(now, packet.NETWORK_CREDENTIALS, payload, (giver, credential.signer))
             if credential.issued_to == self._vl1.address:
                 self.enrolment.request(now)     # to be told at once how we stand
-        return news
 
     def asked_for_credentials(self, now, peer):
         """ERROR: a member to whom we sent something lacks our credentials."""
@@ -501,7 +558,22 @@ class Network:
     def receive_config(self, now, peer, received, solicited):
         """A chunk of config in OK(NETWORK_CONFIG_REQUEST) or NETWORK_CONFIG."""
         chunk = exchange.Chunk.from_bytes(received.buf, received.at, received.end)
-        new, config = self.enrolment.on_chunk(now, peer, chunk, solicited)
+        if not self.enrolment.expects(now, peer, chunk):
+            return
+        answered = received.head()
+
+        def checked(now, good):
+            self._take_chunk(now, peer, answered, chunk, solicited, good)
+
+        if chunk.signature is None:
+            return checked(now, True)
+        self.checks.add(peer.address, chunk.body,
+                        chunk.verification(self.enrolment.controller()), checked,
+                        peer.address == self.controller)
+        self.checks.run(now)
+
+    def _take_chunk(self, now, peer, received, chunk, solicited, good):
+        new, config = self.enrolment.on_chunk(now, peer, chunk, solicited, good)
         if new and chunk.flags & exchange.FAST_PROPAGATE:
             self._spread(now, packet.NETWORK_CONFIG, chunk.body, (peer.address, self.controller))
         if config is not None and not solicited:

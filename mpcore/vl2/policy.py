@@ -9,8 +9,6 @@ from mpcore.vl2 import addressing, emulation, rules
 from mpcore.vl2.credentials import CAPABILITY_TYPE, OWNERSHIP_TYPE, TAG_TYPE
 from mpcore.vl2.rules import ACCEPT, DROP, NO_MATCH, REDIRECT, SUPER_ACCEPT
 
-NOBODY = b"\0\0\0\0\0"
-
 # EXT_FRAME flags of copies and redirected frames, spec/vl2-frames.md 3
 _TEE_OUT = const(0x02)
 _REDIRECT_OUT = const(0x04)
@@ -22,23 +20,15 @@ _WATCH = const(0x14)
 class Policy:
     """Judges the frames of a network, and sends the copies that its rules ask for.
 
-    membership: the network's. `open` tells that every frame passes, which is worth knowing before
-    calling. `wanted` lists the types of others' credentials that the rules can ask for.
+    membership: the network's. `wanted` lists the types of others' credentials that the rules can
+    ask for.
     """
 
-    def __init__(self, vl1, membership):
+    def __init__(self, vl1, membership, config):
+        """Raises ValueError, naming it, when a rule of the config cannot be honoured."""
         self._vl1 = vl1
         self._membership = membership
         self._mac = addressing.mac_of(membership.network_id, vl1.address)
-        self._capability_rules = {}
-        self._config = None
-        self._rules = ()
-        self._tags = {}
-        self.open = False
-        self.wanted = ()
-
-    def configure(self, config):
-        """Take over a config. Raises ValueError, naming it, when a rule cannot be honoured."""
         parsed = rules.parse(config.rules)
         own = sorted(config.capabilities, key=lambda capability: capability.id)
         sets = [parsed] + [rules.parse(capability.rules) for capability in own]
@@ -51,13 +41,12 @@ class Policy:
         self._own = sets[1:]
         self._tags = {tag.id: tag.value for tag in config.tags}
         self._capability_rules = {}
-        self.open = config.rules == rules.ACCEPT_ALL
         self.wanted = _wanted(parsed)
 
     def outbound(self, now, address, member, destination_mac, ethertype, buf, off, n, copies=True):
         """Whether buf[off:off+n] may leave for a member.
 
-        address: its address, NOBODY where the frame is for several. member: its Member or None.
+        address: its address, five zeros where the frame is for several. member: its Member or None.
         copies: let the rules copy and redirect, which they do only once for a frame to several.
         """
         payload = memoryview(buf)[off:off + n]

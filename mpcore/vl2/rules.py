@@ -72,8 +72,6 @@ _FINAL = const(2)
 _FALSE = const(2)
 _TRUE = const(3)
 
-ACCEPT_ALL = b"\x01\x00"                # the set that needs no evaluation
-
 
 class Frame:
     """One Ethernet frame as the rules see it, and what they asked for besides a verdict.

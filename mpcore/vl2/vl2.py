@@ -12,8 +12,6 @@ from mpcore.vl2.network import Network
 _HOLD_MS = const(5000)
 _RETRY_MS = const(500)
 _EXPIRE_MS = const(30000)
-_FORGED_MS = const(1000)         # for so long, no credentials from who sent forged ones
-_FORGED = "vl2.forged_ms"        # in Peer.slots
 
 
 class VL2:
@@ -22,6 +20,7 @@ class VL2:
     load(name) -> bytes or None, store(name, data), remove(name): where configs are cached, under
     "networks.d/<network ID>.conf". system: what controllers may know of our platform, such as
     b"linux/x86_64". max_peers: as for VL1; it bounds what is kept of others here too.
+    low_bandwidth: refresh and announce seldom.
 
     For roles: `groups` is the table of listeners. `like_authorities` lists predicates
     (now, network_id, peer) that let a node announce to us and ask us about a network which it does
@@ -30,13 +29,15 @@ class VL2:
     or network.enrolment.on_error(now, error code, {}).
     """
 
-    def __init__(self, vl1, load, store, remove=None, system=b"", max_peers=limits.PEERS):
+    def __init__(self, vl1, load, store, remove=None, system=b"", max_peers=limits.PEERS,
+                 low_bandwidth=False):
         self._vl1 = vl1
         self._load = load
         self._store = store
         self._remove = remove
         self._system = system
         self._max_peers = max_peers
+        self._low_bandwidth = low_bandwidth
         self._held = []              # (since_ms, address, packet): see _hold
         self._retry_ms = self._expire_ms = self.due_ms = NEVER
         self._contacts = set()       # addresses that VL1 was told to keep in contact with
@@ -71,18 +72,22 @@ class VL2:
         network = self.networks.get(network_id)
         if network is None:
             network = Network(self._vl1, network_id, self.groups, self._max_peers,
-                              lambda network: self._enrolment(network, join_credential))
+                              lambda network: self._enrolment(network, join_credential),
+                              self._low_bandwidth)
             self.networks[network_id] = network
             self.due_ms = NEVER
+            network.checks.settled = self._checked
             self._update_contacts()
             network.enrolment.start(now)
         return network
 
     def leave(self, now, network_id):
         """Leave a network and forget its cached config."""
-        if self.networks.pop(network_id, None) is None:
+        network = self.networks.pop(network_id, None)
+        if network is None:
             return
         self._vl1.on_frame(lambda *frame: False)
+        network.checks.close()
         self._update_contacts()
         if self._remove is not None:
             self._remove("networks.d/%s.conf" % network_id.hex())
@@ -110,7 +115,7 @@ class VL2:
             return AdHoc(self._vl1, network)
         metadata = exchange.metadata(VERSION, self._system, join_credential)
         return Enrolment(self._vl1, network, metadata, self._load, self._store,
-                         self._ask_ourselves)
+                         self._ask_ourselves, self._low_bandwidth)
 
     def _ask_ourselves(self, now, network):
         if self.own_controller is not None:
@@ -240,8 +245,12 @@ class VL2:
         key, limit, com = multicast.parse_gather(received.buf, received.at, received.end)
         network = self.networks.get(key[:8])
         if network is not None and com is not None:
-            network.offer(now, com, peer.address)
-        if not limit or not self._may_ask(now, key[:8], peer):
+            network.offer(now, (com,), peer.address)
+        if not limit:
+            return
+        if not self._may_ask(now, key[:8], peer):
+            if network is not None and network.checks.waiting(peer.address):
+                self._hold(now, peer, received)
             return
         found = self.groups.gathered(now, key, peer.address, limit,
                                      network is not None and network.listens(key[8:]),
@@ -275,24 +284,16 @@ class VL2:
                 and network.enrolment.controller() is None]
 
     def _on_credentials(self, now, peer, received):
-        if now - peer.slots.get(_FORGED, NEVER) < _FORGED_MS:
-            self._vl1.count("credentials_ignored")
-            return
         found = credentials.unpack(received.buf, received.at, received.end)
         for address in self._unknown_controllers(found):
             self._vl1.lookup.whois(now, address)
             return self._hold(now, peer, received)
-        changed = False
-        for credential in found:
-            network = self.networks.get(credential.network_id)
-            news = False if network is None else network.offer(now, credential, peer.address)
-            if news is None:
-                # Verifying costs much more than forging.
-                peer.slots[_FORGED] = now
-                self._vl1.count("credentials_forged")
-                break
-            changed = changed or news
-        if changed and self._held:
+        for network in list(self.networks.values()):
+            network.offer(now, [c for c in found if c.network_id == network.id], peer.address)
+
+    def _checked(self, now):
+        """Signatures have been checked: perhaps something waits for what they were on."""
+        if self._held:
             self._settle(now)
 
     def _on_config(self, now, peer, received):

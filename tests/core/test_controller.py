@@ -80,7 +80,7 @@ class _OwnNetwork:
     def on_error(self, now, code, details):
         self.errors.append(code)
 
-    def add(self, credential, controller):
+    def add(self, credential):
         self.revoked.append(credential.issued_to)
 
 

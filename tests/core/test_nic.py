@@ -17,6 +17,7 @@ from mpcore.vl1 import world
 from lan import TIMEOUT_S
 from scenes import identity
 from scratch import Scratch
+from slow_crypto import SlowCrypto
 from support import raises
 
 FIELDS = {"name": "home", "private": False, "v4AssignMode": {"zt": True},
@@ -209,3 +210,22 @@ def test_what_is_missing_is_said():
         raises(ValueError, nic.connect, "8056c2e21c")
         raises(ValueError, nic.connect, "not hexadecimal!")
         assert not nic.isconnected()
+
+
+def test_who_asks_now_and_then_does_not_wait_for_each_slice():
+    with SlowCrypto(50) as slow, Scratch() as home:
+        authority = Authority(home + "/authority")
+        nic = authority.member(home + "/a", 1, sliced=True)
+
+        def connected():
+            usable = nic.isconnected()
+            assert not nic.node.busy()
+            return usable
+
+        try:
+            nic.connect(authority.nwid.hex())
+            authority.wait(connected)
+            assert slow.agreements and slow.verifications
+        finally:
+            nic.active(False)
+            authority.port.close()

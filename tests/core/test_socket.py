@@ -5,11 +5,13 @@ Both hosts live in one thread, in virtual time: while one blocks, the other's st
 
 import asyncio
 import errno
+import gc
 import select
 import struct
 import sys
 
 from mpcore import limits, socket
+from mpcore.ip.states import CLOSED
 from lan import Lan, run
 from support import raises
 
@@ -277,6 +279,42 @@ def test_lingering_for_nothing_resets():
     assert server.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET
     assert server.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
     assert server.recv(10) == b"" and server.ioctl(POLL, POLLIN) == POLLIN | 16
+
+
+def test_lingering_waits_for_the_peer():
+    for unplugged, timeout, least, most in ((False, None, 1, 1999), (True, None, 2000, 2001),
+                                            (True, 9, 2000, 2001), (True, 0, 0, 0)):
+        client, server = _pair()
+        lan, tcp = client._runtime.node.lan, client._ip
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 2))
+        client.settimeout(timeout)
+        client.send(b"all")
+        if unplugged:
+            server._runtime.node.interface.set_addresses(0, [])
+        began = lan.now_ms
+        client.close()
+        assert least <= lan.now_ms - began <= most, (unplugged, timeout, lan.now_ms - began)
+        if not unplugged:
+            assert not tcp.outstanding() and server.read() == b"all"
+        elif timeout != 0:
+            assert tcp.state == CLOSED
+        client.close()
+
+
+if not MICROPYTHON:         # its garbage collector calls no __del__ of a class in Python
+    def test_dropped_sockets_are_closed():
+        client, server = _pair()
+        client.send(b"last words")
+        del client
+        gc.collect()
+        assert server.read() == b"last words"       # and the end after them
+        host = Lan(virtual_time=True).hosts[0]
+        listener = _listen(host)
+        another = socket.socket(runtime=host.runtime)
+        assert _errno(another.bind, ("", 80)) == errno.EADDRINUSE
+        del listener
+        gc.collect()
+        _listen(host)
 
 
 def test_groups():

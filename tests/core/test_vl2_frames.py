@@ -375,8 +375,7 @@ def test_revocations_are_bounded():
         fake = Revocation(one.raw, 51)
         fake.issued_to = bytes((0, 0, 0, 0, i))
         fake.threshold = i
-        fake.verify = lambda controller: True
-        assert scene.network.membership.add(fake, CONTROLLER) is True
+        assert scene.network.membership.add(fake)
     assert len(scene.network.membership._revoked) == limits.REVOCATIONS
 
 
@@ -561,8 +560,7 @@ def test_credentials_of_a_member_are_bounded():
         one = tag(ANNE, 1)
         one.id = i
         one.timestamp = TIME + i
-        one.verify = lambda controller: True
-        scene.network.membership.add(one, CONTROLLER)
+        scene.network.membership.add(one)
     assert len(member.held) == limits.CREDENTIALS
     assert (3, 0) not in member.held and (3, limits.CREDENTIALS + 4) in member.held
 

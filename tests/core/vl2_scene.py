@@ -6,6 +6,7 @@ from mpcore.vl1 import packet
 from mpcore.vl1.identity import Identity
 from mpcore.vl1.packet import Packet
 from mpcore.vl1.peer import Peer
+from mpcore.vl1.work import Work
 from mpcore.vl2 import credentials, exchange
 from mpcore.vl2.addressing import mac_of
 from mpcore.vl2.config import NetworkConfig
@@ -40,7 +41,7 @@ class Sent:
 class FakeVL1:
     """The face that VL2 sees of VL1; what is sent ends in `sent`."""
 
-    def __init__(self, identity, root):
+    def __init__(self, identity, root, sliced=False):
         self.identity = identity
         self.address = identity.address
         self.peers = {}
@@ -52,6 +53,7 @@ class FakeVL1:
         self.asked = []             # addresses of WHOIS
         self.reachable = True
         self.lookup = self
+        self.work = Work(sliced, self.count)
         self._verbs, self._ok, self._error = {}, {}, {}
         self._straight = lambda *frame: False
         self._ids = 0
@@ -154,8 +156,8 @@ class FakeVL1:
 class Scene:
     """We are ME on NWID, whose controller and other members are played by the test."""
 
-    def __init__(self, join=True, root=ROOT, known=(CONTROLLER,), me=ME):
-        self.vl1 = FakeVL1(me, root)
+    def __init__(self, join=True, root=ROOT, known=(CONTROLLER,), me=ME, sliced=False):
+        self.vl1 = FakeVL1(me, root, sliced)
         for identity in known:
             self.vl1.know(identity)
         self.storage = {}

@@ -7,16 +7,16 @@ from host_tools.conformance.scene import IDENTITIES, NAME, Scene
 from tests.core.scenes import identity
 
 FILES = {
-    # Two instances; what is expected is what CPython prints.
+    # Two instances; what is expected is what CPython prints. The port is a free one: the platform
+    # has it too, and tests beside this one run the same file.
     "multi_net/echo.py": '''
 import socket
 
 def instance0():
-    multitest.globals(IP=multitest.get_network_ip())
     s = socket.socket()
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    s.bind(socket.getaddrinfo("0.0.0.0", 8123)[0][-1])
+    s.bind(socket.getaddrinfo("0.0.0.0", 0)[0][-1])
     s.listen(1)
+    multitest.globals(IP=multitest.get_network_ip(), PORT=s.getsockname()[1])
     multitest.next()
     multitest.wait("sent")
     s2, _ = s.accept()
@@ -27,7 +27,7 @@ def instance0():
 def instance1():
     multitest.next()
     s = socket.socket()
-    s.connect(socket.getaddrinfo(IP, 8123)[0][-1])
+    s.connect(socket.getaddrinfo(IP, PORT)[0][-1])
     s.send(b"over there")
     multitest.broadcast("sent")
     print(s.recv(100))
@@ -46,6 +46,18 @@ def instance1():
 ''',
     "multi_net/address.py.exp": "--- instance0 ---\nTrue\n--- instance1 ---\n10.73.1.\n",
     "multi_net/skips.py": "def instance0():\n    multitest.skip()\n",
+    # The first is over before the second starts, which still talks to it.
+    "multi_net/early.py": '''
+def instance0():
+    raise OSError("no luck")
+
+def instance1():
+    multitest.next()
+    for i in range(3):
+        multitest.broadcast("anybody?")
+    print("alone")
+''',
+    "multi_net/early.py.exp": "--- instance0 ---\nluck\n--- instance1 ---\nalone\n",
     "multi_net/wrong.py": "def instance0():\n    multitest.next()\n    print('this')\n",
     "multi_net/wrong.py.exp": "--- instance0 ---\nthat\n",
     "net_hosted/name.py": f'''
@@ -77,7 +89,7 @@ def results(tmp_path_factory):
 
 @pytest.mark.parametrize("name, outcome, stock", [
     ("echo", PASS, ""), ("address", PASS, ""), ("name", PASS, ""), ("skips", SKIP, SKIP),
-    ("wrong", FAIL, FAIL), ("socket_raises", FAIL, FAIL)])
+    ("wrong", FAIL, FAIL), ("early", FAIL, FAIL), ("socket_raises", FAIL, FAIL)])
 def test_outcomes(results, name, outcome, stock):
     result = results[name]
     assert (result.outcome, result.stock) == (outcome, stock), (result.output, result.expected)
@@ -88,6 +100,8 @@ def test_what_was_printed_is_kept(results):
         "--- instance0 ---\n\n--- instance1 ---\nb'OVER THERE'\n")
     assert results["echo"].metrics == ["one round trip"]
     assert results["wrong"].output == "--- instance0 ---\nthis\n"
+    assert "no luck" in results["early"].output and "alone" in results["early"].output
+    assert "TIMEOUT" not in results["early"].output
     assert "ENOTCONN" in results["socket_raises"].output
 
 

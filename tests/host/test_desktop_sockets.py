@@ -14,14 +14,16 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from importlib.metadata import version
 
+import httpx
 import pytest
 
 from host_tools.desktop import Overlay
 from tests.host.desktop import checks, services
 from tests.host.desktop.checks import PATIENCE_S
-from tests.host.desktop.scene import APPS, ROOT, program, with_services
+from tests.host.desktop.scene import APPS, ROOT, free_port, program, with_services
 
 OVERLAY, RUN = "Overlay", "filament run"
 
@@ -228,6 +230,31 @@ def test_a_server_may_fork(scene, there):
             with socket.create_connection((own, port), timeout=PATIENCE_S) as sock:
                 assert sock.recv(100).decode() == scene.address("here")
         assert server.wait(PATIENCE_S) == 0
+
+
+def test_worker_processes_take_connections_by_turns(scene, there):
+    port = free_port()
+    url = f"http://{scene.address('other')}:{port}/"
+    end = time.monotonic() + PATIENCE_S
+
+    def answer():
+        while time.monotonic() < end:
+            try:
+                return httpx.get(url, timeout=PATIENCE_S).text
+            except httpx.ConnectError:      # nobody listens yet
+                time.sleep(0.05)
+        raise AssertionError("nobody listens")
+
+    with program("uvicorn --workers", version("uvicorn"), RUN, "server"), \
+            scene.start("other", "run", "--", "-m", "uvicorn", "--workers", 2, "--host", "0.0.0.0",
+                        "--port", port, "--log-level", "warning",
+                        "tests.host.desktop.workers:asgi"):
+        answers = {answer()}
+        while len(answers) < 2 and time.monotonic() < end:
+            answers.add(answer())
+        assert len(answers) == 2
+        # Both are there: now it is one after the other.
+        assert {answer(), answer()} == answers
 
 
 def test_without_its_node_a_program_gets_errors(scene, there):

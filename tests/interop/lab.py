@@ -5,10 +5,14 @@ unprivileged user also a user namespace), so that nothing of it can be seen outs
 processes included, is gone when this process ends, however it ends.
 """
 
+import array
 import ctypes
+import fcntl
 import json
 import os
 import shutil
+import socket
+import struct
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -19,12 +23,16 @@ _CLONE_NEWNET = 0x40000000
 _NAMES = "/run/netns"
 SWITCH = "switch"
 _WIRE = Path(__file__).with_name("wire.py")
+_SIOCETHTOOL = 0x8946
+_OFFLOADS = (0x1F, 0x24, 0x17)      # ETHTOOL_STSO, ETHTOOL_SGSO, ETHTOOL_STXCSUM
 _TOOLS = ("ip", "nft", "nsenter", "unshare")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _unshare(*command):
+def unshared(*command):
+    """The command that runs `command` in namespaces of its own, to be given inside_environment()
+    when it is to find that out."""
     user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     return ["unshare", *user, "--mount", "--net", "--pid", "--fork", "--kill-child",
             "--mount-proc", *command]
@@ -37,7 +45,7 @@ def obstacle():
     if missing:
         return (f"MISSING TOOLS: {' '.join(missing).upper()} "
                 "(DEBIAN'S IPROUTE2, NFTABLES, UTIL-LINUX)")
-    tried = subprocess.run(_unshare("mount", "-t", "tmpfs", "tmpfs", "/run"), text=True,
+    tried = subprocess.run(unshared("mount", "-t", "tmpfs", "tmpfs", "/run"), text=True,
                            capture_output=True)
     return f"NO NETWORK NAMESPACES: {tried.stderr.strip().upper()}" if tried.returncode else None
 
@@ -47,10 +55,15 @@ def inside():
     return _INSIDE in os.environ
 
 
+def inside_environment():
+    """The environment of a command that is unshared()."""
+    return os.environ | {_INSIDE: "1"}
+
+
 def enter():
     """Become this program inside: whoever ends this process then ends all that it has started."""
-    command = _unshare(sys.executable, *sys.argv)
-    os.execvpe(command[0], command, os.environ | {_INSIDE: "1"})
+    command = unshared(sys.executable, *sys.argv)
+    os.execvpe(command[0], command, inside_environment())
 
 
 def run(*command):
@@ -95,6 +108,15 @@ class Host:
 
     def run(self, *command):
         return run(*self.command(*command))
+
+    def leave_nothing_to_hardware(self):
+        """The kernel sends TCP in frames of the MTU with their checksums, so that a bad line of
+        ours can pass them on: in a namespace there is no hardware to do that later."""
+        with namespace(self.name), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            for command in _OFFLOADS:
+                value = array.array("I", (command, 0))
+                request = struct.pack("16sP", b"eth0", value.buffer_info()[0])
+                fcntl.ioctl(sock, _SIOCETHTOOL, request)
 
     def block(self, other):
         """Take no packets from another host any more."""

@@ -61,6 +61,7 @@ class Bench:
         to say."""
         self._log = open(log, "w")
         self._processes = []
+        self._one_order = threading.Lock()
         run("ip", "link", "set", "lo", "up")
         self._bridge = self._start([sys.executable, str(HERE / "bridge.py")],
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -112,13 +113,19 @@ class Bench:
         return json.loads(self._bridge.stdout.readline())
 
     def station(self, do, **order):
-        self._orders.send(json.dumps({"do": do} | order).encode())
-        return json.loads(self._orders.recv(1 << 16))
+        """The station's answer to an order, also to one of a listener's handler."""
+        with self._one_order:
+            self._orders.send(json.dumps({"do": do} | order).encode())
+            return json.loads(self._orders.recv(1 << 16))
 
     def promised(self, do, **order):
         """The result of an order that takes a while."""
         number = self.station(do, **order)
         return wait_for(lambda: self.station("result", number=number), do)
+
+    def has_connection(self, **facts):
+        """Is one of the station's connections so? See Station.do_connections."""
+        return any(facts.items() <= each.items() for each in self.station("connections"))
 
     def report(self):
         return self.station("report")

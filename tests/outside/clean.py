@@ -8,9 +8,10 @@ import time
 import urllib.request
 
 import expert
-from bench import KERNEL, STATION, Unmet, digest, expect, packed, read_all, talk
+from bench import KERNEL, STATION, Unmet, digest, expect, packed, read_all, talk, wait_for
 from bridge import DEVICE
 from lab import run
+from mpcore.ip.states import FIN_WAIT_2
 from pattern import whole
 
 _MEGABYTE = 1 << 20
@@ -145,7 +146,7 @@ def half_close(bench):
 
     def slow(sock):
         expect(read_all(sock), whole(100), "what the station sent")
-        time.sleep(0.05)
+        wait_for(lambda: bench.has_connection(state=FIN_WAIT_2), "the end of the station's half")
         sock.sendall(whole(50000))
 
     with bench.listener(4, slow) as port:

@@ -4,16 +4,17 @@ import contextlib
 import json
 import socket
 import struct
-import time
 from pathlib import Path
 
 import expert
 from bench import FAMILIES, STATION, Unmet, digest, expect, packed, read_all, talk, wait_for
 from bridge import DEVICE
 from lab import namespace, run
+from mpcore.ip.states import ESTABLISHED
 from pattern import whole
 
 _BAD = {"loss": 4, "duplicate": 3, "reorder": 5, "corrupt": 2, "delay_ms": 2}
+_BACKLOG = 8                 # of the station's deaf listener
 _MUCH = 100000
 _FAR = {4: "10.78.0.2", 6: "fd78::2"}
 _NEAR = {4: "10.78.0.1", 6: "fd78::1"}
@@ -94,9 +95,9 @@ def backlog(bench):
             sock.connect_ex((STATION[4], 11))
             socks.append(sock)
         silent = dict(enumerate(socks))
-        time.sleep(0.2)
+        wait_for(lambda: bench.station("waiting") == _BACKLOG, "a full backlog")
         accepted = bench.station("accept")
-        expect(accepted <= 8, True, "no more wait than may")
+        expect(accepted, _BACKLOG, "who may wait")
 
         def accept():
             nonlocal accepted
@@ -116,11 +117,18 @@ def backlog(bench):
 
 def zero_window(bench):
     """A closed window opens again: the station's, and the kernel's."""
-    data = whole(100000)
+    data = whole(1 << 19)       # more than any station's ring
     with bench.connect(13) as sock:
         sock.setblocking(False)
-        n = sock.send(data)
-        time.sleep(0.3)
+        n = 0
+
+        def filled():
+            nonlocal n
+            with contextlib.suppress(BlockingIOError):
+                n += sock.send(data[n:])
+            return bench.has_connection(state=ESTABLISHED, ours=0)
+
+        wait_for(filled, "the station's closed window")
         bench.station("wake")
         sock.settimeout(30)
         sock.shutdown(socket.SHUT_WR)
@@ -130,7 +138,7 @@ def zero_window(bench):
         sock.settimeout(30)
         sock.connect((STATION[4], 19))
         sock.send(b"200000\n")
-        time.sleep(0.3)
+        wait_for(lambda: bench.has_connection(peers=0), "the kernel's closed window")
         expect(read_all(sock) == whole(200000), True, "what waited for the window")
 
 

@@ -232,6 +232,15 @@ class Station:
     def do_conversations(self, now):
         return len(self.conversations)
 
+    def do_waiting(self, now):
+        """How many the deaf listener has."""
+        return len(self.deaf._ready)
+
+    def do_connections(self, now):
+        """Each connection's state, and what the window still takes: ours and the peer's."""
+        return [{"state": each.state, "ours": each._rcv_edge - each.rcv_nxt,
+                 "peers": each._snd_wnd} for each in self.stack.tcp.connections.values()]
+
     def do_mtu(self, now, mtu):
         self.line.mtu = mtu
         self.interface.set_addresses(now, ADDRESSES)

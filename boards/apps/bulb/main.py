@@ -43,7 +43,8 @@ async def watch(nic):
 async def main(config):
     board.connect(config)
     nic = NIC(".", bind=config["bind"], loopback=config["loopback"],
-              hostname=config.get("hostname"), validate=False)
+              hostname=config.get("hostname"), validate=False,
+              send_ring=1024, receive_ring=2048)     # a request out, short events in
     nic.active(True)
     nic.connect(config["network"])
     asyncio.create_task(watch(nic))

@@ -10,7 +10,7 @@ import gc
 import json
 import sys
 
-sys.path.insert(1, __file__.rpartition("/")[0] + "/../..")
+sys.path.insert(1, __file__.rpartition("/")[0] + "/../../..")
 
 CONNECTIONS = 4
 

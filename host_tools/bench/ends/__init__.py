@@ -1,0 +1,1 @@
+"""Programs that a bench starts, on either runtime, and listens to."""

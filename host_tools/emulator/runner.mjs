@@ -1,0 +1,66 @@
+// Runs an emulated Pico W until its standard input ends. host_tools/emulator/board.py talks to it.
+//
+//   node runner.mjs OPTIONS     a JSON object:
+//       firmware, bootrom       files
+//       flash, heap             a file and bytes, or null: see pico.mjs
+//       seed                    of the random bits
+//       queue                   datagrams that wait for a socket of the guest
+//       pins                    those that are told of
+//       terminal                file descriptor of a pseudo-terminal's master: the serial port
+//
+// It prints JSON lines ("event": …) and takes JSON lines ("cmd": …).
+
+import fs from 'node:fs';
+import readline from 'node:readline';
+import { Pico } from './pico.mjs';
+import { attach, SerialPort } from './serial.mjs';
+import { Nic } from './nic.mjs';
+import { Pacer } from './pacer.mjs';
+
+// rp2040js has words of its own for these, on the standard output that is ours.
+console.warn = console.log = console.error = () => {};
+
+const options = JSON.parse(process.argv[2]);
+const tell = (facts) => process.stdout.write(JSON.stringify(facts) + '\n');
+
+const pico = new Pico(fs.readFileSync(options.firmware), fs.readFileSync(options.bootrom),
+                      options.seed, options.flash ? fs.readFileSync(options.flash) : null,
+                      options.heap ?? null);
+const serial = new SerialPort(pico);
+const nic = new Nic(pico, tell, options.queue);
+for (const pin of options.pins) {
+    pico.onPin(pin, (value) => tell({ event: 'pin', pin, value, ...nic.now() }));
+}
+
+const pacer = new Pacer(pico);
+serial.before = nic.before = () => pacer.catchUp();
+
+const commands = {
+    type: ({ text }) => serial.write(Buffer.from(text)),
+    link: ({ up }) => nic.setLink(up),
+    ask: () => { nic.asked = 1; },
+    state: () => tell({ event: 'state', ...nic.now(), ...nic.counters, link: nic.link,
+                        hz: pico.rp2040.clkSys }),
+    save: ({ file }) => {
+        fs.writeFileSync(file, pico.saveFlash());
+        tell({ event: 'saved' });
+    },
+};
+const lines = readline.createInterface({ input: process.stdin });
+lines.on('line', (line) => {
+    const command = JSON.parse(line);
+    pacer.catchUp();
+    commands[command.cmd](command);
+});
+lines.on('close', () => process.exit(0));
+
+// What the guest prints, line by line.
+let printed = Buffer.alloc(0);
+attach(serial, options.terminal, (bytes) => {
+    printed = Buffer.concat([printed, bytes]);
+    for (let end; (end = printed.indexOf(10)) >= 0; printed = printed.subarray(end + 1)) {
+        tell({ event: 'printed', text: printed.toString('utf8', 0, end).trimEnd() });
+    }
+});
+tell({ event: 'ready' });
+pacer.start();

@@ -1,0 +1,67 @@
+"""Long arithmetic between datagrams: key agreements and signatures, a slice at each poll."""
+
+from mpcore import limits
+
+
+class Work:
+    """Jobs, one after the other. Each is a generator of slices (crypto/slices.py).
+
+    sliced: poll() runs them; else start() runs each to its end. count(cause): of VL1, for
+    "malformed", which ValueError from a job's `done` means. jobs: what the next polls have to do,
+    which had better be soon.
+    """
+
+    def __init__(self, sliced, count):
+        self.sliced = sliced
+        self._count = count
+        self.jobs = []          # [key, slices, [done, ...]]
+
+    def full(self):
+        """Whether no more jobs should be started but those that do not depend on others' doing."""
+        return len(self.jobs) >= limits.JOBS
+
+    def start(self, now, key, slices, done):
+        """Call done(now, result) when the slices are through, which may be before this returns.
+
+        key: all that the result depends on. Where a job with this key waits already, its result
+        serves both.
+        """
+        if not self.sliced:
+            return self._run([key, slices, [done]], now, True)
+        for job in self.jobs:
+            if job[0] == key:
+                if len(job[2]) >= limits.WORK_WAITING:
+                    return self._count("work_dropped")
+                return job[2].append(done)
+        self.jobs.append([key, slices, [done]])
+
+    def has(self, key):
+        """Whether a job with this key is under way or waits."""
+        return any([job[0] == key for job in self.jobs])
+
+    def drop(self, key):
+        """Nobody needs the result any more."""
+        self.jobs = [job for job in self.jobs if job[0] != key]
+
+    def poll(self, now):
+        """Run one slice."""
+        if self.jobs:
+            job = self.jobs.pop(0)     # one that raises is gone
+            if not self._run(job, now, False):
+                self.jobs.insert(0, job)
+
+    def _run(self, job, now, through):
+        """One slice of a job, or all; whether it is done."""
+        try:
+            next(job[1])
+            while through:
+                next(job[1])
+            return False
+        except StopIteration as end:
+            result = end.value
+        for done in job[2]:
+            try:
+                done(now, result)
+            except ValueError:
+                self._count("malformed")
+        return True
