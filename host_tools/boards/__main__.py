@@ -149,7 +149,7 @@ def main():
                         help="keep names, constants and line numbers")
     parser.add_argument("--json", action="store_true", help="print sizes.json")
     parser.add_argument("--compare-options", action="store_true",
-                        help="build nothing; print what mpy-cross's levels would save of plain files")
+                        help="build nothing; print what mpy-cross's levels would save, --plain")
     arguments = parser.parse_args()
     boards = [known[name] for name in arguments.board or known]
     console = Console()

@@ -16,7 +16,8 @@ _OPERATORS = {
 
 
 def fold(modules, kept=()):
-    """Fold the constants of {name: Module}, whose trees are changed. Returns {module: {name: value}}.
+    """Fold the constants of {name: Module}, whose trees are changed, and return them:
+    {module: {name: number}}.
 
     kept: names of modules whose definitions stay, as code outside the program reads them.
     """

@@ -11,8 +11,8 @@ The rules, each of which looks at the whole program:
 
 An identifier of a global, an attribute or a keyword is renamed everywhere or nowhere, so whatever
 reads it meets what wrote it, whatever object that is. Two identifiers never become one when there
-is a module, a class with its relatives, a class's body, a function or a call that has both; what is
-set on an object from outside its class is taken to be on every object.
+is a module, a class with its relatives, a class's body, a function or a call that has both; what
+is set on an object from outside its class is taken to be on every object.
 
 A parameter is renamed in its function alone, unless a call anywhere names a keyword so.
 
@@ -41,7 +41,8 @@ FILE = "names.json"         # of a build: {module: {new name: [old names]}}
 _ENTRY = 8                  # bytes of a name beside its characters: address, hash, length, NUL
 
 # Modules whose names are for apps to use. A module stands for what it defines, without what it
-# imports: classes with their public attributes and methods, functions, and all parameters.
+# imports: classes with their public attributes and methods, functions, and all parameters. An app
+# that goes further in, say to make an Identity, needs --plain, or to be in boards/apps.
 PUBLIC = ("mpcore", "mpcore.nic", "mpcore.aio", "mpcore.interposed", "mpcore.socket",
           "mpcore.socket.addresses", "mpcore.socket.constants", "mpcore.socket.options",
           "mpcore.socket.stream", "mpcore.dns", "mpcore.dns.mdns", "mpcore.node",

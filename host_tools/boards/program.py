@@ -145,8 +145,9 @@ class _Reader(ast.NodeVisitor):
         self._scope = self._scope.parent
 
     def _variable(self, name, node, field, index=None, stored=True):
+        place = Place(node, field, index)
         self._module.variables.append(
-            Variable(Place(node, field, index), name, self._scope.owner(name), self._scope, stored))
+            Variable(place, name, self._scope.owner(name), self._scope, stored))
 
     def visit_Module(self, node):
         self._enter("module", node, node.body)

@@ -47,8 +47,8 @@ def tables(facts):
                  for (name, module), size in sorted(
                      modules.items(), key=lambda item: (order.index(item[0][0]), item[0][1]))])
     if names := facts["names"]:
-        yield Table("Names: how many of them firmware lacks, and their bytes, before and after they "
-                    "are made short", ("set", "before", "after"),
+        yield Table("Names: how many of them firmware lacks, and their bytes, before and after "
+                    "they are made short", ("set", "before", "after"),
                     [(name, *(f"{number:,} ({size:,})" for number, size in taken.values()))
                      for name, taken in names.items()])
     if heap := facts["import_heap"]:
