@@ -39,10 +39,12 @@ class Failure(Exception):
 class Board:
     """directory: where the firmware and the log are. flash: an image that save() made, or None
     for a fresh board. seed: of the random bits. heap: None for the firmware's own of 201 KB; or
-    bytes, to measure what does not fit into that.
+    bytes, to measure what does not fit into that. stepped: time passes only by step(), so that all
+    that happens repeats to the cycle; there is no network but what step() carries.
     """
 
-    def __init__(self, directory, flash=None, seed=1, heap=None, rx_queue=_RX_QUEUE):
+    def __init__(self, directory, flash=None, seed=1, heap=None, rx_queue=_RX_QUEUE,
+                 stepped=False):
         directory = Path(directory).resolve()
         firmware, bootrom = provisions.provide(directory)
         terminal, slave = _terminal()
@@ -51,7 +53,7 @@ class Board:
         self._talking = False       # mpremote is at the serial port: what is printed is for it
         options = {"firmware": str(firmware), "bootrom": str(bootrom), "seed": seed, "heap": heap,
                    "flash": flash and str(flash), "queue": rx_queue, "pins": [LED],
-                   "terminal": terminal}
+                   "stepped": stepped, "terminal": terminal}
         self._facts = queue.SimpleQueue()
         self._printed = []
         self._log = directory / "runner.log"
@@ -174,6 +176,25 @@ class Board:
         self._command("ask")
         facts = self.wait_for("memory")
         return {name: facts[name] for name in ("used", "free", "largest_free")}
+
+    def step(self, nanos, datagrams=()):
+        """Deliver datagrams, (guest's port, source address as a number, source port, data) each,
+        and let time pass until the guest's clock shows `nanos`.
+
+        Returns the datagrams that it sent, (address, port, data), and the facts that came.
+        """
+        self._command("step", nanos=nanos, datagrams=[
+            {"to": to, "address": address, "port": port, "data": data.hex()}
+            for to, address, port, data in datagrams])
+        facts = []
+        while True:
+            each = self._facts.get(timeout=START_S)
+            if each is None:
+                raise Failure(f"the emulator has ended: {self._log.read_text()[-2000:]}")
+            if each["event"] == "stepped":
+                return [(s["address"], s["port"], bytes.fromhex(s["data"]))
+                        for s in each["sent"]], facts
+            facts.append(each)
 
     def save(self, file):
         """Keep the flash chip's content, for other boards to start from."""

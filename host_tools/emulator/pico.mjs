@@ -106,6 +106,14 @@ export class Pico {
         return false;
     }
 
+    // Runs until the guest's clock has come to `nanos`, waits included.
+    runUntil(nanos) {
+        const { clock } = this;
+        while (clock.nanos < nanos) {
+            if (this.run(1)) this.idle(Math.min(this.nanosToAlarm, nanos - clock.nanos));
+        }
+    }
+
     // Nanoseconds until something happens by itself while the guest waits.
     get nanosToAlarm() {
         return this.clock.nextAlarm === null ? Infinity : this.clock.nanosToNextAlarm;

@@ -6,6 +6,7 @@
 //       seed                    of the random bits
 //       queue                   datagrams that wait for a socket of the guest
 //       pins                    those that are told of
+//       stepped                 true: time passes only by the command "step", and so do datagrams
 //       terminal                file descriptor of a pseudo-terminal's master: the serial port
 //
 // It prints JSON lines ("event": …) and takes JSON lines ("cmd": …).
@@ -27,7 +28,10 @@ const pico = new Pico(fs.readFileSync(options.firmware), fs.readFileSync(options
                       options.seed, options.flash ? fs.readFileSync(options.flash) : null,
                       options.heap ?? null);
 const serial = new SerialPort(pico);
-const nic = new Nic(pico, tell, options.queue);
+let sent = [];
+const nic = new Nic(pico, tell, options.queue, options.stepped ? (from, port, address, data) => {
+    sent.push({ port, address, data: data.toString('hex') });
+} : null);
 for (const pin of options.pins) {
     pico.onPin(pin, (value) => tell({ event: 'pin', pin, value, ...nic.now() }));
 }
@@ -41,6 +45,16 @@ const commands = {
     ask: () => { nic.asked = 1; },
     state: () => tell({ event: 'state', ...nic.now(), ...nic.counters, link: nic.link,
                         hz: pico.rp2040.clkSys }),
+    // Deliver datagrams, then let time pass until the guest's clock shows `nanos`.
+    step: ({ nanos, datagrams }) => {
+        for (const { to, port, address, data } of datagrams) {
+            const socket = nic.sockets.find((each) => each?.port === to);
+            if (socket) nic.deliver(socket, Buffer.from(data, 'hex'), port, address);
+        }
+        sent = [];
+        pico.runUntil(nanos);
+        tell({ event: 'stepped', nanos: pico.clock.nanos, sent });
+    },
     save: ({ file }) => {
         fs.writeFileSync(file, pico.saveFlash());
         tell({ event: 'saved' });
@@ -63,4 +77,4 @@ attach(serial, options.terminal, (bytes) => {
     }
 });
 tell({ event: 'ready' });
-pacer.start();
+if (!options.stepped) pacer.start();

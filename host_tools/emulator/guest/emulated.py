@@ -27,6 +27,7 @@ _SOCKET = const(_NIC + 0x20)
 _BIND = const(_NIC + 0x24)
 _CLOSE = const(_NIC + 0x28)
 _RESET = const(_NIC + 0x2C)
+_RX_ADDRESS = const(_NIC + 0x30)
 _CYCLES = const(_NIC + 0x40)
 _MARK = const(_NIC + 0x44)
 _ASKED = const(_NIC + 0x48)
@@ -91,13 +92,15 @@ class socket(io.IOBase):
             if not self._blocks:
                 raise OSError(EAGAIN)
             sleep_ms(1)
-        port = registers[_RX_PORT]
         data = bytearray(registers[_RX_LENGTH])
+        source = registers[_RX_ADDRESS], registers[_RX_PORT]
         registers[_RX_TAKE] = addressof(data)
-        source = self._sources.get(port)
-        if source is None:
-            source = self._sources[port] = ("127.0.0.1", port)
-        return data, source
+        sockaddr = self._sources.get(source)
+        if sockaddr is None:
+            address, port = source
+            host = ".".join([str(address >> shift & 255) for shift in (24, 16, 8, 0)])
+            sockaddr = self._sources[source] = (host, port)
+        return data, sockaddr
 
     def sendto(self, data, address):
         if self._index is None:
