@@ -50,7 +50,7 @@ class HalfOpen:
         stamps = None
         if offer.stamp is not None and listener.wants_timestamps():
             stamps = now + wire[0] & 0xFFFFFFFF, offer.stamp
-        extra = options.offer(route.mtu - route.family.HEADER - _HEADER,
+        extra = options.offer(route.segment() - route.family.HEADER - _HEADER,
                               listener.scale() if offer.scale is not None else None, offer.sack,
                               stamps)
         stack.tcp.send(now, self._local, self._remote, wire, 0, 1, _SYN | _ACK,

@@ -50,7 +50,8 @@ class Sender:
         """Routes have changed: the new one may have a smaller MTU."""
         route = self._find_route()
         if route is not None and self._congestion is not None:
-            self._mss = min(self._mss, self._fitting(route.mtu - route.family.HEADER - _HEADER))
+            mss = self._fitting(route.segment() - route.family.HEADER - _HEADER)
+            self._mss = min(self._mss, mss)
 
     def leads_to(self, interface, ip):
         """Do our segments leave by this interface to this neighbour?"""
@@ -336,7 +337,7 @@ class Sender:
         route = self._find_route()
         if route is None:
             return _DEFAULT_MSS
-        return route.mtu - route.family.HEADER - _HEADER
+        return route.segment() - route.family.HEADER - _HEADER
 
     def _fitting(self, mss):
         """How much of a segment remains for data, beside what every segment has."""

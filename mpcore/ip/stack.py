@@ -29,6 +29,12 @@ class Route:
         self.local = local
         self.mtu = interface.link.mtu   # of the path, when a router told of a smaller one
 
+    def segment(self):
+        """The largest IP packet for a TCP segment: what the path takes, and what the link carries
+        as one datagram, if it tells. One lost half would lose the whole."""
+        return self.mtu if self.local else min(self.mtu, getattr(self.interface.link, "whole",
+                                                                 self.mtu))
+
     def looped(self):
         """The way back to ourselves by the same interface."""
         return Route(self.interface, self.family, self.source, self.next_hop, local=True)
@@ -208,7 +214,8 @@ class Stack:
         self.families = {4: self.ipv4}  # by the length of their addresses
 
     def add_interface(self, link):
-        """Attach a link: mac (6 bytes), mtu, headroom, and
+        """Attach a link: mac (6 bytes), mtu, headroom, perhaps whole (bytes that it carries
+        without cutting them up), and
         transmit(now, destination_mac, ethertype, buf, off, n), which may overwrite
         buf[off - headroom:off + n]."""
         interface = Interface(self, link)

@@ -55,13 +55,14 @@ class Network:
     (spec/vl2-config.md 7), or RULES_UNSUPPORTED: no frames pass, as the network has a rule that
     this node does not know. reason: text for people.
 
-    As a link for an IP stack: mac, mtu, headroom (bytes it needs before a frame), transmit,
+    As a link for an IP stack: mac, mtu, whole, headroom (bytes it needs before a frame), transmit,
     subscribe, unsubscribe.
     on_frame(now, source_mac, destination_mac, ethertype, buf, off, n) gets what comes in;
     on_change(now, network) tells of a new status or config. The owner sets both.
     """
 
     headroom = START + HEADER + _FRAME_HEADER
+    whole = limits.MTU - HEADER - _FRAME_HEADER     # what fits one datagram
 
     def __init__(self, vl1, network_id, groups, max_members, enrolment, low_bandwidth=False):
         """groups: multicast.Groups; max_members: how many are kept; enrolment: called with the

@@ -501,3 +501,19 @@ def test_limits_can_be_raised():
         bench.give(1, 1, ACK)
     assert len(tcp.connections) == 40 and bench.stack.counters == {}
     assert listener.accept()._tx.size == 1000
+
+
+def test_a_segment_fits_one_datagram_of_the_link():
+    link = Link()
+    link.whole = 1394
+    bench = Bench(link)
+    bench.plain = False
+    socket = bench.socket = TcpSocket(bench.stack)
+    socket.bind(None, bench.port)
+    socket.connect(0, PEER, PEER_PORT)
+    bench.out()
+    assert bench.options[0][:4] == b"\x02\x04" + (1354).to_bytes(2, "big")
+    bench.give(0, 1, SYN | ACK, options=MSS)
+    bench.poll_now()
+    socket.send(0, bytes(3000))
+    assert [len(segment[4]) for segment in bench.out()] == [1354, 1354, 292]
