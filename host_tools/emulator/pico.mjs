@@ -4,6 +4,7 @@
 
 import { BasePeripheral, RP2040 } from 'rp2040js';
 
+const RUN_STEPS = 100000;
 const UF2_BLOCK = 512;
 const RAM = 0x20000000;
 const FLASH = 0x10000000;
@@ -87,18 +88,20 @@ export class Pico {
         this.rp2040.core.waiting = false;
     }
 
-    // Runs at most `steps` instructions. Returns true when the guest waits for an interrupt that
-    // is still to come; idle() then moves its clock to the next alarm.
-    run(steps) {
+    // Runs at most `steps` instructions, or until the guest's clock shows `until` ns. Returns true
+    // when the guest waits for an interrupt that is still to come; idle() then moves its clock.
+    run(steps, until = Infinity) {
+        if (this.growStack) this.growStack = !this.#growStack();
         const { core } = this.rp2040;
         const { clock } = this;
         const cycleNanos = 1e9 / this.rp2040.clkSys;
         for (let i = 0; i < steps; i++) {
-            if (core.waiting) {
-                if (this.growStack) this.growStack = !this.#growStack();
-                return true;
-            }
-            const nanos = core.executeInstruction() * cycleNanos;
+            if (core.waiting) return true;
+            if (clock.nanosCounter >= until) return false;
+            // Not what executeInstruction() returns: that leaves out the waits for peripherals.
+            const before = core.cycles;
+            core.executeInstruction();
+            const nanos = (core.cycles - before) * cycleNanos;
             const target = clock.nanosCounter + nanos;
             if (clock.nextAlarm !== null && clock.nextAlarm.nanos <= target) clock.tick(nanos);
             else clock.nanosCounter = target;
@@ -110,7 +113,8 @@ export class Pico {
     runUntil(nanos) {
         const { clock } = this;
         while (clock.nanos < nanos) {
-            if (this.run(1)) this.idle(Math.min(this.nanosToAlarm, nanos - clock.nanos));
+            if (!this.run(RUN_STEPS, nanos)) continue;
+            this.idle(Math.min(this.nanosToAlarm, nanos - clock.nanos));
         }
     }
 
@@ -142,6 +146,7 @@ export class Pico {
         const word = (at) => rp2040.flashView.getUint32(at, true);
         for (let at = 0; at < this.end; at += 4) {
             if (word(at) === RAM_TOP && word(at + 8) === HEAP_END) {
+                this.staticBytes = word(at + 4) - RAM;
                 rp2040.flashView.setUint32(at + 4, ROOMY_HEAP, true);
                 rp2040.flashView.setUint32(at + 8, ROOMY_HEAP + bytes, true);
                 return;
@@ -153,7 +158,7 @@ export class Pico {
     // The interpreter's state has the top of the stack and, after it, how deep it may become.
     #growStack() {
         const { sramView } = this.rp2040;
-        for (let at = 0; at < HEAP_END - RAM; at += 4) {
+        for (let at = 0; at < this.staticBytes; at += 4) {
             if (sramView.getUint32(at, true) === STACK_BYTES &&
                 sramView.getUint32(at - 4, true) === RAM_TOP) {
                 sramView.setUint32(at, ROOMY_STACK_BYTES, true);

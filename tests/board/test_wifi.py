@@ -6,7 +6,6 @@ import json
 import socket
 import threading
 
-import pytest
 from rp2040py.external.cyw43 import nat, net
 
 from host_tools.emulator import files, provisions, wifi
@@ -70,39 +69,26 @@ def echo():
             thread.join()
 
 
-@pytest.fixture(name="said", scope="module")
-def said_fixture(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("wifi")
-    firmware, _ = provisions.provide(directory)
+def test_the_port_over_wifi(tmp_path):
+    # One test, as the slow emulator takes most of a minute for it.
+    firmware, _ = provisions.provide(tmp_path)
     port = {on_board: source for on_board, source in files.core().items()
             if on_board.startswith(("mpcore/port/", "mpcore/limits", "mpcore/__init__"))}
-    files.build(directory / "files", port | {"board.py": "boards/rp2_pico_w/board.py"})
+    files.build(tmp_path / "files", port | {"board.py": "boards/rp2_pico_w/board.py"})
 
     async def run(udp_port):
         async with wifi.WifiBoard(firmware) as board:
-            await board.copy(directory / "files")
+            await board.copy(tmp_path / "files")
             return await board.run(SCRIPT % (wifi.SSID, udp_port, BURST))
 
     with echo() as udp_port:
-        return json.loads(asyncio.run(run(udp_port)))
-
-
-def test_it_connects_and_knows_its_address(said):
+        said = json.loads(asyncio.run(run(udp_port)))
     assert said["endpoints"] == ["0a000002" + "2709"]
-
-
-def test_datagrams_go_both_ways_up_to_the_largest(said):
     assert said["echoed"] == [1, 64, 1400, 1472]
     assert said["one_source"]
-    assert said["counters"]["send_failed"] == said["counters"]["receive_failed"] == 0
-
-
-def test_a_burst_loses_datagrams_and_nothing_else(said):
     assert 1 <= said["of_burst"] <= BURST       # this firmware's queue holds four
     assert said["after_burst"] == len(b"after")
-
-
-def test_blobs_are_stored_on_the_board(said):
+    assert said["counters"]["send_failed"] == said["counters"]["receive_failed"] == 0
     assert said["stored"] and said["names"] == ["deep/blob.secret"]
 
 
