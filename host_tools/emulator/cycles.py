@@ -56,7 +56,7 @@ def measure(root=unix_port.ROOT):
     """Cycles by what they are for."""
     directory = _BUILD / "cycles"
     chosen = {on_board: source for on_board, source in files.core(root).items()
-              if on_board.startswith(("mpcore/crypto/", "mpcore/__init__"))}
+              if on_board.startswith(("mpcore/crypto/", "mpcore/__init__", "mpcore/limits"))}
     # The facade and the package import the port, of which this measurement needs one fact.
     files.build(directory, chosen | files.app(files.GUEST), root)
     for package in ("mpcore", "mpcore/crypto"):
