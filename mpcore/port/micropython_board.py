@@ -1,4 +1,4 @@
-"""MicroPython on a board. Not yet run on hardware. IPv4 only."""
+"""MicroPython on a board: run on the Pico W's firmware in an emulator, not yet on hardware. IPv4 only."""
 
 import select
 import socket
