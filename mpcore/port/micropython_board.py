@@ -1,4 +1,4 @@
-"""MicroPython on a board: run on the Pico W's firmware in an emulator, not yet on hardware. IPv4 only."""
+"""MicroPython on a board: run on an emulated Pico W with its firmware. IPv4 only."""
 
 import select
 import socket
