@@ -19,15 +19,19 @@ _BUILD = unix_port.ROOT / "build" / "board"
 
 _MEASURE = """
 import gc, emulated
+from machine import disable_irq, enable_irq
 from mpcore.crypto import portable as c
 
 def least(name, runs, call, *arguments):
     best = None
     for _ in range(runs):
         gc.collect()
+        # What mpremote does at the serial port is not for the kernel's account.
+        state = disable_irq()
         began = emulated.cycles()
         call(*arguments)
         took = (emulated.cycles() - began) % (1 << 30)
+        enable_irq(state)
         if best is None or took < best:
             best = took
     print("cycles", best, name)
@@ -48,7 +52,6 @@ signature = c.ed25519_sign(key, b"message")
 assert c.ed25519_verify(public, b"message", signature)
 least("Ed25519 verify", 2, c.ed25519_verify, public, b"message", signature)
 least("Ed25519 sign", 2, c.ed25519_sign, key, b"message")
-least("gc.collect()", 3, gc.collect)
 """
 
 

@@ -1,4 +1,4 @@
-"""MicroPython on a board. Not yet run on hardware. IPv4 only."""
+"""MicroPython on a board: run on an emulated Pico W with its firmware. IPv4 only."""
 
 import select
 import socket
