@@ -11,7 +11,8 @@ ABOUT = ("Instructions on MicroPython's unix port (x86-64; code from source, ker
          "each the difference of two processes that did it many times and few times (valgrind's "
          "callgrind): noise of the machine is not in them. `heap` is what each leaves to the "
          "collector. Layers: one end's half of a 64-byte TCP round trip, each layer what the "
-         "floors up to it cost more than the floors below.")
+         "floors up to it cost more than the floors below. (VL1 is measured with a packet that "
+         "takes the way of all; frames have a shorter one, so VL2 may come out below nothing.)")
 
 PIECES = "host_tools/bench/ends/pieces.py"
 _HEAP = "32M"

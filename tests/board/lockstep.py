@@ -25,7 +25,7 @@ def prepare(directory, heap):
     """A flash image with the bulb's files, as mpremote has put them there, and a Lan to be in."""
     lan = Lan(members=1)
     own = directory / "own"
-    files.build(own, files.core() | files.app(files.GUEST, "boards/apps/bulb"))
+    files.build(own, files.core() | files.app(files.GUEST, "boards/apps/bulb"), short=True)
     (own / "identity.secret").write_text(identity(BOARD_IDENTITY).to_text(secret=True))
     (own / "planet").write_bytes(lan.planet.to_bytes())
     (own / "bulb.secret.json").write_text(json.dumps({
