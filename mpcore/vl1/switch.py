@@ -146,9 +146,10 @@ class VL1:
     def on_frame(self, handler):
         """Call handler(now, peer, buf, at, end) from now on for each authentic FRAME that came
         from the peer of the packet before, by its only path. Its payload buf[at:end] is in clear.
-        The handler returns whether it has dealt with it; what it leaves takes the way of all.
+        The handler returns whether it has dealt with it; what it leaves takes the way of all, as
+        everything does while the handler is None.
         """
-        self._on_frame = handler
+        self._on_frame = handler or _leave
 
     def on_ok(self, in_re_verb, handler):
         """As `on`, for OKs to a packet of ours with that verb."""
@@ -537,6 +538,8 @@ class VL1:
     def _forget(self, peer):
         del self.peers[peer.address]
         self.work.drop(peer.identity)
+        if self._last is peer:
+            self._last = None
 
 
 def _leave(*args):

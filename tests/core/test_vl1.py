@@ -499,3 +499,19 @@ def test_a_left_moons_root_is_a_root_no_longer():
     assert not a.vl1.is_upstream(b.address)
     assert a.vl1.peers[b.address].stable == ()
     assert not a.vl1.upstreams.deorbit(segment.wire.now, MOON_ID)
+
+
+def test_who_was_forgotten_is_asked_for_again_though_its_packet_was_the_last():
+    segment = Segment()
+    a, b = segment.leaves
+    segment.run(5000)
+    a.say(segment.wire.now, b, b"to be introduced")
+    segment.run(10000)
+    a.say(segment.wire.now, b, b"one")
+    assert segment.run(5000, lambda: len(b.messages) == 2)
+    peer = b.vl1.peers[a.address]
+    assert peer.direct(segment.wire.now)
+    b.vl1._forget(peer)
+    a.say(segment.wire.now, b, b"two")
+    assert segment.run(5000, lambda: len(b.messages) == 3)
+    assert a.address in b.vl1.peers

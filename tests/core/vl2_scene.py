@@ -55,7 +55,7 @@ class FakeVL1:
         self.lookup = self
         self.work = Work(sliced, self.count)
         self._verbs, self._ok, self._error = {}, {}, {}
-        self._straight = lambda *frame: False
+        self._straight = None
         self._ids = 0
         if root is not None:
             self.roots.append(self.know(root))
@@ -131,8 +131,8 @@ class FakeVL1:
                 self._ok[received.in_re_verb](now, peer, received)
             elif verb == packet.ERROR:
                 self._error[received.in_re_verb](now, peer, received)
-            elif verb != packet.FRAME or not self._straight(now, peer, buf, received.at,
-                                                            received.end):
+            elif verb != packet.FRAME or self._straight is None or not self._straight(
+                    now, peer, buf, received.at, received.end):
                 self._verbs[verb](now, peer, received)
         except ValueError:
             self.count("malformed")
