@@ -27,6 +27,9 @@ class RoundTrip:
     def back_off(self):
         self.timeout_ms = min(self.timeout_ms << 1, _MAX_MS)
 
+    def backed_off(self):
+        return self.timeout_ms > self._rto_ms
+
     def progress(self):
         """New data was acknowledged."""
         if self.timeout_ms > self._rto_ms:
@@ -81,6 +84,10 @@ class Congestion:
         if self.recovering or self.duplicates > 2 or self.selective:
             return self.window
         return self.window + self.duplicates * self._mss
+
+    def steady(self):
+        """Does nothing that arrived tell of a loss?"""
+        return not (self.duplicates or self.recovering)
 
     def idle(self):
         """Nothing was sent for longer than the timeout: the network may have changed."""

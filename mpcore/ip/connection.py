@@ -26,7 +26,6 @@ from micropython import const
 
 from mpcore.ip import errors, options
 from mpcore.ip.congestion import Congestion, RoundTrip
-from mpcore.ip.headers import flow_read
 from mpcore.ip.ring import ReceiveRing, Ring
 from mpcore.ip.sender import Sender
 from mpcore.ip.states import (CLOSE_WAIT, CLOSED, CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2,
@@ -39,7 +38,6 @@ _PSH = const(0x08)
 _ACK = const(0x10)
 
 _HEADER = const(20)
-_HEADERS = const(40)              # and that of IPv4
 _DEFAULT_MSS = const(536)
 _MAX_WINDOW = const(0xFFFF)
 _TTL = const(64)
@@ -60,6 +58,7 @@ class Connection(Sender):
     are seldom set are here: they cost RAM only where they are.
     """
 
+    straight = False                # see straight.py
     timestamps = None
     give_up_ms = _GIVE_UP_MS
     connect_ms = _CONNECT_MS
@@ -131,51 +130,12 @@ class Connection(Sender):
         if sent_ms is not None:
             self._timed, self._timed_ms = 1, sent_ms
 
-    @micropython.native
-    def predicted(self, now, buf, off, n):
-        """Take the IPv4 packet buf[off:off + n] if it is what an established connection without
-        troubles expects: most are (Van Jacobson's header prediction). Returns whether it was; if
-        not, nothing has happened.
-        """
-        out = self._stack.tcp.out
-        una, nxt = self.snd_una, self.rcv_nxt
-        n = flow_read(self._flow, self.wire, buf, off, n, una, nxt, out)
-        if n < 0 or self.state != ESTABLISHED:
-            return False
-        ring = self._rx
-        ack = una + out[0]
-        if (ack < una or ack > self._snd_max or n > self._rcv_edge - nxt or self._troubled()
-                or not n and ack == una):
-            return False
-        if self._keepalive is not None:
-            self._keepalive.heard(now)
-        if ack > una:
-            self._acked(now, ack)
-        self._snd_wl1, self._snd_wl2 = nxt, ack
-        window = out[2] << self._snd_scale
-        if window != self._snd_wnd:
-            self._set_window(window)
-        if n:
-            ring.write(ring.used, buf, off + _HEADERS, n)
-            ring.used += n
-            self.rcv_nxt = nxt + n
-            self._owed += _SOON if out[1] and n < self._mss else 1
-            self._news = True
-        self._settle(now)
-        return True
-
-    @micropython.native
-    def _troubled(self):
-        """Is anything under way that a segment has to be judged by?"""
-        return (self._rx is None or self._rx.gaps or self._board is not None or self._probing
-                or self._stamps is not None or self._deaf or self._closed
-                or self._fin_at is not None)
-
     def receive(self, now, seq, ack, flags, window, buf, off, header, n):
         """One segment at buf[off:off + n], its checksum verified; seq and ack are positions.
 
         The order of the checks is that of RFC 9293 3.10.7.4, sharpened by RFC 5961.
         """
+        self.straight = False
         state = self.state
         if state == SYN_SENT:
             return self._receive_syn_sent(now, seq, ack, flags, window, buf, off, header)
@@ -230,6 +190,16 @@ class Connection(Sender):
         if n or fin:
             self._take(now, seq, buf, off + header, n, fin, flags & _PSH)
         self._settle(now)
+        self.straight = self._is_straight()
+
+    def _is_straight(self):
+        """Is nothing under way by which the next segment would have to be judged?"""
+        rx = self._rx
+        return (self.state == ESTABLISHED and self._flow is not None and rx is not None
+                and not rx.gaps and self._board is None and self._stamps is None
+                and not (self._probing or self._deaf or self._fin) and self._fin_at is None
+                and self.snd_nxt == self._snd_max and self._congestion.steady()
+                and not self._trip.backed_off())
 
     def poll(self, now):
         """Run what is due, schedule the rest."""
@@ -266,6 +236,7 @@ class Connection(Sender):
         """Have a FIN follow what is queued."""
         self.state = FIN_WAIT_1 if self.state == ESTABLISHED else LAST_ACK
         self._fin = True
+        self.straight = False
         self._output(now)
 
     def end_orphan(self, now):
@@ -275,6 +246,7 @@ class Connection(Sender):
     def reset(self, now):
         """Drop the connection at once; the peer is told by a RST."""
         self._closed = True
+        self.straight = False
         self.on_event = self._rx = None
         if SYN_RECEIVED <= self.state < TIME_WAIT:
             self._emit(now, self._snd_max, 0, _RST | _ACK)
@@ -286,6 +258,7 @@ class Connection(Sender):
         if self.state == TIME_WAIT:
             tcp.time_waits.remove(self)
         self.state = CLOSED
+        self.straight = False
         self.error = error
         self._ack_ms = self._rtx_ms = self._end_ms = self._tx = None
         if self._key is not None:
@@ -356,7 +329,8 @@ class Connection(Sender):
         self.state = ESTABLISHED
         self._tx = Ring(self.send_ring)
         size = self.receive_ring
-        self._rx = ReceiveRing(size if self._scaled else min(size, _MAX_WINDOW))
+        size = size if self._scaled else min(size, _MAX_WINDOW)
+        self._rx = ReceiveRing(size, min(size >> 1, self._mss))
         self._news = True
 
     def _receive_syn_sent(self, now, seq, ack, flags, window, buf, off, header):
@@ -501,12 +475,18 @@ class Connection(Sender):
             self._output(now)
         if self.state == CLOSED:
             return
+        if self._owed:
+            self._owe(now)
+
+    @micropython.native
+    def _owe(self, now):
+        """See to the ACK that is owed."""
         owed = self._owed
         if owed >= _AT_ONCE:
             self._ack(now)
         elif owed >= _SOON:
             self._stack.tcp.owe(now, self)
-        elif owed and self._ack_ms is None:
+        elif self._ack_ms is None:
             self._ack_ms = now + _DELAYED_ACK_MS
             self._stack.schedule(self._ack_ms)
 
@@ -514,11 +494,8 @@ class Connection(Sender):
     def _edge(self):
         """The right edge to offer: moves when that is worth a segment (RFC 9293 3.8.6.2.2)."""
         ring = self._rx
-        edge = self.rcv_nxt + ring.size - ring.used
-        gain = edge - self._rcv_edge
-        if gain >= self._mss or gain >= ring.size >> 1:
-            return edge
-        return self._rcv_edge
+        gain = self.rcv_nxt + ring.size - ring.used - self._rcv_edge
+        return self._rcv_edge + (gain if gain >= ring.step else 0)
 
     # --- time ---
 

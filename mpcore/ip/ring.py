@@ -7,7 +7,7 @@ from mpcore.octets import copy
 
 
 class Ring:
-    """`used` bytes from `head` on are its content; more may be written ahead of them.
+    """`used` bytes of `bytes`, from `head` on, are its content; more may be written ahead of them.
 
     Offsets count from the first byte of the content. The owner sees to it that nothing beyond
     `size` is written and nothing beyond what was written is read.
@@ -17,7 +17,7 @@ class Ring:
         self.size = size
         self.head = 0
         self.used = 0
-        self._bytes = bytearray(size)
+        self.bytes = bytearray(size)
 
     @micropython.native
     def write(self, at, source, off, n):
@@ -28,10 +28,10 @@ class Ring:
             start -= size
         first = size - start
         if n <= first:
-            copy(self._bytes, start, source, off, n)
+            copy(self.bytes, start, source, off, n)
         else:
-            copy(self._bytes, start, source, off, first)
-            copy(self._bytes, 0, source, off + first, n - first)
+            copy(self.bytes, start, source, off, first)
+            copy(self.bytes, 0, source, off + first, n - first)
 
     @micropython.native
     def read(self, at, target, off, n):
@@ -42,10 +42,10 @@ class Ring:
             start -= size
         first = size - start
         if n <= first:
-            copy(target, off, self._bytes, start, n)
+            copy(target, off, self.bytes, start, n)
         else:
-            copy(target, off, self._bytes, start, first)
-            copy(target, off + first, self._bytes, 0, n - first)
+            copy(target, off, self.bytes, start, first)
+            copy(target, off + first, self.bytes, 0, n - first)
 
     @micropython.native
     def peek(self, n):
@@ -53,8 +53,8 @@ class Ring:
         start = self.head
         end = start + n
         if end <= self.size:
-            return bytes(memoryview(self._bytes)[start:end])
-        return bytes(self._bytes[start:]) + bytes(self._bytes[:end - self.size])
+            return bytes(memoryview(self.bytes)[start:end])
+        return bytes(self.bytes[start:]) + bytes(self.bytes[:end - self.size])
 
     @micropython.native
     def skip(self, n):
@@ -68,11 +68,13 @@ class ReceiveRing(Ring):
     """A ring whose content may arrive out of order.
 
     gaps: the ranges [start, end) of positions that lie beyond the content, the one that changed
-    last first; at most TCP_GAPS of them, and more in a ring beyond 64 KB.
+    last first; at most TCP_GAPS of them, and more in a ring beyond 64 KB. step: of how many bytes
+    of new room the peer is told.
     """
 
-    def __init__(self, size):
+    def __init__(self, size, step):
         super().__init__(size)
+        self.step = step
         self.gaps = []
         self._most = max(TCP_GAPS, size >> 14)
 

@@ -43,6 +43,7 @@ class Sender:
             if mss < self._mss:
                 self._mss = mss
                 self._timed = None
+                self.straight = False
                 self.snd_nxt = self.snd_una
                 self._output(now)
 
@@ -131,6 +132,7 @@ class Sender:
         self.snd_nxt = nxt
         if self._rtx_ms is None and unsent > 0:
             self._probing = True
+            self.straight = False
             self._progress_ms = now
             self._arm(now)
 
@@ -301,6 +303,7 @@ class Sender:
     def _timed_out(self, now):
         """The retransmission or probe timer ran out."""
         self._rtx_ms = None
+        self.straight = False
         limit = self.connect_ms if self.state <= SYN_RECEIVED else self.give_up_ms
         if now - self._progress_ms >= limit:
             self._stack.count("tcp_gave_up")

@@ -77,7 +77,7 @@ class Interface:
             return self.stack.count("frame_malformed")
         if ethertype == ethernet.IPV4:
             group = destination_mac[0] & 1
-            if self.flow is None or group or not self.flow.predicted(now, buf, off, n):
+            if self.flow is None or group or not self.flow.take(now, buf, off, n):
                 self.stack.ipv4.receive(now, self, group, memoryview(buf), off, n)
         elif ethertype == ethernet.ARP:
             self.arp.receive(now, memoryview(buf), off, n)

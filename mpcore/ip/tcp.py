@@ -8,7 +8,7 @@ from array import array
 
 import micropython
 
-from mpcore.ip import errors
+from mpcore.ip import errors, straight
 from mpcore.ip.connection import Connection
 from mpcore.ip.events import ERROR, HUP, READ, WRITE
 from mpcore.ip.headers import pseudo
@@ -37,6 +37,8 @@ class TcpSocket(Connection):
     Accepted sockets inherit all of these.
     """
 
+    take = straight.take
+    _give = straight.give
     linger_ms = None
     _ready = ()                     # children of a listener that wait for accept()
 
@@ -107,7 +109,11 @@ class TcpSocket(Connection):
     def send(self, now, data):
         """Queue what there is room for and send what the windows allow; returns the bytes taken
         (0: wait for WRITE). Raises OSError: ENOTCONN, EPIPE after shutdown, or `error`."""
-        self._raise_error()
+        size = len(data)
+        if self.straight and size and self._give(now, data, size):
+            return size
+        if self.error:
+            raise errors.failure(self.error)
         state = self.state
         if state != ESTABLISHED and state != CLOSE_WAIT:
             if state == SYN_SENT or state == SYN_RECEIVED:
@@ -115,8 +121,8 @@ class TcpSocket(Connection):
                 return 0
             raise errors.failure(errors.EPIPE if self.remote else errors.ENOTCONN)
         ring = self._tx
-        n = min(len(data), ring.size - ring.used)
-        if n < len(data):
+        n = min(size, ring.size - ring.used)
+        if n < size:
             self._blocked = True
         if n:
             ring.write(ring.used, data, 0, n)
@@ -170,6 +176,7 @@ class TcpSocket(Connection):
         if self._rx is None:
             raise errors.failure(errors.ENOTCONN)
         self._deaf = True
+        self.straight = False
         self._consume(now, self._rx.used)
         if self.on_event is not None:
             self.on_event()
@@ -181,6 +188,7 @@ class TcpSocket(Connection):
         if self._closed:
             return
         self._closed = True
+        self.straight = False
         self.on_event = None
         state = self.state
         if state == LISTEN:
@@ -267,8 +275,10 @@ class TcpSocket(Connection):
 
     @micropython.native
     def _consume(self, now, n):
-        self._rx.skip(n)
-        if self.state >= ESTABLISHED and not self._ended and self._edge() > self._rcv_edge:
+        ring = self._rx
+        ring.skip(n)
+        if (self.rcv_nxt + ring.size - ring.used - self._rcv_edge >= ring.step
+                and self.state >= ESTABLISHED and not self._ended):
             self._ack(now)
 
     @micropython.native
