@@ -12,10 +12,9 @@ import micropython
 from mpcore import limits
 from mpcore.held import line_end, take
 from mpcore.ip import errors
-from mpcore.ip.events import ERROR, HUP, READ, WRITE
 from mpcore.ip.tcp import TcpSocket
 from mpcore.ip.udp import UdpSocket
-from mpcore.port import Wake
+from mpcore.port import Wake, turn
 from mpcore.runtime import current
 from mpcore.vl1.inet import ip_parse, ip_text
 
@@ -65,7 +64,7 @@ class Stream:
         self._at = 0
         self._backlog = []      # written, and the connection had no room for it
         self._backlog_bytes = 0
-        self._eof = False
+        self._finished = False  # close() or write_eof() was called: nothing more is to be written
         self._closing = False
         self._readable = Wake()
         self._writable = Wake()
@@ -159,24 +158,32 @@ class Stream:
         Raises OSError ENOBUFS when limits.STREAM_BACKLOG bytes are waiting already, EPIPE after
         close() or write_eof().
         """
-        if self._closing or self._eof:
+        if self._finished or self._backlog:
+            return self._write_behind(data)
+        runtime = self._runtime
+        n = self._tcp.send(runtime.now(), data)
+        runtime.kick()
+        if n < len(data):
+            self._keep(data, n)
+
+    def _write_behind(self, data):
+        if self._finished:
             raise errors.failure(errors.EPIPE)
         if self._backlog_bytes >= limits.STREAM_BACKLOG:
             raise errors.failure(errors.ENOBUFS)
-        n = 0
-        if not self._backlog:
-            n = self._tcp.send(self._runtime.now(), data)
-            self._runtime.kick()
-        if n < len(data):
-            # The caller may change anything but bytes before it is sent.
-            rest = memoryview(data if isinstance(data, bytes) else bytes(data))[n:]
-            self._backlog.append(rest)
-            self._backlog_bytes += len(rest)
+        if data:
+            self._keep(data, 0)
+
+    def _keep(self, data, n):
+        # The caller may change anything but bytes before it is sent.
+        rest = memoryview(data if isinstance(data, bytes) else bytes(data))[n:]
+        self._backlog.append(rest)
+        self._backlog_bytes += len(rest)
 
     async def drain(self):
         """Wait until everything written is on its way. Lets other tasks run in any case."""
         if not self._backlog:
-            await asyncio.sleep(0)
+            await turn
         while self._backlog:
             await self._writable
         if self._tcp.error:
@@ -191,7 +198,7 @@ class Stream:
 
     def write_eof(self):
         """Send no more once everything written is sent; reading goes on."""
-        self._eof = True
+        self._finished = True
         if not self._backlog:
             self._flush()
 
@@ -200,7 +207,7 @@ class Stream:
     def close(self):
         """Close the connection once everything written is sent. Does not wait for that."""
         if not self._closing:
-            self._closing = True
+            self._closing = self._finished = True
             self._held, self._at = b"", 0
             self._readable.set()
             if not self._backlog:
@@ -216,7 +223,7 @@ class Stream:
 
     def abort(self):
         """Drop the connection and what was written; the peer sees a reset."""
-        self._closing = True
+        self._closing = self._finished = True
         self._held, self._at = b"", 0
         self._backlog = []
         self._backlog_bytes = 0
@@ -240,12 +247,11 @@ class Stream:
 
     @micropython.native
     def _on_event(self):
-        mask = self._tcp.events()
-        if mask & (READ | ERROR | HUP):
-            self._readable.set()
-        if mask & (WRITE | ERROR | HUP):
-            if self._backlog:
-                self._flush()
+        # Whoever is woken looks for himself whether it is what he waits for.
+        self._readable.set()
+        if self._backlog:
+            self._flush()
+        else:
             self._writable.set()
 
     def _flush(self):
@@ -262,7 +268,7 @@ class Stream:
                 self._backlog.pop(0)
             if self._closing:
                 self._tcp.close(now)
-            elif self._eof:
+            elif self._finished:
                 self._tcp.shutdown_write(now)
         except OSError:         # the connection has failed: the next call tells
             self._backlog = []

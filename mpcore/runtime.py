@@ -6,11 +6,12 @@ Under asyncio `start()` once; code that blocks calls `step()` instead. Both may 
 from errno import ENODEV
 
 import micropython
+from micropython import const
 
 from mpcore import port as platform
 
 _RETRY_MS = 1000    # when to poll again after a poll that failed
-_LATE_MS = 5        # a poll that is due waits no longer for tasks that datagrams keep waking
+_LATE_MS = const(5)     # a poll that is due waits no longer for tasks that datagrams keep waking
 
 _active = []        # of all NICs that are, in the order in which they became so
 
@@ -31,6 +32,7 @@ class Runtime:
         self._received = None   # when there was a datagram in this drain()
         self._late_ms = None    # until when the poll that is due may move back
         self._loop = None
+        self._deliver = self._receive   # to look it up would make an object each time
 
     def start(self):
         """Let the running asyncio loop drive the node. Does nothing when it already does.
@@ -86,7 +88,7 @@ class Runtime:
 
         ready: a socket of the port that is known to have one.
         """
-        self.port.drain(self._receive, ready)
+        self.port.drain(self._deliver, ready)
         if self._received is not None:
             self._received = None
             self.kick()
@@ -109,14 +111,15 @@ class Runtime:
         # which then sees what they sent: an answer carries the ACK. The poll moves back for that
         # again and again, but a fast exchange must not keep it from its turn.
         try:
-            self.port.drain(self._receive, ready)
+            self.port.drain(self._deliver, ready)
         finally:
-            if self._received is not None:
-                if self._late_ms is None:
-                    self._late_ms = self._received + _LATE_MS
-                if not self._kicked or self._received < self._late_ms:
-                    self._loop.alarm(0)
+            received = self._received
+            if received is not None:
                 self._received = None
+                if self._late_ms is None:
+                    self._late_ms = received + _LATE_MS
+                if not self._kicked or received < self._late_ms:
+                    self._loop.alarm(0)
                 self._kicked = True
 
     @micropython.native

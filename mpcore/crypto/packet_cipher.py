@@ -73,22 +73,24 @@ class PacketCipher(CipherSuite):
 
     @micropython.native
     def _salsa_armor(self, buf, off, n, encrypt):
-        _key(_STATE, self._shared, buf, off, n, _ONE_TIME_KEY)
-        xor_blocks(0, 0, _STATE, _BLOCK, _ONE_TIME_KEY, 0, 64, 6)
+        state, block, key, computed, xor = _STATE, _BLOCK, _ONE_TIME_KEY, _TAG, xor_blocks
+        _key(state, self._shared, buf, off, n, key)
+        xor(0, 0, state, block, key, 0, 64, 6)
         if encrypt:
-            xor_blocks(0, 0, _STATE, _BLOCK, buf, off + 27, n - 27, 6)
-        tag(0, 0, _ONE_TIME_KEY, buf, off + 27, n - 27, _BLOCK, _TAG)
-        _write_mac(buf, off + 19, _TAG)
+            xor(0, 0, state, block, buf, off + 27, n - 27, 6)
+        tag(0, 0, key, buf, off + 27, n - 27, block, computed)
+        _write_mac(buf, off + 19, computed)
 
     @micropython.native
     def _salsa_dearmor(self, buf, off, n, decrypt):
-        _key(_STATE, self._shared, buf, off, n, _ONE_TIME_KEY)
-        xor_blocks(0, 0, _STATE, _BLOCK, _ONE_TIME_KEY, 0, 64, 6)
-        tag(0, 0, _ONE_TIME_KEY, buf, off + 27, n - 27, _BLOCK, _TAG)
-        if _differs(buf, off + 19, _TAG):
+        state, block, key, computed, xor = _STATE, _BLOCK, _ONE_TIME_KEY, _TAG, xor_blocks
+        _key(state, self._shared, buf, off, n, key)
+        xor(0, 0, state, block, key, 0, 64, 6)
+        tag(0, 0, key, buf, off + 27, n - 27, block, computed)
+        if _differs(buf, off + 19, computed):
             return False
         if decrypt:
-            xor_blocks(0, 0, _STATE, _BLOCK, buf, off + 27, n - 27, 6)
+            xor(0, 0, state, block, buf, off + 27, n - 27, 6)
         return True
 
     def mask_hello(self, buf, off, start, n):

@@ -5,6 +5,7 @@ but for the answer to a neighbour solicitation. IPv6 is loaded with the first ad
 """
 
 import micropython
+from micropython import const
 
 from mpcore.ip import demux, ethernet, udp
 from mpcore.ip.arp import Arp
@@ -13,6 +14,7 @@ from mpcore.limits import LOOPBACK_PACKETS, ROUTES_CACHED
 
 _NO_ADDRESS = bytes(4)
 _EPHEMERAL = 49152
+_IPV4 = const(0x0800)
 
 
 class Route:
@@ -75,7 +77,7 @@ class Interface:
         """
         if n > len(buf) - off:
             return self.stack.count("frame_malformed")
-        if ethertype == ethernet.IPV4:
+        if ethertype == _IPV4:
             group = destination_mac[0] & 1
             if self.flow is None or group or not self.flow.take(now, buf, off, n):
                 self.stack.ipv4.receive(now, self, group, memoryview(buf), off, n)

@@ -4,7 +4,7 @@
     entropy(n)              n random bytes fit for keys
     Port(home, bind)        storage and UDP sockets (base.BasePort)
     Loop                    callbacks from asyncio
-    Wake                    what asyncio's tasks wait for
+    Wake, turn              what asyncio's tasks wait for: an event, or their next turn
     Native, constant, native_module     the platform's own sockets and their numbers
     to_sockaddr, to_endpoint, lookup    addresses as those take and give them, and names
     wait                    sleep until a socket is ready
@@ -21,14 +21,14 @@ if sys.implementation.name != "micropython":
     sys.modules.setdefault("micropython", micropython_shim)
     from mpcore.port.cpython import (
         Loop, Native, Port, Wake, constant, entropy, lookup, native_module, now_ms, to_endpoint,
-        to_sockaddr, wait, wall_ms)
+        to_sockaddr, turn, wait, wall_ms)
 else:
     if sys.platform in ("linux", "darwin"):
         from mpcore.port.micropython_unix import (
-            Loop, Port, Wake, entropy, now_ms, to_endpoint, to_sockaddr, wait, wall_ms)
+            Loop, Port, Wake, entropy, now_ms, to_endpoint, to_sockaddr, turn, wait, wall_ms)
     else:
         from mpcore.port.micropython_board import (
-            Loop, Port, Wake, entropy, now_ms, to_endpoint, to_sockaddr, wait, wall_ms)
+            Loop, Port, Wake, entropy, now_ms, to_endpoint, to_sockaddr, turn, wait, wall_ms)
 
     def __getattr__(name):
         if name in ("Native", "constant", "lookup", "native_module"):

@@ -150,6 +150,16 @@ class Wake:
         return self._event.wait().__await__()
 
 
+class Turn:
+    """`await turn` lets other tasks run, as asyncio.sleep(0) does."""
+
+    def __await__(self):
+        yield
+
+
+turn = Turn()
+
+
 class Loop:
     """Callbacks from asyncio: a socket is readable, or the alarm is due, first of all at once.
 

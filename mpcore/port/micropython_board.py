@@ -4,7 +4,7 @@ import select
 import socket
 
 from mpcore.port.micropython_common import (
-    Loop, MicroPythonPort, Wake, entropy, now_ms, wait, wall_ms)
+    Loop, MicroPythonPort, Wake, entropy, now_ms, turn, wait, wall_ms)
 
 # Boards reassemble no IP fragments, so nothing longer than this arrives.
 _DATAGRAM = 1472

@@ -4,6 +4,7 @@ import select
 import time
 from asyncio import core
 from errno import EAGAIN
+from time import ticks_add, ticks_diff, ticks_ms
 
 import micropython
 from micropython import const
@@ -14,18 +15,28 @@ from mpcore.port.base import START, BasePort, entropy
 _EPOCH_OFFSET_MS = 946684800000 if time.gmtime(0)[0] == 2000 else 0
 _LONGEST_SLEEP_MS = const(3600000)    # well within the range in which ticks can be compared
 
-_ticks = time.ticks_ms()
-_unwrapped = 0
+_STEP_MS = const(0x10000000)    # of less than half the ticks' period
+_PERIOD_MS = ticks_add(0, -1) + 1
+
+_ticks = ticks_ms()             # at the last step
+_base = -_ticks                 # what they count from
 
 
 @micropython.native
 def now_ms():
     """Milliseconds since an arbitrary origin; never steps back, never wraps."""
-    global _ticks, _unwrapped
-    ticks = time.ticks_ms()
-    _unwrapped += time.ticks_diff(ticks, _ticks)
+    ticks = ticks_ms()
+    if 0 <= ticks - _ticks < _STEP_MS:
+        return _base + ticks
+    return _stepped(ticks)
+
+
+def _stepped(ticks):
+    global _ticks, _base
+    if ticks < _ticks and ticks_diff(ticks, _ticks) > 0:
+        _base += _PERIOD_MS
     _ticks = ticks
-    return _unwrapped
+    return _base + ticks
 
 
 def wall_ms():
@@ -62,32 +73,25 @@ class MicroPythonPort(BasePort):
         The buffer is the same every time and may be overwritten by the callback. ready: a socket
         that is known to have one.
         """
-        batch = self._batch
-        if ready is not None:
-            self._take(ready, callback)
-            batch -= 1
-        for _ in range(batch):
-            idle = True
-            # Asking poll first is cheaper than the exception of a recvfrom that would block.
-            for sock, _ in self._pending.ipoll(0):
-                idle = False
-                self._take(sock, callback)
-            if idle:
-                break
-
-    @micropython.native
-    def _take(self, sock, callback):
-        try:
-            # Not readinto: it tells no sender and runs datagrams together.
-            data, sockaddr = sock.recvfrom(self._longest)
-        except OSError as e:
-            if e.errno != EAGAIN:       # somebody else took it meanwhile
-                self.counters["receive_failed"] += 1
-            return
-        n = len(data)
-        self._buf[START:START + n] = data
-        self.counters["received"] += 1
-        callback(self._endpoints.get(sockaddr) or self._source(sockaddr), self._buf, START, n)
+        for _ in range(self._batch):
+            if ready is None:
+                # Asking poll first is cheaper than the exception of a recvfrom that would block.
+                for sock, _ in self._pending.ipoll(0):
+                    ready = sock
+                if ready is None:
+                    return
+            try:
+                # Not readinto: it tells no sender and runs datagrams together.
+                data, sockaddr = ready.recvfrom(self._longest)
+            except OSError as e:
+                if e.errno != EAGAIN:       # somebody else took it meanwhile
+                    self.counters["receive_failed"] += 1
+            else:
+                buf, n = self._buf, len(data)
+                buf[START:START + n] = data
+                self.counters["received"] += 1
+                callback(self._endpoints.get(sockaddr) or self._source(sockaddr), buf, START, n)
+            ready = None
 
     def wait(self, timeout_ms):
         """Sleep until a datagram is there, for at most timeout_ms (None: for ever)."""
@@ -126,6 +130,25 @@ class Wake:
         core.cur_task.data = self._waiting      # where cancelling takes the task from
 
 
+class Turn:
+    """`await turn` lets other tasks run, as asyncio.sleep(0) does for more."""
+
+    def __init__(self):
+        self._begins = False
+
+    def __iter__(self):
+        self._begins = True
+        return self
+
+    @micropython.native
+    def __next__(self):
+        if not self._begins:
+            raise _awake
+        self._begins = False
+        core._task_queue.push(core.cur_task)
+
+
+turn = Turn()
 _awake = StopIteration()
 
 
@@ -159,12 +182,16 @@ class Loop:
 
         It may also be called too early.
         """
-        if delay_ms is None or delay_ms > _LONGEST_SLEEP_MS:
-            delay_ms = _LONGEST_SLEEP_MS
-        self._deadline = core.ticks_add(core.ticks(), delay_ms)
+        deadline = ticks_ms()
+        if delay_ms != 0:
+            if delay_ms is None or delay_ms > _LONGEST_SLEEP_MS:
+                delay_ms = _LONGEST_SLEEP_MS
+            deadline = ticks_add(deadline, delay_ms)
+        self._deadline = deadline
         if self._asleep:
-            self._queue.remove(self._clock)
-            self._queue.push(self._clock, self._deadline)
+            queue, clock = self._queue, self._clock
+            queue.remove(clock)
+            queue.push(clock, deadline)
 
     def close(self):
         for sock in self._sockets:

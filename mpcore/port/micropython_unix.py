@@ -6,7 +6,7 @@ import socket
 
 from mpcore import limits
 from mpcore.port.micropython_common import (
-    Loop, MicroPythonPort, Wake, entropy, now_ms, wait, wall_ms)
+    Loop, MicroPythonPort, Wake, entropy, now_ms, turn, wait, wall_ms)
 
 _IPPROTO_IPV6 = 41
 _IPV6_V6ONLY = 26

@@ -248,7 +248,7 @@ class Contact:
         for path in list(peer.paths):
             greeted_ms = now - path.last_hello_ms
             if path.expired(now):
-                peer.paths.remove(path)
+                peer.forget(path)
             elif path.silent(now):
                 patient = path.unanswered_for(now) < _PATIENCE_MS
                 if greeted_ms >= (_CHECK_MS if patient else heartbeat_ms):
@@ -264,7 +264,7 @@ class Contact:
         root = self._vl1.best_root(now)
         for path in list(peer.paths) if root is not None and root.direct(now) else ():
             if now - path.last_receive_ms >= _STALE_MS:
-                peer.paths.remove(path)
+                peer.forget(path)
 
     # --- NAT traversal ---------------------------------------------------------------------
 

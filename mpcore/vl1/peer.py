@@ -1,6 +1,5 @@
 """Peers and the physical paths to them (spec/peers-and-paths.md 1, 4, 5)."""
 
-import micropython
 from micropython import const
 
 from mpcore import limits
@@ -82,6 +81,7 @@ class Peer:
         self.cipher = None          # crypto.PacketCipher, made when first needed
         self.stable = ()            # endpoints a world lists for this root
         self.paths = []
+        self.sole = None            # the path, while there is but one
         self.version = 0            # VL1 protocol version, 0 = not known yet
         self.software = (0, 0, 0)
         self.since_ms = now
@@ -101,22 +101,10 @@ class Peer:
                 return path
         return None
 
-    @micropython.native
-    def steady_path(self, now):
-        """The only path, while nothing speaks against it; else None, and route() has to choose."""
-        paths = self.paths
-        if len(paths) == 1:
-            path = paths[0]
-            since_ms = path.unanswered_ms
-            if (now - path.last_receive_ms < _EXPIRATION_MS
-                    and (since_ms is None or now - since_ms < _PROBE_MS)):
-                return path
-        return None
-
     def best_path(self, now):
         """The usable path of best quality or None; those that do not answer come last."""
-        if len(self.paths) == 1 and not self.paths[0].expired(now):
-            return self.paths[0]
+        if self.sole is not None and not self.sole.expired(now):
+            return self.sole
         best = best_key = None
         for path in self.paths:
             if not path.expired(now):
@@ -138,11 +126,18 @@ class Peer:
         for i, old in enumerate(paths):
             if old.endpoint[:-2] == endpoint[:-2] and now - old.last_receive_ms >= _SIBLING_MS:
                 paths[i] = path
-                return path
-        if len(paths) >= limits.PATHS_PER_PEER:
-            paths.remove(min(paths, key=lambda p: p.last_receive_ms))
-        paths.append(path)
+                break
+        else:
+            if len(paths) >= limits.PATHS_PER_PEER:
+                paths.remove(min(paths, key=lambda p: p.last_receive_ms))
+            paths.append(path)
+        self.sole = path if len(paths) == 1 else None
         return path
+
+    def forget(self, path):
+        """One path less."""
+        self.paths.remove(path)
+        self.sole = self.paths[0] if len(self.paths) == 1 else None
 
     def has_live_sibling(self, now, endpoint):
         """Whether another port of the same host is in use.

@@ -8,9 +8,10 @@ import micropython
 from micropython import const
 
 from mpcore import crypto, limits
-from mpcore.vl1 import fragment, header, packet
+from mpcore.vl1 import fragment, packet
 from mpcore.vl1.contact import Contact
 from mpcore.vl1.greeting import Greeting
+from mpcore.vl1.header import expected, write
 from mpcore.vl1.lookup import Lookup
 from mpcore.vl1.packet import HEADER, START, Packet
 from mpcore.vl1.peer import Peer
@@ -38,7 +39,9 @@ _HELLO = const(0x01)
 _VERB_MASK = const(0x1F)
 _FRAME = const(0x06)
 _IDS = const(256)              # bytes of entropy for packet IDs that are drawn at once
-_PUSH_MS = const(120000)        # as contact.py has it
+_PUSH_MS = const(120000)        # as contact.py has it ...
+_HEARD_MS = const(243000)       # ... and peer.py
+_PROBE_MS = const(2000)
 _COMPRESSED = const(0x80)
 _FRAGMENTED = const(0x40)
 _FRAGMENT = const(0xFF)         # where else a source address begins
@@ -126,7 +129,6 @@ class VL1:
 
     # --- for the floors above --------------------------------------------------------------
 
-    @property
     def roots(self):
         """Peers that are roots."""
         return self.upstreams.peers
@@ -183,7 +185,7 @@ class VL1:
         payload: bytes, at most MAX_PACKET - 28. compress: try LZ4 (spec/packet.md 6).
         Returns the packet ID as on the wire, or None when the packet waits.
         """
-        buf = self._envelope(payload)
+        buf = _envelope(payload)
         return self.send_in_place(now, address, verb, buf, START + HEADER, len(payload), compress)
 
     def send_in_place(self, now, address, verb, buf, off, n, compress=False):
@@ -211,24 +213,37 @@ class VL1:
         """Send the FRAME whose payload is buf[off:off+n], as send_in_place() does: most packets
         are such, and most of those have one path, one datagram and nothing to be decided."""
         peer = self.peers.get(address)
-        path = None if peer is None else peer.steady_path(now)
-        if path is None or n > _STRAIGHT or peer.cipher is None:
+        path = None if peer is None else peer.sole
+        if path is None or n > _STRAIGHT or now - path.last_receive_ms >= _HEARD_MS:
             return self.send_in_place(now, address, _FRAME, buf, off, n)
+        cipher, since_ms = peer.cipher, path.unanswered_ms
+        if cipher is None:
+            return self.send_in_place(now, address, _FRAME, buf, off, n)
+        if since_ms is None:
+            path.unanswered_ms = now
+        elif now - since_ms >= _PROBE_MS:
+            return self.send_in_place(now, address, _FRAME, buf, off, n)
+        path.last_send_ms = now
         off -= _HEADER
         n += _HEADER
-        self.header(buf, off, n, address, _FRAME)
-        peer.cipher.armor(buf, off, n, self._suite(peer))
-        path.last_send_ms = now
-        if path.unanswered_ms is None:
-            path.unanswered_ms = now
-        self.datagram(path.endpoint, buf, off, n)
+        at = self._ids_at
+        if at == _IDS:
+            at = self._draw_ids()
+        self._ids_at = at + 8
+        write(buf, off, self._ids, at, address, self.address, 0, _FRAME)
+        if self.version < VERSION_AES or peer.version < VERSION_AES:
+            cipher.armor(buf, off, n, _CIPHER_SALSA)
+        else:
+            cipher.armor(buf, off, n, _CIPHER_AES)
+        self.counters["datagrams_out"] += 1
+        self._send_datagram(path.endpoint, buf, off, n)
 
     def send_to(self, now, peer, endpoint, verb, payload):
         """Send a packet to a given endpoint, whatever the paths say; it waits for the key."""
         if peer.cipher is None and self.cipher(
                 peer, lambda now: self.send_to(now, peer, endpoint, verb, payload)) is None:
             return None
-        buf = self._envelope(payload)
+        buf = _envelope(payload)
         return self._emit(now, peer, endpoint, None, verb, buf, START + HEADER, len(payload))
 
     def send_ok(self, now, peer, received, payload, compress=False, in_re_verb=None):
@@ -259,27 +274,24 @@ class VL1:
         """One datagram, buf[off:off+n], came from `endpoint`; it is decrypted in place."""
         self.counters["datagrams_in"] += 1
         peer = self._last
-        if peer is not None and header.expected(buf, off, n, self.address, peer.address):
-            self._receive_expected(now, peer, endpoint, buf, off, n)
-        else:
+        if peer is None or not expected(buf, off, n, self.address, peer.address):
             self._receive(now, endpoint, buf, off, n)
+        elif not peer.cipher.dearmor(buf, off, n):
+            self._forged(now, peer, endpoint, buf, off)
+        else:
+            # From the peer of the packet before: nearly all of them are frames.
+            path = peer.sole
+            if (buf[off + _VERB] == _FRAME and path is not None and path.endpoint == endpoint
+                    and now - peer.last_push_ms < _PUSH_MS
+                    and self._on_frame(now, peer, buf, off + _HEADER, off + n)):
+                peer.last_receive_ms = peer.last_active_ms = path.last_receive_ms = now
+                path.unanswered_ms = None
+            else:
+                self._receive_opened(now, peer, endpoint, buf, off, n)
         if self.lookup.due:
             self.lookup.settle(now)
 
-    @micropython.native
-    def _receive_expected(self, now, peer, endpoint, buf, off, n):
-        """A packet from the peer of the packet before: nearly all of them are frames."""
-        if not peer.cipher.dearmor(buf, off, n):
-            return self._forged(now, peer, endpoint, buf, off)
-        if buf[off + _VERB] == _FRAME and now - peer.last_push_ms < _PUSH_MS:
-            paths = peer.paths
-            if len(paths) == 1:
-                path = paths[0]
-                if path.endpoint == endpoint and self._on_frame(now, peer, buf, off + _HEADER,
-                                                                off + n):
-                    peer.last_receive_ms = peer.last_active_ms = path.last_receive_ms = now
-                    path.unanswered_ms = None
-                    return
+    def _receive_opened(self, now, peer, endpoint, buf, off, n):
         try:
             self._opened(now, peer, endpoint, buf, off, n)
         except ValueError:
@@ -446,14 +458,8 @@ class VL1:
                     return root, relay
         return None if path is None else (peer, path)
 
-    @staticmethod
-    def _envelope(payload):
-        buf = bytearray(START + HEADER + len(payload))
-        buf[START + HEADER:] = payload
-        return buf
-
     def _answer(self, now, peer, received, verb, payload, compress):
-        buf = self._envelope(payload)
+        buf = _envelope(payload)
         self._emit(now, peer, received.endpoint, None, verb, buf, START + HEADER, len(payload),
                    compress)
 
@@ -482,11 +488,14 @@ class VL1:
         """Write the header of a new packet; the cipher is chosen when it is armored."""
         at = self._ids_at
         if at == _IDS:
-            self._ids[:] = self.entropy(_IDS)
-            at = 0
+            at = self._draw_ids()
         self._ids_at = at + 8
-        header.write(buf, start, self._ids, at, destination, self.address,
-                     _FRAGMENTED if length > limits.MTU else 0, verb)
+        write(buf, start, self._ids, at, destination, self.address,
+              _FRAGMENTED if length > limits.MTU else 0, verb)
+
+    def _draw_ids(self):
+        self._ids[:] = self.entropy(_IDS)
+        return 0
 
     def put(self, now, endpoint, path, buf, start, length, verb):
         """Send an armored packet as one or more datagrams; returns its ID as on the wire."""
@@ -540,6 +549,12 @@ class VL1:
         self.work.drop(peer.identity)
         if self._last is peer:
             self._last = None
+
+
+def _envelope(payload):
+    buf = bytearray(START + HEADER + len(payload))
+    buf[START + HEADER:] = payload
+    return buf
 
 
 def _leave(*args):

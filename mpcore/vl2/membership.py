@@ -48,7 +48,7 @@ class Membership:
         self._wanted = ()           # credential types that are worth verifying
         self._revoked = {}          # (address, type, ID) -> threshold
         self._pushes = ()           # payloads that carry our credentials
-        self._last = None           # the member that the last frame went to ...
+        self.last = None            # the member that the last frame went to ...
         self.talker = None          # ... and the one that the last FRAME came from, allowed then
 
     def configure(self, config, wanted):
@@ -68,17 +68,17 @@ class Membership:
                 idle = min(self.members.values(),
                            key=lambda m: max(m.heard_ms, m.pushed_ms))
                 del self.members[idle.address]
-                self._last = self.talker = None
+                self.last = self.talker = None
             member = self.members[address] = Member(self.network_id, address)
         return member
 
     @micropython.native
     def towards(self, mac):
         """The Member with this MAC; frames come in runs, so the last one is kept at hand."""
-        member = self._last
+        member = self.last
         if member is None or member.mac != mac:
             address = addressing.address_of(self.network_id, mac)
-            member = self._last = self.member(address)
+            member = self.last = self.member(address)
         return member
 
     def gate(self, peer):

@@ -180,7 +180,7 @@ class Network:
 
     def _announcees(self):
         """Who keeps lists of listeners for others."""
-        return self.contacts() | set([root.address for root in self._vl1.roots])
+        return self.contacts() | set([root.address for root in self._vl1.roots()])
 
     def keeps_listeners(self, peer):
         """Whether a Peer may name us the listeners of this network's groups."""
@@ -207,7 +207,7 @@ class Network:
         pause_ms, announcees = _ANNOUNCE_MS, self._announcees()
         if self._low_bandwidth:
             pause_ms = _SELDOM_MS
-            announcees = set([root.address for root in self._vl1.roots]) or announcees
+            announcees = set([root.address for root in self._vl1.roots()]) or announcees
         for address in announcees if groups else ():
             if now - self._announced_ms.get(address, NEVER) >= pause_ms:
                 if self._like(now, address, groups):
@@ -248,6 +248,21 @@ class Network:
         No VL1 buffer has to be moved when off % 4 is headroom % 4. A neighbour solicitation that
         needs no wire is answered through on_frame before this returns.
         """
+        member = self.membership.last
+        if (member is None or member.mac != destination_mac or not self._open
+                or now >= member.push_ms or n > self.mtu):
+            member = self._prepare(now, destination_mac, ethertype, buf, off, n)
+            if member is None:
+                return
+        at = off - _FRAME_HEADER
+        copy(buf, at, self.id, 0, 8)
+        buf[off - 2] = ethertype >> 8
+        buf[off - 1] = ethertype & 255
+        self._vl1.send_frame(now, member.address, buf, at, n + _FRAME_HEADER)
+
+    def _prepare(self, now, destination_mac, ethertype, buf, off, n):
+        """See to all that a frame may need; returns the Member to send it to as a FRAME, if that
+        is still to be done."""
         if not self._usable or n > self.mtu:
             return self._vl1.count("frame_not_sendable")
         if destination_mac[0] & 1:
@@ -263,11 +278,7 @@ class Network:
             return self._vl1.count("rules_out")
         if now >= member.push_ms:
             self._push(now, member)
-        at = off - _FRAME_HEADER
-        copy(buf, at, self.id, 0, 8)
-        buf[off - 2] = ethertype >> 8
-        buf[off - 1] = ethertype & 255
-        self._vl1.send_frame(now, member.address, buf, at, n + _FRAME_HEADER)
+        return member
 
     def _transmit_bridged(self, now, destination_mac, ethertype, buf, off, n):
         """To a MAC that is no member's: by the bridge that had it, or by all of them."""

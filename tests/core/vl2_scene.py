@@ -45,7 +45,7 @@ class FakeVL1:
         self.identity = identity
         self.address = identity.address
         self.peers = {}
-        self.roots = []
+        self.root_peers = []
         self.counters = {}
         self.sent = []
         self.trusted = []
@@ -58,7 +58,7 @@ class FakeVL1:
         self._straight = None
         self._ids = 0
         if root is not None:
-            self.roots.append(self.know(root))
+            self.root_peers.append(self.know(root))
 
     def know(self, identity):
         """Make a peer known."""
@@ -85,8 +85,11 @@ class FakeVL1:
     def whois(self, now, address):
         self.asked.append(address)
 
+    def roots(self):
+        return self.root_peers
+
     def best_root(self, now):
-        return self.roots[0] if self.roots else None
+        return self.root_peers[0] if self.root_peers else None
 
     def wall(self, now):
         return TIME + now
