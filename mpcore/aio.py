@@ -66,6 +66,8 @@ class Stream:
         self._backlog_bytes = 0
         self._finished = False  # close() or write_eof() was called: nothing more is to be written
         self._closing = False
+        self._opening = False
+        self._drained = 0       # calls of drain() that had not to wait
         self._readable = Wake()
         self._writable = Wake()
         tcp.on_event = self._on_event
@@ -93,18 +95,20 @@ class Stream:
 
     async def readexactly(self, n):
         """n bytes. Raises EOFError when the stream ends before."""
-        data = self._there(n)
-        if data is not None and len(data) == n:
-            return data
-        parts = [data or b""]
-        n -= len(parts[0])
-        while n:
-            data = await self.read(n)
+        parts = ()
+        while True:
+            data = self._there(n)
+            while data is None:
+                await self._readable
+                data = self._there(n)
+            n -= len(data)
+            if not n and not parts:
+                return data
             if not data:
                 raise EOFError
-            parts.append(data)
-            n -= len(data)
-        return b"".join(parts)
+            parts += (data,)
+            if not n:
+                return b"".join(parts)
 
     async def readline(self):
         """A line with its "\\n"; without one only at the end of the stream.
@@ -181,8 +185,10 @@ class Stream:
         self._backlog_bytes += len(rest)
 
     async def drain(self):
-        """Wait until everything written is on its way. Lets other tasks run in any case."""
-        if not self._backlog:
+        """Wait until everything written is on its way. Where that is so at once, other tasks run
+        every eighth time."""
+        self._drained += 1
+        if not self._drained & 7:
             await turn
         while self._backlog:
             await self._writable
@@ -240,8 +246,10 @@ class Stream:
     async def _connect(self, ip, port):
         self._tcp.connect(self._runtime.now(), ip, port)
         self._runtime.kick()
+        self._opening = True
         while not self._tcp.events():
             await self._writable
+        self._opening = False
         if self._tcp.error:
             raise errors.failure(self._tcp.error)
 
@@ -251,7 +259,7 @@ class Stream:
         self._readable.set()
         if self._backlog:
             self._flush()
-        else:
+        elif self._opening:
             self._writable.set()
 
     def _flush(self):

@@ -51,9 +51,13 @@ class RoundTrip:
         else:
             error = ms - (self._srtt8 >> 3)
             self._srtt8 += error
-            self._var4 += abs(error) - (self._var4 >> 2)
-        rto = (self._srtt8 >> 3) + max(1, self._var4)
-        self.timeout_ms = self._rto_ms = min(max(rto, _MIN_MS), _MAX_MS)
+            self._var4 += (error if error > 0 else -error) - (self._var4 >> 2)
+        rto = (self._srtt8 >> 3) + (self._var4 or 1)
+        if rto < _MIN_MS:
+            rto = _MIN_MS
+        elif rto > _MAX_MS:
+            rto = _MAX_MS
+        self.timeout_ms = self._rto_ms = rto
 
 
 class Congestion:

@@ -135,7 +135,9 @@ class Connection(Sender):
 
         The order of the checks is that of RFC 9293 3.10.7.4, sharpened by RFC 5961.
         """
-        self.straight = False
+        if self.straight:
+            self.straight = False
+            self._snd_wl1, self._snd_wl2 = self.rcv_nxt, self.snd_una
         state = self.state
         if state == SYN_SENT:
             return self._receive_syn_sent(now, seq, ack, flags, window, buf, off, header)

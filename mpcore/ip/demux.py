@@ -3,6 +3,7 @@
 from array import array
 import hashlib
 
+import micropython
 from micropython import const
 
 from mpcore.ip import errors, options
@@ -91,6 +92,7 @@ class Tcp:
             if socket.state == SYN_SENT and socket.leads_to(interface, ip):
                 socket.finish(errors.EHOSTUNREACH)
 
+    @micropython.native
     def owe(self, now, socket):
         """A connection owes an ACK, unless a segment carries it before the next poll."""
         if socket not in self.owing:

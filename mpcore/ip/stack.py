@@ -193,7 +193,7 @@ class Stack:
     """entropy: callable(n) -> n random bytes.
 
     on_schedule, if set, is called with a time in ms when poll() must be called earlier than it
-    last said. counters: what was dropped or limited, by cause.
+    last said; next_ms: when that is, None: never. counters: what was dropped or limited, by cause.
     """
 
     def __init__(self, entropy):
@@ -203,7 +203,7 @@ class Stack:
         self.counters = {}
         self.on_schedule = None
         self.generation = 0
-        self._next_ms = None
+        self.next_ms = None
         self._polling = False
         self._routes = {}
         self._looped = []
@@ -235,9 +235,9 @@ class Stack:
         """Do what is due; returns the absolute ms of the next call, or None."""
         if self.tcp.owing:
             self.tcp.acknowledge(now)
-        if self._next_ms is None or now < self._next_ms:
-            return self._next_ms
-        self._next_ms = None
+        if self.next_ms is None or now < self.next_ms:
+            return self.next_ms
+        self.next_ms = None
         self._polling = True
         try:
             looped, self._looped = self._looped, []
@@ -254,7 +254,7 @@ class Stack:
             self.tcp.poll(now)
         finally:
             self._polling = self._looping = False
-        return now if self.tcp.owing else self._next_ms
+        return now if self.tcp.owing else self.next_ms
 
     def echo(self, now, ip, identifier, sequence, data, callback):
         """Ping: send an echo request (identifier, sequence: 16 bits).
@@ -321,8 +321,8 @@ class Stack:
     @micropython.native
     def schedule(self, at_ms):
         """Have poll() called at `at_ms` at the latest."""
-        if self._next_ms is None or at_ms < self._next_ms:
-            self._next_ms = at_ms
+        if self.next_ms is None or at_ms < self.next_ms:
+            self.next_ms = at_ms
             if self.on_schedule is not None and not self._polling:
                 self.on_schedule(at_ms)
 

@@ -64,7 +64,6 @@ def take(self, now, buf, off, n):
         if self._blocked:
             self._blocked = False
             news = True
-    self._snd_wl1, self._snd_wl2 = nxt, ack
     window = out[2] << self._snd_scale
     if window != self._snd_wnd:
         self._snd_wnd = window
@@ -120,8 +119,9 @@ def give(self, now, data, n):
     if self._timed is None and now != self._timed_ms:   # one sample a tick of the clock will do
         self._timed, self._timed_ms = una + n, now
     self._progress_ms = self._sent_ms = now
-    self._rtx_ms = now + trip.timeout_ms
-    stack.schedule(self._rtx_ms)
+    due_ms = self._rtx_ms = now + trip.timeout_ms
+    if stack.next_ms is None or stack.next_ms > due_ms:
+        stack.schedule(due_ms)
     interface, buf = route.interface, stack.buffer
     start = interface.start
     copy(buf, start + _HEADERS, data, 0, n)

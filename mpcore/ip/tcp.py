@@ -152,12 +152,20 @@ class TcpSocket(Connection):
         """Like recv_into, but returns at most n bytes, b"" at the end of the stream."""
         ring = self._rx
         if ring is None or not ring.used:
-            return None if self._at_end() is None else b""
-        if n > ring.used:
-            n = ring.used
-        data = ring.peek(n)
+            return None if self.straight or self._at_end() is None else b""
+        used, head = ring.used, ring.head
+        if n > used:
+            n = used
+        end, size = head + n, ring.size
+        if end <= size:
+            data = bytes(memoryview(ring.bytes)[head:end])
+        else:
+            data = ring.peek(n)
         if not peek:
-            self._consume(now, n)
+            ring.used = used - n
+            ring.head = end if end < size else end - size
+            if self.rcv_nxt + size - used + n - self._rcv_edge >= ring.step:
+                self._widened(now)
         return data
 
     def shutdown_write(self, now):
@@ -273,15 +281,17 @@ class TcpSocket(Connection):
             raise errors.failure(errors.ENOTCONN)
         return 0 if self.state == CLOSED or self._ended or self._deaf else None
 
-    @micropython.native
     def _consume(self, now, n):
         ring = self._rx
         ring.skip(n)
-        if (self.rcv_nxt + ring.size - ring.used - self._rcv_edge >= ring.step
-                and self.state >= ESTABLISHED and not self._ended):
+        if self.rcv_nxt + ring.size - ring.used - self._rcv_edge >= ring.step:
+            self._widened(now)
+
+    def _widened(self, now):
+        """There is room of which the peer ought to know."""
+        if self.state >= ESTABLISHED and not self._ended:
             self._ack(now)
 
-    @micropython.native
     def _raise_error(self):
         if self.error:
             raise errors.failure(self.error)

@@ -40,7 +40,10 @@ class EventQueue(core.IOQueue):
         for s, mask in self.poller.ipoll(dt):
             watcher = self.watchers.get(id(s))
             if watcher is not None:
-                watcher(s)
+                try:
+                    watcher(s)
+                except Exception as e:
+                    failed(e)
                 continue
             owner = self.owners.get(id(s))
             if owner is not None:
@@ -94,6 +97,16 @@ class EventQueue(core.IOQueue):
         if mask & ~select.POLLIN and entry[1] is not None:
             core._task_queue.push(entry[1])
             entry[1] = None
+
+
+def failed(e):
+    """A callback has raised: asyncio's exception handler is told. Whatever happens, memory running
+    out included, the node's turn comes again."""
+    try:
+        core.Loop.call_exception_handler(
+            {"message": "node failed", "exception": e, "future": core.cur_task})
+    except MemoryError:
+        pass
 
 
 def install():

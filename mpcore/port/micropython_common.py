@@ -117,10 +117,12 @@ class Wake:
         while waiting.peek():
             core._task_queue.push(waiting.pop())
 
+    @micropython.native
     def __iter__(self):
         self._begins = True
         return self
 
+    @micropython.native
     def __next__(self):
         # Called when a task begins to wait, right after __iter__, and when it goes on.
         if not self._begins:
@@ -162,7 +164,6 @@ class Loop:
     def __init__(self, sockets, on_readable, on_alarm):
         event_queue.install()
         self._on_alarm = on_alarm
-        self._on_readable = on_readable
         self._sockets = sockets
         self._polled = core._io_queue
         self._queue = core._task_queue
@@ -170,7 +171,7 @@ class Loop:
         self._asleep = True
         self._clock = core.create_task(self._sleep())
         for sock in sockets:
-            self._polled.watch(sock, self._watch)
+            self._polled.watch(sock, on_readable)
 
     def alive(self):
         """False once the asyncio loop that this was made for has been replaced."""
@@ -204,22 +205,6 @@ class Loop:
             try:
                 self._on_alarm()
             except Exception as e:
-                _failed(e)
+                event_queue.failed(e)
             self._asleep = True
             yield self._queue.push(core.cur_task, self._deadline)
-
-    @micropython.native
-    def _watch(self, sock):
-        try:
-            self._on_readable(sock)
-        except Exception as e:
-            _failed(e)
-
-
-def _failed(e):
-    # Whatever happens, memory running out included, the node's turn comes again.
-    try:
-        core.Loop.call_exception_handler(
-            {"message": "node failed", "exception": e, "future": core.cur_task})
-    except MemoryError:
-        pass
