@@ -22,8 +22,9 @@ _LABEL_K1 = const(0x31)
 class CipherSuite:
     """Keys of one peer and the choice of cipher.
 
-    A subclass brings `_salsa_armor(buf, off, n, encrypt)` and `_salsa_dearmor(buf, off, n,
-    decrypt) -> bool` for ciphers 0 and 1, `mask_hello`, and `_make_siv()`.
+    A subclass brings `mask_hello`, `_make_siv()` and, for ciphers 0 and 1, seal(buf, off, n,
+    encrypt) and open(buf, off, n, decrypt) -> bool: armor() and dearmor() of a packet whose flags
+    are written and known.
 
     shared: the 48 bytes two identities agree on (spec/identity.md 5).
     """
@@ -42,7 +43,7 @@ class CipherSuite:
         flags = buf[off + _FLAGS] & (_FRAGMENTED | _HOPS) | cipher << 3
         buf[off + _FLAGS] = flags | _SALSA_MARK if cipher == _SALSA else flags
         if cipher != _AES:
-            self._salsa_armor(buf, off, n, cipher == _SALSA)
+            self.seal(buf, off, n, cipher == _SALSA)
             return
         view = memoryview(buf)
         tag = self._aes().seal(view[off:off + 8], _aad(view, off), buf, off + _BODY, n - _BODY)
@@ -60,7 +61,7 @@ class CipherSuite:
         if n < _BODY + 1 or cipher > _AES or cipher == 2:
             return False
         if cipher != _AES:
-            return self._salsa_dearmor(buf, off, n, cipher == _SALSA)
+            return self.open(buf, off, n, cipher == _SALSA)
         view = memoryview(buf)
         tag = bytes(view[off:off + 8]) + bytes(view[off + _MAC:off + _BODY])
         return self._aes().open(tag, _aad(view, off), buf, off + _BODY, n - _BODY)

@@ -180,13 +180,13 @@ class PacketCipher(CipherSuite):
         key = (self._key ^ mangling).to_bytes(32, "little")
         return _keystream(key, bytes(buf[off:off + 8]), 0, 64 + n - 27 if encrypted else 32)
 
-    def _salsa_armor(self, buf, off, n, encrypt):
+    def seal(self, buf, off, n, encrypt):
         stream = self._packet_keystream(buf, off, n, encrypt)
         if encrypt:
             _xor(buf, off + 27, n - 27, stream[64:])
         buf[off + 19:off + 27] = poly1305(stream[:32], buf, off + 27, n - 27)[:8]
 
-    def _salsa_dearmor(self, buf, off, n, decrypt):
+    def open(self, buf, off, n, decrypt):
         stream = self._packet_keystream(buf, off, n, decrypt)
         mac = poly1305(stream[:32], buf, off + 27, n - 27)
         if not constant_time_equal(mac[:8], bytes(buf[off + 19:off + 27])):

@@ -72,7 +72,7 @@ class PacketCipher(CipherSuite):
                           kbkdf(self._shared, label1, 0, 0)[:32])
 
     @micropython.native
-    def _salsa_armor(self, buf, off, n, encrypt):
+    def seal(self, buf, off, n, encrypt):
         state, block, key, computed, xor = _STATE, _BLOCK, _ONE_TIME_KEY, _TAG, xor_blocks
         _key(state, self._shared, buf, off, n, key)
         xor(0, 0, state, block, key, 0, 64, 6)
@@ -82,7 +82,7 @@ class PacketCipher(CipherSuite):
         _write_mac(buf, off + 19, computed)
 
     @micropython.native
-    def _salsa_dearmor(self, buf, off, n, decrypt):
+    def open(self, buf, off, n, decrypt):
         state, block, key, computed, xor = _STATE, _BLOCK, _ONE_TIME_KEY, _TAG, xor_blocks
         _key(state, self._shared, buf, off, n, key)
         xor(0, 0, state, block, key, 0, 64, 6)

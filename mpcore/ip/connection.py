@@ -59,6 +59,7 @@ class Connection(Sender):
     """
 
     straight = False                # see straight.py
+    owing = False                   # it is among those that owe an ACK at the next poll
     timestamps = None
     give_up_ms = _GIVE_UP_MS
     connect_ms = _CONNECT_MS

@@ -95,7 +95,8 @@ class Tcp:
     @micropython.native
     def owe(self, now, socket):
         """A connection owes an ACK, unless a segment carries it before the next poll."""
-        if socket not in self.owing:
+        if not socket.owing:
+            socket.owing = True
             self.owing.append(socket)
             self._stack.wake(now)
 
@@ -103,6 +104,7 @@ class Tcp:
         """Send the ACKs that are owed."""
         owing, self.owing = self.owing, []
         for socket in owing:
+            socket.owing = False
             socket.acknowledge(now)
 
     def routes_changed(self):

@@ -18,7 +18,10 @@ _IPV4 = const(0x0800)
 
 
 class Route:
-    """How a destination is reached. mac: fixed for a group, else None: next_hop is resolved."""
+    """How a destination is reached. mac: fixed for a group, else None: next_hop is resolved.
+    neighbour: the entry of next_hop that a connection has used."""
+
+    neighbour = None
 
     def __init__(self, interface, family, source, next_hop, mac=None, broadcast=False,
                  local=False):

@@ -21,6 +21,7 @@ _TCP_HEADER = const(20)
 _CONTROL = const(0x5018)        # five words of header; ACK, PSH
 _IPV4 = const(0x0800)
 _SOON = const(2)                # as in connection.py: an ACK is due at the next poll
+_FRESH_MS = const(60000)        # as in neighbours.py
 
 _out = array("i", [0] * 4)      # what flow_read tells
 
@@ -91,7 +92,7 @@ def take(self, now, buf, off, n):
         return True
     if self._tx.used > self.snd_nxt - self.snd_una:
         self._output(now)
-    if n and self._owed:
+    if n and self._owed and not (self.owing and self._owed >= _SOON):
         self._owe(now)
     return True
 
@@ -137,7 +138,11 @@ def give(self, now, data, n):
     if route.local:
         stack.loop_back(now, route, n)
         return True
-    mac = route.mac or interface.arp.resolve(now, route.next_hop, start, n)
+    entry = route.neighbour
+    mac = None if entry is None or now - entry.heard_ms >= _FRESH_MS else entry.mac
+    if mac is None:
+        mac = interface.arp.resolve(now, route.next_hop, start, n)
+        route.neighbour = interface.arp.entry(now, route.next_hop, False)
     if mac is not None:
         interface.link.transmit(now, mac, _IPV4, buf, start, n)
     return True

@@ -36,7 +36,7 @@ class BasePort(Storage):
         self.sockets = []
         self.local = []         # endpoints that are bound, one a socket
         self._by_family = {}    # length of an endpoint: socket to send from
-        self._sockaddrs = {}
+        self._ways = {}         # endpoint: (socket, address in the platform's form)
         self._endpoints = {}
         try:
             for text in [bind] if isinstance(bind, str) else bind:
@@ -51,11 +51,12 @@ class BasePort(Storage):
     @micropython.native
     def send(self, endpoint, buf, off, n):
         """Send buf[off:off+n] as one datagram. Losing it is not an error, only counted."""
-        sockaddr = self._sockaddrs.get(endpoint)
+        way = self._ways.get(endpoint)
         try:
-            if sockaddr is None:
-                sockaddr = _remember(self._sockaddrs, endpoint, self._sockaddr(endpoint))
-            self._by_family[len(endpoint)].sendto(memoryview(buf)[off:off + n], sockaddr)
+            if way is None:
+                way = _remember(self._ways, endpoint, (self._by_family[len(endpoint)],
+                                                       self._sockaddr(endpoint)))
+            way[0].sendto(memoryview(buf)[off:off + n], way[1])
             self.counters["sent"] += 1
         except (OSError, KeyError):
             self.counters["send_failed"] += 1
@@ -89,6 +90,7 @@ class BasePort(Storage):
             sock.close()
         self.sockets = []
         self._by_family = {}
+        self._ways = {}
 
     def _source(self, sockaddr):
         """The endpoint a datagram came from; one and the same object as long as it is known."""

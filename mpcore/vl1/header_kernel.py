@@ -17,7 +17,7 @@ def expected(buf: ptr8, off: int, n: int, ours: ptr8, theirs: ptr8) -> int:
         if b[13 + i] ^ theirs[i] | b[8 + i] ^ ours[i]:
             return 0
         i += 1
-    return 1
+    return cipher
 
 
 @micropython.viper

@@ -47,6 +47,7 @@ _FRAGMENTED = const(0x40)
 _FRAGMENT = const(0xFF)         # where else a source address begins
 _CIPHER_NONE = const(0)
 _CIPHER_SALSA = const(1)
+_SALSA_FLAGS = const(0x88)      # cipher 1, marked as armor() does it, not fragmented, no hops
 _CIPHER_AES = const(3)
 
 # OKs come back to these; what else is sent is not remembered.
@@ -230,10 +231,11 @@ class VL1:
         if at == _IDS:
             at = self._draw_ids()
         self._ids_at = at + 8
-        write(buf, off, self._ids, at, address, self.address, 0, _FRAME)
         if self.version < VERSION_AES or peer.version < VERSION_AES:
-            cipher.armor(buf, off, n, _CIPHER_SALSA)
+            write(buf, off, self._ids, at, address, self.address, _SALSA_FLAGS, _FRAME)
+            cipher.seal(buf, off, n, True)
         else:
+            write(buf, off, self._ids, at, address, self.address, 0, _FRAME)
             cipher.armor(buf, off, n, _CIPHER_AES)
         self.counters["datagrams_out"] += 1
         self._send_datagram(path.endpoint, buf, off, n)
@@ -274,9 +276,11 @@ class VL1:
         """One datagram, buf[off:off+n], came from `endpoint`; it is decrypted in place."""
         self.counters["datagrams_in"] += 1
         peer = self._last
-        if peer is None or not expected(buf, off, n, self.address, peer.address):
+        cipher = 0 if peer is None else expected(buf, off, n, self.address, peer.address)
+        if not cipher:
             self._receive(now, endpoint, buf, off, n)
-        elif not peer.cipher.dearmor(buf, off, n):
+        elif not (peer.cipher.open(buf, off, n, True) if cipher == _CIPHER_SALSA else
+                  peer.cipher.dearmor(buf, off, n)):
             self._forged(now, peer, endpoint, buf, off)
         else:
             # From the peer of the packet before: nearly all of them are frames.

@@ -141,7 +141,7 @@ def test_remembered_endpoints_are_bounded():
     try:
         for i in range(1000):
             one.send(b"\x7f\0\0\1" + (20000 + i).to_bytes(2, "big"), bytearray(1), 0, 1)
-        assert len(one._sockaddrs) <= base.limits.REMEMBERED_ENDPOINTS
+        assert len(one._ways) <= base.limits.REMEMBERED_ENDPOINTS
     finally:
         one.close()
 
