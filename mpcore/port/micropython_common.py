@@ -15,6 +15,7 @@ from mpcore.port.base import START, BasePort, entropy
 _EPOCH_OFFSET_MS = 946684800000 if time.gmtime(0)[0] == 2000 else 0
 _LONGEST_SLEEP_MS = const(3600000)    # well within the range in which ticks can be compared
 
+_SHORT = const(512)
 _STEP_MS = const(0x10000000)    # of less than half the ticks' period
 _PERIOD_MS = ticks_add(0, -1) + 1
 
@@ -71,7 +72,8 @@ class MicroPythonPort(BasePort):
         """Hand pending datagrams, at most a batch a socket, to callback(endpoint, buf, off, n).
 
         The buffer is the same every time and may be overwritten by the callback. ready: a socket
-        that is known to have one.
+        that is known to have one. Short ones seldom come together: whoever waits for one had
+        better not wait for a look for others.
         """
         for _ in range(self._batch):
             if ready is None:
@@ -91,6 +93,8 @@ class MicroPythonPort(BasePort):
                 buf[START:START + n] = data
                 self.counters["received"] += 1
                 callback(self._endpoints.get(sockaddr) or self._source(sockaddr), buf, START, n)
+                if n < _SHORT:
+                    return
             ready = None
 
     def wait(self, timeout_ms):
