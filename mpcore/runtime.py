@@ -6,12 +6,10 @@ Under asyncio `start()` once; code that blocks calls `step()` instead. Both may 
 from errno import ENODEV
 
 import micropython
-from micropython import const
 
 from mpcore import port as platform
 
 _RETRY_MS = 1000    # when to poll again after a poll that failed
-_LATE_MS = const(5)     # a poll that is due waits no longer for tasks that datagrams keep waking
 
 _active = []        # of all NICs that are, in the order in which they became so
 
@@ -30,7 +28,6 @@ class Runtime:
         self._next = None       # when the node wants to be polled
         self._kicked = True     # it is to be polled as soon as the application waits
         self._received = None   # when there was a datagram in this drain()
-        self._late_ms = None    # until when the poll that is due may move back
         self._loop = None
         self._deliver = self._receive   # to look it up would make an object each time
 
@@ -107,26 +104,20 @@ class Runtime:
 
     @micropython.native
     def _readable(self, ready=None):
-        # Tasks that these datagrams wake, or that are about to read them, run before the poll,
-        # which then sees what they sent: an answer carries the ACK. The poll moves back for that
-        # again and again, but a fast exchange must not keep it from its turn.
+        # The poll moves behind the tasks that these datagrams wake, or that are about to read
+        # them: it then sees what they sent, and an answer carries the ACK.
         try:
             self.port.drain(self._deliver, ready)
         finally:
-            received = self._received
-            if received is not None:
+            if self._received is not None:
                 self._received = None
-                if self._late_ms is None:
-                    self._late_ms = received + _LATE_MS
-                if not self._kicked or received < self._late_ms:
-                    self._loop.alarm(0)
                 self._kicked = True
+                self._loop.alarm(0)
 
     @micropython.native
     def _due(self):
         now = self.now()
         self._kicked = False
-        self._late_ms = None
         self._next = now + _RETRY_MS
         try:
             self._next = self.node.poll(now)

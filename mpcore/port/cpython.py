@@ -13,6 +13,7 @@ POLLIN = 1      # as MicroPython has them; not every platform's select does
 POLLOUT = 4
 
 # Addresses of documentation, far from everybody.
+_LATE_S = 0.005     # so long an alarm that is due waits for tasks that are always ready
 _FAR = {4: (socket.AF_INET, ("192.0.2.1", 9)), 16: (socket.AF_INET6, ("2001:db8::1", 9))}
 
 
@@ -172,6 +173,7 @@ class Loop:
         self._sockets = sockets
         self._on_alarm = on_alarm
         self._timer = self._loop.call_soon(on_alarm)
+        self._latest = None     # until when an alarm that is due moves behind what is ready
         for sock in sockets:
             self._loop.add_reader(sock, on_readable)
 
@@ -180,15 +182,29 @@ class Loop:
         return not self._loop.is_closed()
 
     def alarm(self, delay_ms):
-        """Move the one alarm: call on_alarm in delay_ms; 0: at the end of this turn, None: never.
+        """Move the one alarm: call on_alarm in delay_ms; 0: when the tasks that are ready have
+        run, None: never.
 
         It may also be called too early.
         """
-        self._timer.cancel()
         if delay_ms == 0:
-            self._timer = self._loop.call_soon(self._on_alarm)
-        elif delay_ms is not None:
+            # A fast exchange, whose tasks are always ready, must not keep it from its turn.
+            now = self._loop.time()
+            if self._latest is None:
+                self._latest = now + _LATE_S
+            elif now >= self._latest:
+                return
+            self._timer.cancel()
+            self._timer = self._loop.call_soon(self._due)
+            return
+        self._latest = None
+        self._timer.cancel()
+        if delay_ms is not None:
             self._timer = self._loop.call_later(delay_ms / 1000, self._on_alarm)
+
+    def _due(self):
+        self._latest = None
+        self._on_alarm()
 
     def close(self):
         self._timer.cancel()

@@ -171,9 +171,10 @@ class Loop:
         self._sockets = sockets
         self._polled = core._io_queue
         self._queue = core._task_queue
-        self._deadline = core.ticks()
-        self._asleep = True
         self._clock = core.create_task(self._sleep())
+        self._due = False
+        self._run = self._turn
+        self.alarm(0)
         for sock in sockets:
             self._polled.watch(sock, on_readable)
 
@@ -183,32 +184,34 @@ class Loop:
 
     @micropython.native
     def alarm(self, delay_ms):
-        """Move the one alarm: call on_alarm in delay_ms; 0: at the end of this turn, None: never.
+        """Move the one alarm: call on_alarm in delay_ms; 0: when the tasks that are ready have
+        run, None: never.
 
         It may also be called too early.
         """
-        deadline = ticks_ms()
-        if delay_ms != 0:
-            if delay_ms is None or delay_ms > _LONGEST_SLEEP_MS:
-                delay_ms = _LONGEST_SLEEP_MS
-            deadline = ticks_add(deadline, delay_ms)
-        self._deadline = deadline
-        if self._asleep:
-            queue, clock = self._queue, self._clock
-            queue.remove(clock)
-            queue.push(clock, deadline)
+        if delay_ms == 0:
+            if not self._due:
+                self._due = True
+                self._polled.turn(self._run)
+            return
+        if delay_ms is None or delay_ms > _LONGEST_SLEEP_MS:
+            delay_ms = _LONGEST_SLEEP_MS
+        queue, clock = self._queue, self._clock
+        queue.remove(clock)
+        queue.push(clock, ticks_add(ticks_ms(), delay_ms))
 
     def close(self):
         for sock in self._sockets:
             self._polled.unwatch(sock)
         self._clock.cancel()
+        self._clock = None
+
+    def _turn(self):
+        self._due = False
+        if self._clock is not None:
+            self._on_alarm()
 
     def _sleep(self):       # a coroutine in MicroPython's sense: it queues its task, then yields
         while True:
-            self._asleep = False
-            try:
-                self._on_alarm()
-            except Exception as e:
-                event_queue.failed(e)
-            self._asleep = True
-            yield self._queue.push(core.cur_task, self._deadline)
+            self.alarm(0)
+            yield self._queue.push(core.cur_task, ticks_add(ticks_ms(), _LONGEST_SLEEP_MS))
