@@ -133,7 +133,7 @@ class Contact:
     def learn(self, now, peer, endpoint):
         """The peer answered from this endpoint. Returns the new Path."""
         self._probed.pop(endpoint, None)
-        self._vl1.lookup.due = True
+        self._vl1.unsettled = True
         return peer.learn(now, endpoint)
 
     def confirm(self, now, peer, endpoint):

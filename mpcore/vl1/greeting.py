@@ -118,7 +118,7 @@ class Greeting:
             return None
         peer = vl1.add_peer(now, identity)
         peer.cipher = cipher
-        vl1.lookup.due = True
+        vl1.unsettled = True
         return peer
 
     def _a_root_may_know(self, now, address):

@@ -22,7 +22,6 @@ class Lookup:
         self._incoming = []  # (since_ms, source, endpoint, packet)
         self._outgoing = []  # (since_ms, address, verb, buffer with headroom)
         self._retry_ms = 0
-        self.due = False  # an identity, a key or a path came to be known: see what waits
         self._asked = Gate(_RETRY_MS - 1, limits.PEERS)
         self._answered = Gate(_ANSWER_INTERVAL_MS, limits.PEERS)
         vl1.on(packet.WHOIS, self._on_whois)
@@ -64,7 +63,7 @@ class Lookup:
     def settle(self, now):
         """Retry what waits. Not from inside a handler, whose packet this would overwrite."""
         vl1 = self._vl1
-        self.due = False
+        vl1.unsettled = False
         incoming, self._incoming = self._incoming, []
         for item in incoming:
             since_ms, source, endpoint, data = item
@@ -98,7 +97,7 @@ class Lookup:
         """Retry every 500 ms while something waits."""
         if not self._incoming and not self._outgoing:
             return now + _IDLE_MS
-        if self.due or now >= self._retry_ms:
+        if self._vl1.unsettled or now >= self._retry_ms:
             self._retry_ms = now + _RETRY_MS
             self.settle(now)
         return self._retry_ms
@@ -130,4 +129,4 @@ class Lookup:
             if identity.address != vl1.address:
                 vl1.add_peer(now, identity)
                 vl1.contact.met(identity.address)
-                self.due = True
+                vl1.unsettled = True

@@ -113,6 +113,7 @@ class VL1:
         self._packet = Packet()
         self._ids = bytearray(_IDS)
         self._ids_at = _IDS
+        self.unsettled = False        # an identity, a key or a path is new: see what waits
         self._last = None             # the peer whose packet came last by the straight way
         self._on_frame = _leave
         self._inflated = bytearray(0)
@@ -292,7 +293,7 @@ class VL1:
                 path.unanswered_ms = None
             else:
                 self._receive_opened(now, peer, endpoint, buf, off, n)
-        if self.lookup.due:
+        if self.unsettled:
             self.lookup.settle(now)
 
     def _receive_opened(self, now, peer, endpoint, buf, off, n):
@@ -444,7 +445,7 @@ class VL1:
     def _agreed(self, now, peer, cipher, then):
         if peer.cipher is None:
             peer.cipher = cipher
-            self.lookup.due = True
+            self.unsettled = True
         if then is not None:
             then(now)
 

@@ -82,6 +82,7 @@ class Network:
         self.checks = Checks(vl1)
         self.enrolment = enrolment(self)
         self._vl1 = vl1
+        self._send_frame = vl1.send_frame
         self._groups = groups
         self._policy = None             # what rules make of a frame, if any can stop one
         self._usable = False            # there is a config whose rules we honour ...
@@ -258,7 +259,7 @@ class Network:
         copy(buf, at, self.id, 0, 8)
         buf[off - 2] = ethertype >> 8
         buf[off - 1] = ethertype & 255
-        self._vl1.send_frame(now, member.address, buf, at, n + _FRAME_HEADER)
+        self._send_frame(now, member.address, buf, at, n + _FRAME_HEADER)
 
     def _prepare(self, now, destination_mac, ethertype, buf, off, n):
         """See to all that a frame may need; returns the Member to send it to as a FRAME, if that
