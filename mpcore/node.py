@@ -42,7 +42,6 @@ class Node:
         self.vl1 = VL1(identity, planet, port.send, port.entropy, epoch_ms=epoch_ms, aes=aes,
                        loopback=loopback, validate=validate, max_peers=max_peers, sliced=sliced,
                        moons=self._stored_moons(), adopt=self._adopt)
-        self.receive = self.vl1.receive
         self.vl1.contact.local_endpoints = port.endpoints
         self.vl1.contact.inside_network = self._is_virtual
         self.vl1.contact.low_bandwidth = low_bandwidth
@@ -72,7 +71,7 @@ class Node:
             network = self.vl2.join(now, nwid)
             interface = self.stack.add_interface(network)
             self.interfaces[nwid] = interface
-            network.on_frame = interface.receive
+            network.above = interface
             network.on_change = self._network_changed
             self._network_changed(now, network)  # a config may have been in storage
         return network
@@ -106,6 +105,11 @@ class Node:
             if name == _moon_file(moon.id):
                 moons.append(moon)
         return moons[:limits.MOONS]
+
+    @micropython.native
+    def receive(self, now, endpoint, buf, off, n):
+        """One datagram, buf[off:off+n], came from `endpoint`; it is decrypted in place."""
+        self.vl1.receive(now, endpoint, buf, off, n)
 
     @micropython.native
     def poll(self, now):

@@ -19,8 +19,7 @@ _IPV4 = const(0x0800)
 
 class Route:
     """How a destination is reached. mac: fixed for a group, else None: next_hop is resolved.
-    neighbour: the entry of next_hop that a connection has used. start, transmit: of the
-    interface and its link."""
+    neighbour: the entry of next_hop that a connection has used."""
 
     neighbour = None
 
@@ -33,8 +32,6 @@ class Route:
         self.mac = mac
         self.broadcast = broadcast
         self.local = local
-        self.start = interface.start
-        self.transmit = interface.link.transmit
         self.mtu = interface.link.mtu   # of the path, when a router told of a smaller one
 
     def segment(self):

@@ -123,7 +123,8 @@ def give(self, now, data, n):
     due_ms = self._rtx_ms = now + trip.timeout_ms
     if stack.next_ms is None or stack.next_ms > due_ms:
         stack.schedule(due_ms)
-    start, buf = route.start, stack.buffer
+    interface, buf = route.interface, stack.buffer
+    start = interface.start
     copy(buf, start + _HEADERS, data, 0, n)
     nxt, edge, rx = self.rcv_nxt, self._rcv_edge, self._rx
     gain = nxt + rx.size - rx.used - edge
@@ -140,9 +141,8 @@ def give(self, now, data, n):
     entry = route.neighbour
     mac = None if entry is None or now - entry.heard_ms >= _FRESH_MS else entry.mac
     if mac is None:
-        arp = route.interface.arp
-        mac = arp.resolve(now, route.next_hop, start, n)
-        route.neighbour = arp.entry(now, route.next_hop, False)
+        mac = interface.arp.resolve(now, route.next_hop, start, n)
+        route.neighbour = interface.arp.entry(now, route.next_hop, False)
     if mac is not None:
-        route.transmit(now, mac, _IPV4, buf, start, n)
+        interface.link.transmit(now, mac, _IPV4, buf, start, n)
     return True

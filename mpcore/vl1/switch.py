@@ -115,7 +115,7 @@ class VL1:
         self._ids_at = _IDS
         self.unsettled = False        # an identity, a key or a path is new: see what waits
         self._last = None             # the peer whose packet came last by the straight way
-        self._on_frame = _leave
+        self._talk = None             # the network of the frame before
         self._inflated = bytearray(0)
         self._verbs = {}
         self._ok = {}
@@ -147,13 +147,13 @@ class VL1:
         """
         self._verbs[verb] = handler
 
-    def on_frame(self, handler):
-        """Call handler(now, peer, buf, at, end) from now on for each authentic FRAME that came
-        from the peer of the packet before, by its only path. Its payload buf[at:end] is in clear.
-        The handler returns whether it has dealt with it; what it leaves takes the way of all, as
-        everything does while the handler is None.
+    def talk_to(self, network):
+        """Call network.receive_talk(now, peer, buf, at, end) from now on for each authentic FRAME
+        that came from the peer of the packet before, by its only path. Its payload buf[at:end] is
+        in clear. The network returns whether it has dealt with it; what it leaves takes the way
+        of all, as everything does while `network` is None.
         """
-        self._on_frame = handler or _leave
+        self._talk = network
 
     def on_ok(self, in_re_verb, handler):
         """As `on`, for OKs to a packet of ours with that verb."""
@@ -288,7 +288,8 @@ class VL1:
             path = peer.sole
             if (buf[off + _VERB] == _FRAME and path is not None and path.endpoint == endpoint
                     and now - peer.last_push_ms < _PUSH_MS
-                    and self._on_frame(now, peer, buf, off + _HEADER, off + n)):
+                    and self._talk is not None
+                    and self._talk.receive_talk(now, peer, buf, off + _HEADER, off + n)):
                 peer.last_receive_ms = peer.last_active_ms = path.last_receive_ms = now
                 path.unanswered_ms = None
             else:
@@ -560,8 +561,3 @@ def _envelope(payload):
     buf = bytearray(START + HEADER + len(payload))
     buf[START + HEADER:] = payload
     return buf
-
-
-def _leave(*args):
-    """Nobody deals with frames yet."""
-    return False

@@ -57,7 +57,7 @@ class Network:
 
     As a link for an IP stack: mac, mtu, whole, headroom (bytes it needs before a frame), transmit,
     subscribe, unsubscribe.
-    on_frame(now, source_mac, destination_mac, ethertype, buf, off, n) gets what comes in;
+    above.receive(now, source_mac, destination_mac, ethertype, buf, off, n) gets what comes in;
     on_change(now, network) tells of a new status or config. The owner sets both.
     """
 
@@ -77,12 +77,12 @@ class Network:
         self.config = None
         self.status = "REQUESTING_CONFIGURATION"
         self.reason = ""
-        self.on_frame = self.on_change = _ignore
+        self.above = _Nobody()          # not its method: to call a bound one takes heap
+        self.on_change = _ignore
         self.membership = Membership(network_id, max_members)
         self.checks = Checks(vl1)
         self.enrolment = enrolment(self)
         self._vl1 = vl1
-        self._send_frame = vl1.send_frame
         self._groups = groups
         self._policy = None             # what rules make of a frame, if any can stop one
         self._usable = False            # there is a config whose rules we honour ...
@@ -247,7 +247,7 @@ class Network:
         """Send the Ethernet payload buf[off:off+n]; `headroom` bytes before it are overwritten.
 
         No VL1 buffer has to be moved when off % 4 is headroom % 4. A neighbour solicitation that
-        needs no wire is answered through on_frame before this returns.
+        needs no wire is answered through `above` before this returns.
         """
         member = self.membership.last
         if (member is None or member.mac != destination_mac or not self._open
@@ -259,7 +259,7 @@ class Network:
         copy(buf, at, self.id, 0, 8)
         buf[off - 2] = ethertype >> 8
         buf[off - 1] = ethertype & 255
-        self._send_frame(now, member.address, buf, at, n + _FRAME_HEADER)
+        self._vl1.send_frame(now, member.address, buf, at, n + _FRAME_HEADER)
 
     def _prepare(self, now, destination_mac, ethertype, buf, off, n):
         """See to all that a frame may need; returns the Member to send it to as a FRAME, if that
@@ -269,7 +269,7 @@ class Network:
         if destination_mac[0] & 1:
             return self._transmit_multicast(now, destination_mac, ethertype, buf, off, n)
         if destination_mac == self.mac:
-            return self.on_frame(now, self.mac, self.mac, ethertype, buf, off, n)
+            return self.above.receive(now, self.mac, self.mac, ethertype, buf, off, n)
         if destination_mac[0] != self.mac[0]:
             return self._transmit_bridged(now, destination_mac, ethertype, buf, off, n)
         member = self.membership.towards(destination_mac)
@@ -316,7 +316,7 @@ class Network:
 
             answer = emulation.advertisement(config, ethertype, data)
             if answer is not None:
-                return self.on_frame(now, answer[0], self.mac, ethertype, bytearray(answer[1]), 0,
+                return self.above.receive(now, answer[0], self.mac, ethertype, bytearray(answer[1]), 0,
                                      len(answer[1]))
         if not config.multicast_limit:
             return self._vl1.count("multicast_off")
@@ -412,7 +412,7 @@ class Network:
             return False
         member.heard_ms = peer.trusted_ms = now
         at += _FRAME_HEADER
-        self.on_frame(now, member.mac, self.mac, buf[at - 2] << 8 | buf[at - 1], buf, at, end - at)
+        self.above.receive(now, member.mac, self.mac, buf[at - 2] << 8 | buf[at - 1], buf, at, end - at)
         return True
 
     def receive_frame(self, now, peer, received):
@@ -427,7 +427,7 @@ class Network:
         if not self._usable:
             self._vl1.count("frame_refused")
         elif self._judge(now, member, member.mac, self.mac, ethertype, buf, at, n) != _DROP:
-            self.on_frame(now, member.mac, self.mac, ethertype, buf, at, n)
+            self.above.receive(now, member.mac, self.mac, ethertype, buf, at, n)
         return True
 
     def receive_ext_frame(self, now, peer, received):
@@ -463,7 +463,7 @@ class Network:
                 self._may_bear(member, source_mac) and self._takes(destination_mac)):
             self._vl1.count("frame_refused")
             return False
-        self.on_frame(now, source_mac, destination_mac, ethertype, buf, at, n)
+        self.above.receive(now, source_mac, destination_mac, ethertype, buf, at, n)
         return True
 
     def receive_multicast(self, now, peer, received):
@@ -486,7 +486,7 @@ class Network:
                 return True
             if self._judge(now, member, source_mac, group[:6], ethertype, buf, at,
                            end - at) != _DROP:
-                self.on_frame(now, source_mac, group[:6], ethertype, buf, at, end - at)
+                self.above.receive(now, source_mac, group[:6], ethertype, buf, at, end - at)
             if not self.listens(group) and self._unwanted.allow(now, peer.address + group):
                 self._vl1.send_error(now, peer, received, packet.E_UNWANTED_MULTICAST,
                                      self.id + group)
@@ -598,6 +598,13 @@ class Network:
         for address in list(self.membership.members):
             if address not in spared and address in self._vl1.peers:
                 self._vl1.send(now, address, verb, payload, True)
+
+
+class _Nobody:
+    """Nothing is above yet."""
+
+    def receive(self, *frame):
+        pass
 
 
 def _ignore(*args):

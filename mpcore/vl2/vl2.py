@@ -86,7 +86,7 @@ class VL2:
         network = self.networks.pop(network_id, None)
         if network is None:
             return
-        self._vl1.on_frame(None)
+        self._vl1.talk_to(None)
         network.checks.close()
         self._update_contacts()
         if self._remove is not None:
@@ -187,7 +187,7 @@ class VL2:
         network = self._network(received)
         if network is not None:
             if network.receive_frame(now, peer, received):
-                self._vl1.on_frame(network.receive_talk)
+                self._vl1.talk_to(network)
             else:
                 self._hold(now, peer, received)
 

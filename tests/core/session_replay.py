@@ -230,7 +230,7 @@ class Replay:
         action, detail = event["action"], event.get("detail")
         if action == "join":
             network = self.vl2.join(now, bytes.fromhex(detail))
-            network.on_frame = self._on_frame
+            network.above = self
         elif action == "leave":
             self.vl2.leave(now, bytes.fromhex(detail))
         elif action == "virtual interface sends":
@@ -273,7 +273,7 @@ class Replay:
                         return bytes.fromhex(found["payload"][found["payload"].index(start):])
         return bytes.fromhex(start)
 
-    def _on_frame(self, now, source_mac, destination_mac, ethertype, buf, off, n):
+    def receive(self, now, source_mac, destination_mac, ethertype, buf, off, n):
         self.delivered.append((source_mac, destination_mac, ethertype, bytes(buf[off:off + n])))
 
     # --- what we send, and its answers -------------------------------------------------------

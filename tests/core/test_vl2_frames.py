@@ -669,7 +669,7 @@ def test_emulated_neighbours_answer_without_a_packet():
         ip, bits = case["my_ip"].split("/")
         scene = Scene(join=False)
         network = scene.vl2.join(0, nwid)
-        network.on_frame = scene._on_frame
+        network.above = scene
         made = config(flags=0x04 if case["ndp_emulation_flag"] else 0, multicast_limit=0,
                       static_ips=[(inet.ip_parse(ip), int(bits))])
         made.network_id, made.issued_to = nwid, h(case["my_address"])

@@ -70,8 +70,8 @@ class FakeVL1:
     def on(self, verb, handler):
         self._verbs[verb] = handler
 
-    def on_frame(self, handler):
-        self._straight = handler
+    def talk_to(self, network):
+        self._straight = network
 
     def on_ok(self, verb, handler):
         self._ok[verb] = handler
@@ -134,7 +134,7 @@ class FakeVL1:
                 self._ok[received.in_re_verb](now, peer, received)
             elif verb == packet.ERROR:
                 self._error[received.in_re_verb](now, peer, received)
-            elif verb != packet.FRAME or self._straight is None or not self._straight(
+            elif verb != packet.FRAME or self._straight is None or not self._straight.receive_talk(
                     now, peer, buf, received.at, received.end):
                 self._verbs[verb](now, peer, received)
         except ValueError:
@@ -181,11 +181,11 @@ class Scene:
 
     def join(self, now=0):
         self.network = self.vl2.join(now, NWID)
-        self.network.on_frame = self._on_frame
+        self.network.above = self
         self.network.on_change = self._on_change
         return self.network
 
-    def _on_frame(self, now, source_mac, destination_mac, ethertype, buf, off, n):
+    def receive(self, now, source_mac, destination_mac, ethertype, buf, off, n):
         self.frames.append((source_mac, destination_mac, ethertype, bytes(buf[off:off + n])))
 
     def _on_change(self, now, network):

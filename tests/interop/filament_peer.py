@@ -28,6 +28,18 @@ def _ms_since(began_ns):
     return (time.time_ns() - began_ns) / 1000000
 
 
+class Capture:
+    """Notes every frame on its way to `above`."""
+
+    def __init__(self, above, captured):
+        self._above = above
+        self._captured = captured
+
+    def receive(self, now, source_mac, destination_mac, ethertype, buf, off, n):
+        self._captured.append([ethertype, bytes(memoryview(buf)[off:off + n]).hex()])
+        self._above.receive(now, source_mac, destination_mac, ethertype, buf, off, n)
+
+
 class Peer:
     """The verbs of exchange.py over one Daemon."""
 
@@ -211,14 +223,9 @@ class Peer:
 
     async def do_capture(self, nwid):
         nwid = bytes.fromhex(nwid)
-        deliver = self._daemon.node.interfaces[nwid].receive
-        captured = self._captured = []
-
-        def on_frame(now, source_mac, destination_mac, ethertype, buf, off, n):
-            captured.append([ethertype, bytes(memoryview(buf)[off:off + n]).hex()])
-            deliver(now, source_mac, destination_mac, ethertype, buf, off, n)
-
-        self._daemon.node.networks[nwid].on_frame = on_frame
+        self._captured = []
+        self._daemon.node.networks[nwid].above = Capture(
+            self._daemon.node.interfaces[nwid], self._captured)
 
     async def do_captured(self):
         return self._captured

@@ -179,11 +179,15 @@ def vl2():
     def send(network, to):
         network.transmit(cable.now, to.mac, ETHERTYPE, bytearray(room + size), room, size)
 
-    def came_back(*frame):
-        trips[0] += 1
+    class Back:
+        def receive(self, *frame):
+            trips[0] += 1
 
-    a.on_frame = came_back
-    b.on_frame = lambda *frame: send(b, a)
+    class Answer:
+        def receive(self, *frame):
+            send(b, a)
+
+    a.above, b.above = Back(), Answer()
 
     def work():
         before = trips[0]
