@@ -42,6 +42,7 @@ class Node:
         self.vl1 = VL1(identity, planet, port.send, port.entropy, epoch_ms=epoch_ms, aes=aes,
                        loopback=loopback, validate=validate, max_peers=max_peers, sliced=sliced,
                        moons=self._stored_moons(), adopt=self._adopt)
+        self.receiver = self.vl1        # of datagrams: for who does without a call between
         self.vl1.contact.local_endpoints = port.endpoints
         self.vl1.contact.inside_network = self._is_virtual
         self.vl1.contact.low_bandwidth = low_bandwidth
@@ -106,7 +107,6 @@ class Node:
                 moons.append(moon)
         return moons[:limits.MOONS]
 
-    @micropython.native
     def receive(self, now, endpoint, buf, off, n):
         """One datagram, buf[off:off+n], came from `endpoint`; it is decrypted in place."""
         self.vl1.receive(now, endpoint, buf, off, n)

@@ -17,8 +17,8 @@ _active = []        # of all NICs that are, in the order in which they became so
 class Runtime:
     """Brings one node its datagrams and its due times.
 
-    node: has receive(now, endpoint, buf, off, n) and poll(now) -> when to poll again or None.
-    port: has sockets, drain(callback) and wait(timeout_ms), as mpcore.port.Port.
+    node: has poll(now) -> when to poll again or None, and `receiver`, with receive(now, endpoint,
+    buf, off, n). port: has sockets, drain() and wait(timeout_ms), as mpcore.port.Port.
     """
 
     def __init__(self, node, port):
@@ -27,9 +27,8 @@ class Runtime:
         self.now = platform.now_ms
         self._next = None       # when the node wants to be polled
         self._kicked = True     # it is to be polled as soon as the application waits
-        self._received = None   # when there was a datagram in this drain()
         self._loop = None
-        self._deliver = self._receive   # to look it up would make an object each time
+        self._receiver = node.receiver
 
     def start(self):
         """Let the running asyncio loop drive the node. Does nothing when it already does.
@@ -79,15 +78,9 @@ class Runtime:
         self._due()
         return True
 
-    @micropython.native
-    def drain(self, ready=None):
-        """Hand the node the datagrams that are there; what follows from them is due then.
-
-        ready: a socket of the port that is known to have one.
-        """
-        self.port.drain(self._deliver, ready)
-        if self._received is not None:
-            self._received = None
+    def drain(self):
+        """Hand the node the datagrams that are there; what follows from them is due then."""
+        if self.port.drain(self._receiver, self.now):
             self.kick()
 
     @micropython.native
@@ -98,21 +91,14 @@ class Runtime:
         return None if self._next is None else max(0, self._next - self.now())
 
     @micropython.native
-    def _receive(self, endpoint, buf, off, n):
-        self._received = now = self.now()
-        self.node.receive(now, endpoint, buf, off, n)
-
-    @micropython.native
     def _readable(self, ready=None):
         # The poll moves behind the tasks that these datagrams wake, or that are about to read
         # them: it then sees what they sent, and an answer carries the ACK.
         try:
-            self.port.drain(self._deliver, ready)
+            self.port.drain(self._receiver, self.now, ready)
         finally:
-            if self._received is not None:
-                self._received = None
-                self._kicked = True
-                self._loop.alarm(0)
+            self._kicked = True
+            self._loop.alarm(0)
 
     @micropython.native
     def _due(self):

@@ -1,5 +1,7 @@
 """Section faces: what the faces of a node cost beside the platform's own sockets, on loopback."""
 
+import os
+import shutil
 import socket
 import statistics
 import sys
@@ -11,7 +13,7 @@ from host_tools.bench.valgrind import counted, need
 from tests.core.scenes import identity
 
 ABOUT = ("A 64-byte round trip and a bulk transfer through each face, between two processes on "
-         "loopback, in turns; medians. `ratio` is to the same face of the platform's sockets "
+         "loopback, each on a core of its own, in turns; medians. `ratio` is to the same face of the platform's sockets "
          "(event: to asyncio's streams) that carry as many bytes, armored and dearmored as a node "
          "does it. Instructions are those of the pinging process alone for one round trip.")
 
@@ -93,10 +95,20 @@ class Bench:
         return [sys.executable, str(unix_port.ROOT / FACES), file]
 
     def _process(self, name, command):
-        return loopback.Process(command, self._log(name), env=unix_port.environment())
+        return loopback.Process(_pinned(command, name), self._log(name),
+                                env=unix_port.environment())
 
     def _log(self, name):
         return self._network.directory / f"{name}.log"
+
+
+def _pinned(command, name):
+    """The command on a core of its own, as if the ends were two hosts: where the scheduler puts
+    both on one, now and then, would decide more than what is measured."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2 or shutil.which("taskset") is None:
+        return command
+    return ["taskset", "--cpu-list", str(cores[name == "ping"]), *command]
 
 
 def _addresses(status):

@@ -219,8 +219,8 @@ class Connection(Sender):
                 self._stack.schedule(due)
 
     def acknowledge(self, now):
-        """Send the ACK that is owed, if no segment has carried it."""
-        if self._owed and self.state != CLOSED:
+        """Send the ACK that is owed by now, if no segment has carried it."""
+        if self._owed >= _SOON and self.state != CLOSED:
             self._ack(now)
 
     def keep_alive(self, now, idle_ms, interval_ms=75000, count=9):

@@ -58,7 +58,9 @@ class Tcp:
         socket = self.connections.get(key)
         if socket is None:
             return self._stranger(now, key, size, buf, off, n)
-        if size == 4:
+        if size == 4 and interface.flow is not socket:
+            if interface.flow is not None:
+                interface.flow.acknowledge(now)
             interface.flow = socket
         header = tcp_read(socket.wire, buf, off, n, socket.snd_una, socket.rcv_nxt, out)
         if header <= 0:
@@ -102,10 +104,14 @@ class Tcp:
 
     def acknowledge(self, now):
         """Send the ACKs that are owed."""
-        owing, self.owing = self.owing, []
-        for socket in owing:
-            socket.owing = False
-            socket.acknowledge(now)
+        for interface in self._stack.interfaces:
+            if interface.flow is not None:
+                interface.flow.acknowledge(now)
+        if self.owing:
+            owing, self.owing = self.owing, []
+            for socket in owing:
+                socket.owing = False
+                socket.acknowledge(now)
 
     def routes_changed(self):
         """The stack's addresses, routes or MTUs are others."""

@@ -236,8 +236,7 @@ class Stack:
 
     def poll(self, now):
         """Do what is due; returns the absolute ms of the next call, or None."""
-        if self.tcp.owing:
-            self.tcp.acknowledge(now)
+        self.tcp.acknowledge(now)
         if self.next_ms is None or now < self.next_ms:
             return self.next_ms
         self.next_ms = None

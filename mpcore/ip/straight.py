@@ -92,8 +92,11 @@ def take(self, now, buf, off, n):
         return True
     if self._tx.used > self.snd_nxt - self.snd_una:
         self._output(now)
-    if n and self._owed and not (self.owing and self._owed >= _SOON):
-        self._owe(now)
+    if n and self._owed:
+        if self._owed < _SOON:
+            self._owe(now)
+        elif self._stack.on_schedule is not None:
+            self._stack.wake(now)   # the poll asks the connection that had the last segment
     return True
 
 

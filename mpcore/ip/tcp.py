@@ -15,6 +15,7 @@ from mpcore.ip.headers import pseudo
 from mpcore.ip.sender import PROTOCOL
 from mpcore.ip.states import (CLOSE_WAIT, CLOSED, CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2,
                               LAST_ACK, LISTEN, SYN_RECEIVED, SYN_SENT, TIME_WAIT)
+from mpcore.octets import part
 
 _INHERITED = ("nodelay", "ttl", "linger_ms", "give_up_ms", "connect_ms", "send_ring",
               "receive_ring", "timestamps")
@@ -158,7 +159,7 @@ class TcpSocket(Connection):
             n = used
         end, size = head + n, ring.size
         if end <= size:
-            data = bytes(memoryview(ring.bytes)[head:end])
+            data = part(ring.bytes, head, n)
         else:
             data = ring.peek(n)
         if not peek:

@@ -38,6 +38,7 @@ class BasePort(Storage):
         self._by_family = {}    # length of an endpoint: socket to send from
         self._ways = {}         # endpoint: (socket, address in the platform's form)
         self._endpoints = {}
+        self._sent = self._view = None      # the buffer that was sent from last
         try:
             for text in [bind] if isinstance(bind, str) else bind:
                 sock, endpoint = self._open(*_split(text))
@@ -56,7 +57,9 @@ class BasePort(Storage):
             if way is None:
                 way = _remember(self._ways, endpoint, (self._by_family[len(endpoint)],
                                                        self._sockaddr(endpoint)))
-            way[0].sendto(memoryview(buf)[off:off + n], way[1])
+            if buf is not self._sent:
+                self._sent, self._view = buf, memoryview(buf)
+            way[0].sendto(self._view[off:off + n], way[1])
             self.counters["sent"] += 1
         except (OSError, KeyError):
             self.counters["send_failed"] += 1

@@ -72,11 +72,13 @@ class Port(BasePort):
         self._into = memoryview(self._buf)[START:]
         super().__init__(home, bind)
 
-    def drain(self, callback, ready=None):
-        """Hand pending datagrams, at most a batch a socket, to callback(endpoint, buf, off, n).
+    def drain(self, receiver, now, ready=None):
+        """Hand pending datagrams, at most a batch a socket, to receiver.receive(now(), endpoint,
+        buf, off, n). Returns how many they were.
 
-        The buffer is the same every time and may be overwritten by the callback.
+        The buffer is the same every time and may be overwritten by the receiver.
         """
+        before = self.counters["received"]
         for sock in self.sockets:
             for _ in range(limits.DRAIN_BATCH):
                 try:
@@ -87,7 +89,8 @@ class Port(BasePort):
                     self.counters["receive_failed"] += 1
                     break
                 self.counters["received"] += 1
-                callback(self._source(sockaddr), self._buf, START, n)
+                receiver.receive(now(), self._source(sockaddr), self._buf, START, n)
+        return self.counters["received"] - before
 
     def wait(self, timeout_ms):
         """Sleep until a datagram is there, for at most timeout_ms (None: for ever)."""

@@ -1,9 +1,9 @@
 """What MicroPython's asyncio waits in, for nodes.
 
 A node has its turn when the tasks that its datagrams woke have had theirs: what they send is then
-part of what it sees. So the queue, which the loop asks for events whenever it has no task to run
-or had one, gives turns to whoever asked for one before it sleeps; while there are always tasks to
-run, _LATE_MS after it was asked for.
+part of what it sees. So this queue, which the loop asks for events before every task that it runs,
+gives nodes their turn when there is no task to run; and while there always is one, every
+_LATE_MS.
 
 asyncio waits for streams by polling them all, every millisecond where one of
 them is written in Python. This queue wakes whoever waits for a socket of ours by the socket's own
@@ -35,16 +35,9 @@ class EventQueue(core.IOQueue):
         self.natives = {}       # id of a stream that tells by itself -> its natives
         self.owners = {}        # id of a native -> the entry of its stream
         self.watchers = {}      # id of a socket -> who is called when it can be read
-        self._turns = []        # who is called before the loop sleeps
-        self._latest = 0        # ticks by which that has to be
+        self.turns = []         # called before the loop sleeps; they return whether they did a thing
+        self._latest = ticks_ms()       # when they are called though there is a task to run
         self._looked = False    # what there was to see has just been seen, after a sleep
-
-    @micropython.native
-    def turn(self, callback):
-        """Call callback() once, before the loop sleeps or 5 ms from now."""
-        if not self._turns:
-            self._latest = ticks_add(ticks_ms(), _LATE_MS)
-        self._turns.append(callback)
 
     def watch(self, sock, watcher):
         """Call watcher(sock) from now on whenever a socket of the platform can be read."""
@@ -61,10 +54,12 @@ class EventQueue(core.IOQueue):
         if self._looked and not dt:
             self._looked = False
             return
-        if self._turns and (dt or ticks_diff(ticks_ms(), self._latest) >= 0):
-            self._give_turns()
-            dt = 0
-        self._looked = bool(dt)
+        if dt or ticks_diff(ticks_ms(), self._latest) >= 0:
+            self._latest = ticks_add(ticks_ms(), _LATE_MS)
+            for turn in self.turns:
+                if turn():
+                    dt = 0      # tasks may have been woken
+        self._looked = dt != 0
         for s, mask in self.poller.ipoll(dt):
             watcher = self.watchers.get(id(s))
             if watcher is not None:
@@ -83,14 +78,6 @@ class EventQueue(core.IOQueue):
                 self._dequeue(s)
             else:
                 self.poller.modify(s, _wanted(entry))
-
-    def _give_turns(self):
-        turns, self._turns = self._turns, []
-        for callback in turns:
-            try:
-                callback()
-            except Exception as e:
-                failed(e)
 
     def _enqueue(self, s, idx):
         entry = self.map.get(id(s))

@@ -9,6 +9,7 @@ from time import ticks_add, ticks_diff, ticks_ms
 import micropython
 from micropython import const
 
+from mpcore.octets import copy
 from mpcore.port import event_queue
 from mpcore.port.base import START, BasePort, entropy
 
@@ -68,20 +69,21 @@ class MicroPythonPort(BasePort):
         super().__init__(home, bind)
 
     @micropython.native
-    def drain(self, callback, ready=None):
-        """Hand pending datagrams, at most a batch a socket, to callback(endpoint, buf, off, n).
+    def drain(self, receiver, now, ready=None):
+        """Hand pending datagrams, at most a batch a socket, to receiver.receive(now(), endpoint,
+        buf, off, n). Returns how many they were.
 
-        The buffer is the same every time and may be overwritten by the callback. ready: a socket
+        The buffer is the same every time and may be overwritten by the receiver. ready: a socket
         that is known to have one. Short ones seldom come together: whoever waits for one had
         better not wait for a look for others.
         """
-        for _ in range(self._batch):
+        for taken in range(self._batch):
             if ready is None:
                 # Asking poll first is cheaper than the exception of a recvfrom that would block.
                 for sock, _ in self._pending.ipoll(0):
                     ready = sock
                 if ready is None:
-                    return
+                    return taken
             try:
                 # Not readinto: it tells no sender and runs datagrams together.
                 data, sockaddr = ready.recvfrom(self._longest)
@@ -90,12 +92,14 @@ class MicroPythonPort(BasePort):
                     self.counters["receive_failed"] += 1
             else:
                 buf, n = self._buf, len(data)
-                buf[START:START + n] = data
+                copy(buf, START, data, 0, n)
                 self.counters["received"] += 1
-                callback(self._endpoints.get(sockaddr) or self._source(sockaddr), buf, START, n)
+                receiver.receive(now(), self._endpoints.get(sockaddr) or self._source(sockaddr),
+                                 buf, START, n)
                 if n < _SHORT:
-                    return
+                    return taken + 1
             ready = None
+        return self._batch
 
     def wait(self, timeout_ms):
         """Sleep until a datagram is there, for at most timeout_ms (None: for ever)."""
@@ -172,9 +176,9 @@ class Loop:
         self._polled = core._io_queue
         self._queue = core._task_queue
         self._clock = core.create_task(self._sleep())
-        self._due = False
-        self._run = self._turn
-        self.alarm(0)
+        self._due = True
+        self._on_turn = self._turn      # one and the same object, to be found again
+        self._polled.turns.append(self._on_turn)
         for sock in sockets:
             self._polled.watch(sock, on_readable)
 
@@ -189,29 +193,32 @@ class Loop:
 
         It may also be called too early.
         """
-        if delay_ms == 0:
-            if not self._due:
-                self._due = True
-                self._polled.turn(self._run)
-            return
-        if delay_ms is None or delay_ms > _LONGEST_SLEEP_MS:
-            delay_ms = _LONGEST_SLEEP_MS
-        queue, clock = self._queue, self._clock
-        queue.remove(clock)
-        queue.push(clock, ticks_add(ticks_ms(), delay_ms))
+        self._due = delay_ms == 0
+        if delay_ms != 0:
+            if delay_ms is None or delay_ms > _LONGEST_SLEEP_MS:
+                delay_ms = _LONGEST_SLEEP_MS
+            queue, clock = self._queue, self._clock
+            queue.remove(clock)
+            queue.push(clock, ticks_add(ticks_ms(), delay_ms))
 
     def close(self):
         for sock in self._sockets:
             self._polled.unwatch(sock)
+        self._polled.turns.remove(self._on_turn)
         self._clock.cancel()
-        self._clock = None
 
+    @micropython.native
     def _turn(self):
-        self._due = False
-        if self._clock is not None:
-            self._on_alarm()
+        due = self._due
+        if due:
+            self._due = False
+            try:
+                self._on_alarm()
+            except Exception as e:
+                event_queue.failed(e)
+        return due
 
     def _sleep(self):       # a coroutine in MicroPython's sense: it queues its task, then yields
         while True:
-            self.alarm(0)
+            self._due = True
             yield self._queue.push(core.cur_task, ticks_add(ticks_ms(), _LONGEST_SLEEP_MS))

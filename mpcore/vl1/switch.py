@@ -102,12 +102,12 @@ class VL1:
         self.loopback = loopback
         self.validate = validate
         self.peers = {}
-        self.counters = {"datagrams_in": 0, "datagrams_out": 0}
+        self.counters = {}            # of what was dropped or limited, by cause
         self.collision = False        # a root says that our address belongs to another key
         self.relay = None             # what a root does with packets for others (roles/root.py)
         self._max_peers = max_peers
         self._epoch_ms = epoch_ms
-        self._send_datagram = send
+        self.datagram = send
         self._replies = Replies(min(max_peers, limits.EXPECTED_REPLIES))
         self._reassembler = fragment.Reassembler()
         self._packet = Packet()
@@ -238,8 +238,7 @@ class VL1:
         else:
             write(buf, off, self._ids, at, address, self.address, 0, _FRAME)
             cipher.armor(buf, off, n, _CIPHER_AES)
-        self.counters["datagrams_out"] += 1
-        self._send_datagram(path.endpoint, buf, off, n)
+        self.datagram(path.endpoint, buf, off, n)
 
     def send_to(self, now, peer, endpoint, verb, payload):
         """Send a packet to a given endpoint, whatever the paths say; it waits for the key."""
@@ -275,7 +274,6 @@ class VL1:
     @micropython.native
     def receive(self, now, endpoint, buf, off, n):
         """One datagram, buf[off:off+n], came from `endpoint`; it is decrypted in place."""
-        self.counters["datagrams_in"] += 1
         peer = self._last
         cipher = 0 if peer is None else expected(buf, off, n, self.address, peer.address)
         if not cipher:
@@ -516,11 +514,6 @@ class VL1:
             for at, size in fragment.split(buf, start, length, limits.MTU):
                 self.datagram(endpoint, buf, at, size)
         return packet_id
-
-    @micropython.native
-    def datagram(self, endpoint, buf, off, n):
-        self.counters["datagrams_out"] += 1
-        self._send_datagram(endpoint, buf, off, n)
 
     # --- peers -----------------------------------------------------------------------------
 

@@ -24,21 +24,22 @@ port.store("deep/blob.secret", bytes(300))
 said, sizes = {"endpoints": [each.hex() for each in port.endpoints()],
                "stored": port.load("deep/blob.secret") == bytes(300), "names": port.names()}, []
 sources = []
-def take(endpoint, buf, off, n):
-    sizes.append(n); sources.append(endpoint)
+class Take:
+    def receive(self, now, endpoint, buf, off, n): sizes.append(n); sources.append(endpoint)
+take = Take()
 def listen(ms):
     end = now_ms() + ms
     while now_ms() < end and port.counters["received"] < len(wanted):
-        port.wait(50); port.drain(take)
+        port.wait(50); port.drain(take, now_ms)
 wanted = [1, 64, 1400, 1472]
 for n in wanted:
-    port.send(host, bytes(n), 0, n); port.wait(2000); port.drain(take)
+    port.send(host, bytes(n), 0, n); port.wait(2000); port.drain(take, now_ms)
 said["echoed"] = sizes[:]
 said["one_source"] = all([each is sources[0] for each in sources]) and sources[0] == host
 wanted = range(4 + %d)
 port.send(host, b"burst", 0, 5); listen(300)
 said["of_burst"] = len(sizes) - 4
-port.send(host, b"after", 0, 5); port.wait(2000); port.drain(take)
+port.send(host, b"after", 0, 5); port.wait(2000); port.drain(take, now_ms)
 said["after_burst"] = sizes[-1]
 said["counters"] = port.counters
 print(json.dumps(said))

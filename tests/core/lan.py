@@ -28,6 +28,7 @@ class Host:
         self.stack = Stack(entropy)
         self.interface = self.stack.add_interface(self)
         self.interface.set_addresses(0, [(self.ip, 24)])
+        self.receiver = self
         self.runtime = Runtime(self, self)
 
     def transmit(self, now, destination_mac, ethertype, buf, off, n):
@@ -53,8 +54,8 @@ class Host:
     def unsubscribe(self, now, mac):
         self.groups.discard(mac)
 
-    def drain(self, callback, ready=None):
-        pass
+    def drain(self, receiver, now, ready=None):
+        return 0
 
     def wait(self, timeout_ms):
         """While one host sleeps, the others go on and the lan's own clock ticks."""

@@ -41,8 +41,8 @@ class Authority:
                                      self.port.names, self.port.remove)
         self.nwid = who.address + b"\0\0\1"
         self.controller.create_network(now_ms(), dict(FIELDS, private=private), self.nwid)
+        self.receiver = self.node.receiver
         self.runtime = Runtime(self, self.port)
-        self.receive = self.node.receive
 
     def poll(self, now):
         return min(self.node.poll(now), self.controller.poll(now) or now + 1000)

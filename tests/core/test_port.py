@@ -92,12 +92,17 @@ def test_datagrams():
     one, two = port.Port("unused", "127.0.0.1:0"), port.Port("unused", ["127.0.0.1:0"])
     got = []
 
-    def note(endpoint, buf, off, n):
-        assert off == packet.START
-        got.append((endpoint, bytes(buf[off:off + n])))
+    class Note:
+        def receive(self, now, endpoint, buf, off, n):
+            assert off == packet.START and now == 7
+            got.append((endpoint, bytes(buf[off:off + n])))
+
+    def drain(one):
+        before = len(got)
+        assert one.drain(Note(), lambda: 7) == len(got) - before
 
     try:
-        two.drain(note)
+        drain(two)
         assert got == []
         assert len(one.local[0]) == 6 and one.local[0][:4] == b"\x7f\0\0\1"
         assert one.endpoints() == one.local
@@ -105,11 +110,11 @@ def test_datagrams():
         one.send(two.local[0], bytearray(1432), 0, 1432)
         while len(got) < 2:
             two.wait(1000)
-            two.drain(note)
+            drain(two)
         assert got == [(one.local[0], b"hello"), (one.local[0], bytes(1432))]
         two.send(got[0][0], bytearray(b"back"), 0, 4)
         one.wait(1000)
-        one.drain(note)
+        drain(one)
         assert got[2] == (two.local[0], b"back")
         assert one.counters == {"sent": 2, "send_failed": 0, "received": 1, "receive_failed": 0}
     finally:

@@ -23,6 +23,7 @@ class Recorder:
         self.waits = []
         self.pending = []
         self.received = []
+        self.receiver = self
         self.runtime = Runtime(self, self)
         self.runtime.now = lambda: self.now
 
@@ -40,10 +41,11 @@ class Recorder:
         self.waits.append(timeout_ms)
         self.now += timeout_ms or 0
 
-    def drain(self, callback, ready=None):
+    def drain(self, receiver, now, ready=None):
         pending, self.pending = self.pending, []
         for data in pending:
-            callback(b"endpoint", b"." + data, 1, len(data))
+            receiver.receive(now(), b"endpoint", b"." + data, 1, len(data))
+        return len(pending)
 
 
 def test_a_step_polls_or_sleeps_until_something_is_due():
@@ -139,6 +141,9 @@ def test_a_datagram_wakes_its_task_before_the_poll():
     port, sender = Port("unused", "127.0.0.1:0"), Port("unused", "127.0.0.1:0")
 
     class Node:
+        def __init__(self):
+            self.receiver = self
+
         def receive(self, now, endpoint, buf, off, n):
             order.append("receive")
             awaited.set()

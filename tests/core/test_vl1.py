@@ -93,8 +93,8 @@ def test_compressed_messages_are_smaller_and_arrive_whole():
     exchange(segment, a, b)
     assert segment.run(1000, lambda: direct(segment, a, b))
     sizes = []
-    send = a.vl1._send_datagram
-    a.vl1._send_datagram = lambda e, buf, off, n: sizes.append(n) or send(e, buf, off, n)
+    send = a.vl1.datagram
+    a.vl1.datagram = lambda e, buf, off, n: sizes.append(n) or send(e, buf, off, n)
     text = b"0123456789" * 100
     a.say(segment.wire.now, b, text, compress=True)
     assert segment.run(1000, lambda: b.messages[-1][1] == text)
@@ -111,11 +111,11 @@ def test_aes_is_used_only_between_those_who_announce_it():
         assert segment.run(1000, lambda: direct(segment, a, b) and direct(segment, b, a))
         ciphers = []
 
-        def look(endpoint, buf, off, n, send=b.vl1._send_datagram):
+        def look(endpoint, buf, off, n, send=b.vl1.datagram):
             ciphers.append(buf[off + packet.FLAGS] >> 3 & 7)
             send(endpoint, buf, off, n)
 
-        b.vl1._send_datagram = look
+        b.vl1.datagram = look
         exchange(segment, b, a)
         expected = packet.CIPHER_AES if options["aes"] else packet.CIPHER_SALSA
         assert ciphers[0] == expected and odd is b

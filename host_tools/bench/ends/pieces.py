@@ -242,23 +242,27 @@ def tcp():
 
 def port():
     """A datagram of a segment's size there and back between two sockets of ours."""
-    from mpcore.port import Port
+    from mpcore.port import Port, now_ms
     near, far = [Port("/tmp", "127.0.0.1:%d" % number) for number in map(int, sys.argv[3:5])]
     buf = bytearray(1 + SIZE + HEADERS)
     there, here = far.endpoints()[0], near.endpoints()[0]
     trips = [0]
 
-    def echo(endpoint, data, off, n):
-        far.send(here, data, off, n)
+    class Echo:
+        def receive(self, now, endpoint, data, off, n):
+            far.send(here, data, off, n)
 
-    def came_back(endpoint, data, off, n):
-        trips[0] += 1
+    class Back:
+        def receive(self, now, endpoint, data, off, n):
+            trips[0] += 1
+
+    echo, back = Echo(), Back()
 
     def work():
         before = trips[0]
         near.send(there, buf, 1, SIZE + HEADERS)
-        far.drain(echo)
-        near.drain(came_back)
+        far.drain(echo, now_ms)
+        near.drain(back, now_ms)
         assert trips[0] == before + 1
 
     return work
