@@ -13,9 +13,9 @@ from host_tools.bench.valgrind import counted, need
 from tests.core.scenes import identity
 
 ABOUT = ("A 64-byte round trip and a bulk transfer through each face, between two processes on "
-         "loopback, each on a core of its own, in turns; medians. `ratio` is to the same face of the platform's sockets "
-         "(event: to asyncio's streams) that carry as many bytes, armored and dearmored as a node "
-         "does it. Instructions are those of the pinging process alone for one round trip.")
+         "loopback, each on a core of its own, in turns; medians. `ratio` is to the same face of "
+         "the platform's sockets (event: to asyncio's streams) that carry as many bytes, armored "
+         "and dearmored as a node does it. Instructions are those of the pinging process alone for one round trip.")
 
 SIZE = 64
 BULK_BYTES = 1200           # of a message, as ends/faces.BULK
