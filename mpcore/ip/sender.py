@@ -15,7 +15,7 @@ from micropython import const
 
 from mpcore.ip import errors, options
 from mpcore.ip.headers import flow_write, tcp_write
-from mpcore.ip.states import (CLOSING, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, SYN_RECEIVED, SYN_SENT)
+from mpcore.ip.states import (CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, SYN_RECEIVED, SYN_SENT)
 
 PROTOCOL = const(6)
 
@@ -43,7 +43,10 @@ class Sender:
             if mss < self._mss:
                 self._mss = mss
                 self._timed = None
-                self.snd_nxt = self.snd_una
+                if self._sack:
+                    self._scoreboard(now).lose_all()
+                else:
+                    self.snd_nxt = self.snd_una
                 self._output(now)
 
     def fit_route(self):
@@ -81,25 +84,19 @@ class Sender:
         limit = self._congestion.limit()
         if board is not None:
             limit = self._repair(now, limit)
-        window = self._snd_wnd
-        if limit > window:
-            limit = window
-        room = mss
+        if limit > self._snd_wnd:
+            limit = self._snd_wnd
         while True:
-            if board is not None:
-                at = nxt
-                nxt, room = board.skip(nxt, self._snd_max, mss)
-                limit = min(window, limit + nxt - at)
             flight = nxt - una
             unsent = used - flight
-            n = min(unsent, room, limit - flight)
+            n = min(unsent, mss, limit - flight)
             fin = self._fin and n == unsent >= 0
             if n < 0 or not (n or fin):
                 break
             highest = self._snd_max
             if n < mss:
                 if n < unsent:
-                    if n < room and n < self._snd_wnd_max >> 1 and not small:
+                    if n < self._snd_wnd_max >> 1 and not small:
                         break
                 elif not (self.nodelay or fin) and nxt == highest:
                     if self._short > una:
@@ -121,6 +118,8 @@ class Sender:
                     if flight == 0:
                         self._progress_ms = now
                 self._snd_max = nxt
+                if board is not None:
+                    board.sent(now, seq, nxt)
             if flight == 0:
                 self._probing = False
                 self._arm(now)
@@ -238,7 +237,7 @@ class Sender:
         self._progress_ms = now
         self._probing = False
         if self._board is not None:
-            self._board.advance(ack)
+            self._board.advance(now, ack)
         if n and self._congestion.acked(n, ack, highest - ack) and highest > ack:
             self._retransmit_first(now)
         if ack == highest:
@@ -272,34 +271,76 @@ class Sender:
 
     # --- SACK ---
 
-    def _sacked(self, buf, at):
-        """A SACK option, whose value is at buf[at:]. True when it tells something new."""
+    def _scoreboard(self, now):
+        """The scoreboard; from now on there is one."""
         if self._board is None:
             from mpcore.ip.scoreboard import Scoreboard
 
-            self._board = Scoreboard()
-            self._congestion.selective = True
-        una = self.snd_una
-        return self._board.take(options.read_sacks(buf, at), una, self.wire[0] + una,
-                                self._snd_max)
+            trip_ms = self._trip.smoothed()
+            self._board = Scoreboard(self.snd_una, self._snd_max,
+                                     min(self._sent_ms, now - trip_ms), trip_ms,
+                                     self._congestion.patience, self._tx.size)
+        return self._board
+
+    def _judge(self, now, ack, buf, at):
+        """What a segment that acknowledges up to `ack` tells of losses. The value of its SACK
+        option is at buf[at:]; at None: it has none."""
+        una, highest = self.snd_una, self._snd_max
+        board = self._scoreboard(now)
+        news = at is not None and board.take(now, options.read_sacks(buf, at), ack, una,
+                                             self.wire[0] + una, highest)
+        congestion = self._congestion
+        tail = board.tail
+        if tail is not None and una >= tail:
+            # A probe was acknowledged. Was the tail lost (RFC 8985 7.4.2)? What follows it tells.
+            if una > tail:
+                board.tail = None
+                if una >= congestion.recover:
+                    congestion.lost(una, highest)
+            elif ack == una and not news and self._progress_ms < now:
+                board.tail = None
+        self._find_lost(now)
+        if board.healed(una, congestion.recover):
+            congestion.patience = board.patience
+            self._board = None
+        elif board.due_ms is not None:
+            self._early = True
+            self._rtx_ms = board.due_ms
+            self._stack.schedule(board.due_ms)
+
+    def _find_lost(self, now):
+        una, congestion = self.snd_una, self._congestion
+        repairing = una < congestion.recover
+        if self._board.find_lost(now, self._mss, repairing) and not repairing:
+            congestion.lost(una, self._snd_max)
+            self._urgent = True
 
     def _repair(self, now, limit):
-        """Fill holes as far as the window allows; returns the limit of what may be in flight,
-        counted without what has left the network."""
-        congestion = self._congestion
-        if not congestion.recovering:
-            return limit + self._board.sacked(self.snd_nxt)
-        una, highest = self.snd_una, self._snd_max
-        holes, limit = self._board.repair(una, highest, congestion.recover, self._mss, limit,
-                                          self._tx.used > highest - una)
-        for seq, n in holes:
-            self._retransmit(now, seq, n)
-        return limit
+        """Send what is lost as far as the window allows; returns the limit of what may be in
+        flight, counted without what has left the network."""
+        board, una = self._board, self.snd_una
+        flight = self._snd_max - una
+        while True:
+            lost = board.first_lost(self._mss)
+            room = limit - flight + board.away()
+            if lost is None:
+                return flight + room
+            seq, end = lost
+            # The first segment is sent whatever the window is: that is what recovery begins with.
+            if room < end - seq and not self._urgent:
+                return flight
+            self._urgent = False
+            board.sent_again(now, seq, end)
+            self._retransmit(now, seq, end - seq)
+            if seq == una:
+                self._arm(now)
 
     # --- timers ---
 
     def _timed_out(self, now):
         """The retransmission or probe timer ran out."""
+        if self._early and self.state >= ESTABLISHED and not self._look_early(now):
+            return
         self._rtx_ms = None
         limit = self.connect_ms if self.state <= SYN_RECEIVED else self.give_up_ms
         if now - self._progress_ms >= limit:
@@ -321,14 +362,49 @@ class Sender:
         else:
             self._stack.count("tcp_timeout")
             self._congestion.timed_out(self.snd_una, self._snd_max)
-            if self._board is not None:
-                self._board.timed_out(self.snd_una)
-            self.snd_nxt = self.snd_una
+            if self._sack:
+                self._scoreboard(now).timed_out(now)
+                self._urgent = True
+            else:
+                self.snd_nxt = self.snd_una
             self._output(now)
+
+    def _look_early(self, now):
+        """The timer ran out before the timeout: for segments that may be lost by now, or for the
+        tail of a flight (RFC 8985 7). Returns whether it is the timeout already."""
+        trip = self._trip
+        if self._board is not None:
+            self._find_lost(now)
+            self._arm(now)
+            self._output(now)
+            return False
+        timeout_ms = self._progress_ms + trip.timeout_ms
+        tail_ms = self._sent_ms + trip.tail_ms
+        highest = self._snd_max
+        self._early = now < tail_ms < timeout_ms
+        if self._early:
+            self._rtx_ms = tail_ms          # something was sent meanwhile
+        elif now >= timeout_ms:
+            return True
+        elif highest - self.snd_una <= self._mss:
+            self._rtx_ms = timeout_ms       # a peer may delay the ACK of a single segment
+        else:
+            self._stack.count("tcp_tail_probe")
+            start = max(self.snd_una, highest - self._mss)
+            board = self._scoreboard(now)
+            board.tail = highest
+            board.sent_again(now, start, highest)
+            self._retransmit(now, start, highest - start)
+            return self._arm(now)
+        self._stack.schedule(self._rtx_ms)
+        return False
 
     @micropython.native
     def _arm(self, now):
-        self._rtx_ms = now + self._trip.timeout_ms
+        trip = self._trip
+        self._early = early = self._sack and self._board is None and not self._probing
+        self._rtx_ms = now + (trip.tail_ms if early and trip.tail_ms < trip.timeout_ms
+                              else trip.timeout_ms)
         self._stack.schedule(self._rtx_ms)
 
     # --- the path ---
