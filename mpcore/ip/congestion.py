@@ -107,22 +107,25 @@ class Congestion:
         Returns True when the first of those must be retransmitted at once (partial ACK).
         """
         self.duplicates = 0
-        if self.recovering:
-            if ack >= self.recover:
-                self.recovering = False
-                self.window = self._threshold
-                if not self._selective:
-                    self.window = min(self.window, max(flight, self._mss) + self._mss)
-            elif not self._selective:
-                self.window = max(self.window - n, 0) + self._mss
-                return True
-            return False
         mss = self._mss
+        if self.recovering:
+            if ack < self.recover:
+                if self._selective:
+                    return False
+                self.window = max(self.window - n, 0) + mss
+                return True
+            self.recovering = False
+            self.window = self._threshold
+            if not self._selective:
+                self.window = min(self.window, max(flight, mss) + mss)
+            n = mss     # what filled the last hole; the rest has let out other segments
         if self.window < self._threshold:
-            # Bytes are counted (RFC 3465); what lay beyond a hole is not sent twice as fast again.
+            # Bytes are counted (RFC 3465); after a timeout some of them had arrived long ago.
             grow = min(n, mss if ack < self.recover else 2 * mss)
         else:
-            grow = max(1, mss * min(n, self.window) // self.window)
+            # A segment for each window of them; only whole ones count as sent.
+            whole = self.window - self.window % mss
+            grow = max(1, mss * min(n, whole) // whole)
         self.window = min(self.window + grow, self._most)
         return False
 
@@ -148,8 +151,8 @@ class Congestion:
 
     def lost(self, una, highest):
         """Segments are lost: recovery begins, and lasts until all that is in flight has arrived.
-        The window is reduced once for it."""
-        self._reduce(highest - una)
+        The window is reduced once for it. What SACKs let out (RFC 3042) does not count."""
+        self._reduce(min(highest - una, self.window))
         self.window = self._threshold
         self.recover = highest
         self.recovering = True

@@ -19,7 +19,7 @@ _SACKED = const(4)              # the peer has it
 _AWAY = const(6)                # either: it is not in the network
 
 _DUPLICATES = const(3)
-_MOST_PATIENCE = const(8)
+_MOST_PATIENCE = const(4)
 
 
 class Scoreboard:
@@ -82,9 +82,10 @@ class Scoreboard:
         """The blocks of a SACK option, 32 bits each, of a segment that acknowledges up to `ack`;
         base: what they count from at `una`. True when they tell something new."""
         news = False
+        blocks = [(_signed(start - base) + una, _signed(end - base) + una)
+                  for start, end in blocks]
+        blocks.sort()       # in the order of the stream nothing seems to be overtaken
         for start, end in blocks:
-            start = una + (start - base + 0x80000000 & 0xFFFFFFFF) - 0x80000000
-            end = una + (end - base + 0x80000000 & 0xFFFFFFFF) - 0x80000000
             if una <= start < end <= highest:
                 news = self._mark(now, start, end) or news
             elif 0 < start < end <= ack:
@@ -100,7 +101,8 @@ class Scoreboard:
                 runs.append(run)
                 continue
             if not state & _SACKED:
-                self._arrived(now, min(high, una), ms, state)
+                # SACKs get lost: only of the first it is known that it was missing until now.
+                self._arrived(now, min(high, una), ms, state, run is self.runs[0])
             if high > una:
                 runs.append((una, high, ms, state))
         self.runs = runs
@@ -119,22 +121,23 @@ class Scoreboard:
             if low < start:
                 self._append(runs, low, start, ms, state)
             cut = min(high, end)
-            self._arrived(now, cut, ms, state)
+            self._arrived(now, cut, ms, state, True)
             self._append(runs, max(low, start), cut, ms, _SACKED)
             if cut < high:
                 self._append(runs, cut, high, ms, state)
         self.runs = runs
         return news
 
-    def _arrived(self, now, end, ms, state):
-        """What was sent at `ms`, and ends at a position, has arrived."""
+    def _arrived(self, now, end, ms, state, late):
+        """What was sent at `ms`, and ends at a position, has arrived. late: after what has
+        arrived beyond it."""
         trip_ms = now - ms
         if state & _AGAIN:
             if trip_ms < self._least_ms:
                 return                  # too soon: it must have been the first one
         else:
             self._least_ms = min(self._least_ms, trip_ms)
-            if end < self._farthest:
+            if late and end < self._farthest:
                 self.patience = max(self.patience, 1)
         self._farthest = max(self._farthest, end)
         if ms > self._newest_ms or (ms == self._newest_ms and end > self._newest):
@@ -211,3 +214,8 @@ class Scoreboard:
         were being repaired?"""
         return (una >= recover and self.tail is None and self.due_ms is None
                 and not any(state for _, _, _, state in self.runs))
+
+
+def _signed(n):
+    """What 32 bits count up or down."""
+    return (n + 0x80000000 & 0xFFFFFFFF) - 0x80000000

@@ -282,38 +282,44 @@ class Sender:
                                      self._congestion.patience, self._tx.size)
         return self._board
 
-    def _judge(self, now, ack, buf, at):
-        """What a segment that acknowledges up to `ack` tells of losses. The value of its SACK
-        option is at buf[at:]; at None: it has none."""
+    def _judge(self, now, ack, advanced, buf, at):
+        """What a segment that acknowledges up to `ack` tells of losses. advanced: that is new;
+        its SACK option's value is at buf[at:], at None: it has none."""
         una, highest = self.snd_una, self._snd_max
-        board = self._scoreboard(now)
+        board, congestion = self._scoreboard(now), self._congestion
         news = at is not None and board.take(now, options.read_sacks(buf, at), ack, una,
                                              self.wire[0] + una, highest)
-        congestion = self._congestion
         tail = board.tail
         if tail is not None and una >= tail:
-            # A probe was acknowledged. Was the tail lost (RFC 8985 7.4.2)? What follows it tells.
+            # What follows tells whether the probe has repaired a loss (RFC 8985 7.4.2).
             if una > tail:
                 board.tail = None
                 if una >= congestion.recover:
                     congestion.lost(una, highest)
-            elif ack == una and not news and self._progress_ms < now:
+            elif ack == una and not advanced and not news:
                 board.tail = None
         self._find_lost(now)
         if board.healed(una, congestion.recover):
             congestion.patience = board.patience
             self._board = None
-        elif board.due_ms is not None:
-            self._early = True
-            self._rtx_ms = board.due_ms
-            self._stack.schedule(board.due_ms)
 
     def _find_lost(self, now):
-        una, congestion = self.snd_una, self._congestion
+        """Begin a recovery if more is lost by now, and see when to look again."""
+        board, congestion, una = self._board, self._congestion, self.snd_una
         repairing = una < congestion.recover
-        if self._board.find_lost(now, self._mss, repairing) and not repairing:
+        if board.find_lost(now, self._mss, repairing) and not repairing:
             congestion.lost(una, self._snd_max)
+            board.tail = None
             self._urgent = True
+        self._await_late()
+
+    def _await_late(self):
+        """Have the timer run out when what is late counts as lost."""
+        due_ms = self._board.due_ms
+        if due_ms is not None:
+            self._early = True
+            self._rtx_ms = due_ms
+            self._stack.schedule(due_ms)
 
     def _repair(self, now, limit):
         """Send what is lost as far as the window allows; returns the limit of what may be in
@@ -334,6 +340,7 @@ class Sender:
             self._retransmit(now, seq, end - seq)
             if seq == una:
                 self._arm(now)
+                self._await_late()
 
     # --- timers ---
 
@@ -374,30 +381,36 @@ class Sender:
         tail of a flight (RFC 8985 7). Returns whether it is the timeout already."""
         trip = self._trip
         if self._board is not None:
-            self._find_lost(now)
             self._arm(now)
+            self._find_lost(now)
             self._output(now)
             return False
         timeout_ms = self._progress_ms + trip.timeout_ms
-        tail_ms = self._sent_ms + trip.tail_ms
+        due_ms = self._sent_ms + trip.tail_ms
         highest = self._snd_max
-        self._early = now < tail_ms < timeout_ms
-        if self._early:
-            self._rtx_ms = tail_ms          # something was sent meanwhile
-        elif now >= timeout_ms:
-            return True
-        elif highest - self.snd_una <= self._mss:
-            self._rtx_ms = timeout_ms       # a peer may delay the ACK of a single segment
-        else:
-            self._stack.count("tcp_tail_probe")
-            start = max(self.snd_una, highest - self._mss)
-            board = self._scoreboard(now)
-            board.tail = highest
-            board.sent_again(now, start, highest)
-            self._retransmit(now, start, highest - start)
-            return self._arm(now)
-        self._stack.schedule(self._rtx_ms)
+        if due_ms >= timeout_ms or highest - self.snd_una <= self._mss:
+            # Too late for a probe; or the peer may delay the ACK of a single segment.
+            due_ms = timeout_ms
+            self._early = False
+            if now >= timeout_ms:
+                return True
+        elif now >= due_ms:
+            self._probe_tail(now)
+            return False
+        self._rtx_ms = due_ms
+        self._stack.schedule(due_ms)
         return False
+
+    def _probe_tail(self, now):
+        """Send the last segment again: the answer shows what is lost of the flight."""
+        self._stack.count("tcp_tail_probe")
+        highest = self._snd_max
+        start = max(self.snd_una, highest - self._mss)
+        board = self._scoreboard(now)
+        board.tail = highest
+        board.sent_again(now, start, highest)
+        self._retransmit(now, start, highest - start)
+        self._arm(now)
 
     @micropython.native
     def _arm(self, now):
