@@ -36,7 +36,7 @@ class Scoreboard:
 
         trip_ms: the usual round trip; ring: bytes of the send ring.
         """
-        self.runs = [(una, highest, sent_ms, 0)]
+        self.runs = [(una, highest, sent_ms, 0)] if highest > una else []
         self.patience = patience
         self.due_ms = self.tail = None
         self._most = max(TCP_RUNS, ring >> 11)
