@@ -27,8 +27,8 @@ class Scoreboard:
     sorted and without gaps; some TCP_RUNS of them, more with a large ring.
 
     patience: for how many quarters of a round trip later segments may overtake one that is not
-    lost; 0: no segment has been overtaken yet. due_ms: when find_lost() has to look again, or None.
-    tail: up to where a probe of the flight's tail repeated it, or None.
+    lost; 0: no segment has been overtaken yet. due_ms: when find_lost() has to look again, or
+    None. tail: up to where a probe of the flight's tail repeated it, or None.
     """
 
     def __init__(self, una, highest, sent_ms, trip_ms, patience, ring):

@@ -6,8 +6,9 @@ the largest window the peer ever offered; else it waits for the window to open, 
 then what the window allows is sent, or one byte beyond a closed one. With `nodelay` False a
 segment that is not full waits while an earlier such one is not acknowledged.
 
-Loss is told by a timer (RFC 6298), by three duplicate ACKs (RFC 5681, 6582) or by SACKs
-(RFC 6675); what the peer has by its SACKs is not sent again.
+Loss is told by SACKs and time (RFC 8985, see scoreboard.py), without SACKs by three duplicate
+ACKs (RFC 5681, 6582); of the tail of a flight, after which neither comes, by a probe. What is left
+is found out by the timeout (RFC 6298).
 """
 
 import micropython
@@ -15,7 +16,8 @@ from micropython import const
 
 from mpcore.ip import errors, options
 from mpcore.ip.headers import flow_write, tcp_write
-from mpcore.ip.states import (CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, SYN_RECEIVED, SYN_SENT)
+from mpcore.ip.states import (CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK,
+                              SYN_RECEIVED, SYN_SENT)
 
 PROTOCOL = const(6)
 
