@@ -221,7 +221,7 @@ class Connection(Sender):
         if self._sack:
             at = found.get(options.SACK) if found else None
             if at is not None or self._board is not None:
-                self._judge(now, ack, ack > una, buf, at)
+                self._recovery().judge(self, now, ack, ack > una, buf, at)
         elif (ack == una < highest and not n and not fin and window == self._snd_wnd
               and not probing
               and self._congestion.duplicate(una, highest, self._tx.used > highest - una)):

@@ -6,9 +6,8 @@ the largest window the peer ever offered; else it waits for the window to open, 
 then what the window allows is sent, or one byte beyond a closed one. With `nodelay` False a
 segment that is not full waits while an earlier such one is not acknowledged.
 
-Loss is told by SACKs and time (RFC 8985, see scoreboard.py), without SACKs by three duplicate
-ACKs (RFC 5681, 6582); of the tail of a flight, after which neither comes, by a probe. What is left
-is found out by the timeout (RFC 6298).
+Loss is told by SACKs and time (recovery.py, RFC 8985), to a peer without SACKs by three duplicate
+ACKs (RFC 5681, 6582), and in the end by the timeout (RFC 6298).
 """
 
 import micropython
@@ -45,8 +44,8 @@ class Sender:
             if mss < self._mss:
                 self._mss = mss
                 self._timed = None
-                if self._sack:
-                    self._scoreboard(now).lose_all()
+                if self._board is not None:
+                    self._board.lose_all()
                 else:
                     self.snd_nxt = self.snd_una
                 self._output(now)
@@ -85,7 +84,7 @@ class Sender:
             mss -= options.sacks_size(self._rx.gaps)
         limit = self._congestion.limit()
         if board is not None:
-            limit = self._repair(now, limit)
+            limit = self._recovery().repair(self, now, limit)
         if limit > self._snd_wnd:
             limit = self._snd_wnd
         while True:
@@ -206,6 +205,13 @@ class Sender:
     def _ack(self, now):
         self._emit(now, self._snd_max, 0, _ACK)
 
+    @staticmethod
+    def _recovery():
+        """The module that does the rest about losses, where SACKs tell of them."""
+        from mpcore.ip import recovery
+
+        return recovery
+
     # --- what the peer acknowledged ---
 
     @micropython.native
@@ -271,84 +277,12 @@ class Sender:
             self._rtx_ms = None
             self._trip.restore()
 
-    # --- SACK ---
-
-    def _scoreboard(self, now):
-        """The scoreboard; from now on there is one."""
-        if self._board is None:
-            from mpcore.ip.scoreboard import Scoreboard
-
-            trip_ms = self._trip.smoothed()
-            self._board = Scoreboard(self.snd_una, self._snd_max,
-                                     min(self._sent_ms, now - trip_ms), trip_ms,
-                                     self._congestion.patience, self._tx.size)
-        return self._board
-
-    def _judge(self, now, ack, advanced, buf, at):
-        """What a segment that acknowledges up to `ack` tells of losses. advanced: that is new;
-        its SACK option's value is at buf[at:], at None: it has none."""
-        una, highest = self.snd_una, self._snd_max
-        board, congestion = self._scoreboard(now), self._congestion
-        news = at is not None and board.take(now, options.read_sacks(buf, at), ack, una,
-                                             self.wire[0] + una, highest)
-        tail = board.tail
-        if tail is not None and una >= tail:
-            # What follows tells whether the probe has repaired a loss (RFC 8985 7.4.2).
-            if una > tail:
-                board.tail = None
-                if una >= congestion.recover:
-                    congestion.lost(una, highest)
-            elif ack == una and not advanced and not news:
-                board.tail = None
-        self._find_lost(now)
-        if board.healed(una, congestion.recover):
-            congestion.patience = board.patience
-            self._board = None
-
-    def _find_lost(self, now):
-        """Begin a recovery if more is lost by now, and see when to look again."""
-        board, congestion, una = self._board, self._congestion, self.snd_una
-        repairing = una < congestion.recover
-        if board.find_lost(now, self._mss, repairing) and not repairing:
-            congestion.lost(una, self._snd_max)
-            board.tail = None
-            self._urgent = True
-        self._await_late()
-
-    def _await_late(self):
-        """Have the timer run out when what is late counts as lost."""
-        due_ms = self._board.due_ms
-        if due_ms is not None:
-            self._early = True
-            self._rtx_ms = due_ms
-            self._stack.schedule(due_ms)
-
-    def _repair(self, now, limit):
-        """Send what is lost as far as the window allows; returns the limit of what may be in
-        flight, counted without what has left the network."""
-        board, una = self._board, self.snd_una
-        flight = self._snd_max - una
-        while True:
-            lost = board.first_lost(self._mss)
-            room = limit - flight + board.away()
-            if lost is None:
-                return flight + room
-            seq, end = lost
-            # The first segment is sent whatever the window is: that is what recovery begins with.
-            if room < end - seq and not self._urgent:
-                return flight
-            self._urgent = False
-            board.sent_again(now, seq, end)
-            self._retransmit(now, seq, end - seq)
-            if seq == una:
-                self._arm(now)
-                self._await_late()
-
     # --- timers ---
 
     def _timed_out(self, now):
         """The retransmission or probe timer ran out."""
-        if self._early and self.state >= ESTABLISHED and not self._look_early(now):
+        if self._early and self.state >= ESTABLISHED and not self._recovery().look_early(
+                self, now):
             return
         self._rtx_ms = None
         limit = self.connect_ms if self.state <= SYN_RECEIVED else self.give_up_ms
@@ -371,55 +305,23 @@ class Sender:
         else:
             self._stack.count("tcp_timeout")
             self._congestion.timed_out(self.snd_una, self._snd_max)
-            if self._sack:
-                self._scoreboard(now).timed_out(now)
-                self._urgent = True
+            if self._board is not None:
+                self._recovery().timed_out(self, now)
             else:
                 self.snd_nxt = self.snd_una
             self._output(now)
 
-    def _look_early(self, now):
-        """The timer ran out before the timeout: for segments that may be lost by now, or for the
-        tail of a flight (RFC 8985 7). Returns whether it is the timeout already."""
-        trip = self._trip
-        if self._board is not None:
-            self._arm(now)
-            self._find_lost(now)
-            self._output(now)
-            return False
-        timeout_ms = self._progress_ms + trip.timeout_ms
-        due_ms = self._sent_ms + trip.tail_ms
-        highest = self._snd_max
-        if due_ms >= timeout_ms or highest - self.snd_una <= self._mss:
-            # Too late for a probe; or the peer may delay the ACK of a single segment.
-            due_ms = timeout_ms
-            self._early = False
-            if now >= timeout_ms:
-                return True
-        elif now >= due_ms:
-            self._probe_tail(now)
-            return False
-        self._rtx_ms = due_ms
-        self._stack.schedule(due_ms)
-        return False
-
-    def _probe_tail(self, now):
-        """Send the last segment again: the answer shows what is lost of the flight."""
-        self._stack.count("tcp_tail_probe")
-        highest = self._snd_max
-        start = max(self.snd_una, highest - self._mss)
-        board = self._scoreboard(now)
-        board.tail = highest
-        board.sent_again(now, start, highest)
-        self._retransmit(now, start, highest - start)
-        self._arm(now)
-
     @micropython.native
     def _arm(self, now):
+        """Have the timer run out at the timeout, or when the tail of a flight is to be probed."""
         trip = self._trip
-        self._early = early = self._sack and self._board is None and not self._probing
-        self._rtx_ms = now + (trip.tail_ms if early and trip.tail_ms < trip.timeout_ms
-                              else trip.timeout_ms)
+        ms = trip.timeout_ms
+        self._early = (trip.tail_ms < ms and self._sack and self._board is None
+                       and self._tx is not None and self._tx.used > self._mss
+                       and not self._probing)
+        if self._early:
+            ms = trip.tail_ms
+        self._rtx_ms = now + ms
         self._stack.schedule(self._rtx_ms)
 
     # --- the path ---

@@ -294,6 +294,17 @@ def test_a_timeout_within_a_recovery_does_not_reduce_twice():
     assert (congestion.window, congestion._threshold) == (SIZE, 8 * SIZE)
 
 
+def test_sacks_after_a_timeout_tell_what_need_not_be_sent_again():
+    bench = Flight(1, window=20)
+    assert bench.write(1, at=250) == [1]
+    assert bench.write(3, at=350) == [2, 3, 4]
+    assert bench.waited(100 + TIMEOUT_MS) == [0]
+    assert bench.socket._board is None
+    assert bench.acked(1, 3, at=500) == [1, 2]
+    assert bench.acked(2, (3, 5), at=600) == []
+    assert bench.acked(5, at=601) == [] and bench.socket._board is None
+
+
 def test_a_peer_that_takes_back_its_word_is_not_believed():
     bench = Flight(4)
     assert bench.acked(0, (1, 3), at=200) == []
