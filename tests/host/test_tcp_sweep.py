@@ -42,8 +42,8 @@ def test_wrong_bytes_would_be_seen(monkeypatch):
 
 def test_a_hang_would_be_seen(monkeypatch):
     monkeypatch.setattr(Connection, "keep_alive", lambda *arguments: None)
-    assert sum(tcp_sweep.run(("crowd", tcp_sweep.SMALL, 3, seed))["hanging"]
-               for seed in (3, 7)) > 0
+    assert sum(tcp_sweep.run(("crowd", tcp_sweep.SMALL, 10, seed))["hanging"]
+               for seed in (7, 19)) > 0
 
 
 def test_the_command_writes_a_chart_and_results(tmp_path, monkeypatch, capsys):
