@@ -48,7 +48,7 @@ def test_a_hang_would_be_seen(monkeypatch):
 
 def test_the_command_writes_a_chart_and_results(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tcp_sweep, "LOSSES", (0, 30))
-    monkeypatch.setattr(tcp_sweep, "SIZES", {tcp_sweep.SMALL: 3000, tcp_sweep.LARGE: 3000})
+    monkeypatch.setattr(tcp_sweep, "SIZES", {tcp_sweep.SMALL: 20000, tcp_sweep.LARGE: 20000})
     monkeypatch.setattr(tcp_sweep, "jobs", lambda seeds: [
         job for job in JOBS if job[0] != "crowd" and job[2] in (0, 30)])
     monkeypatch.setattr(tcp_sweep, "Pool", _NoPool)
