@@ -314,13 +314,15 @@ class Sender:
     @micropython.native
     def _arm(self, now):
         """Have the timer run out at the timeout, or when the tail of a flight is to be probed."""
-        trip = self._trip
-        ms = trip.timeout_ms
-        self._early = (trip.tail_ms < ms and self._sack and self._board is None
-                       and self._tx is not None and self._tx.used > self._mss
-                       and not self._probing)
-        if self._early:
-            ms = trip.tail_ms
+        ms = self._trip.timeout_ms
+        early = False
+        ring = self._tx
+        if ring is not None and ring.used > self._mss:      # who sends little is not concerned
+            early = (self._sack and self._board is None and not self._probing
+                     and self._trip.tail_ms < ms)
+            if early:
+                ms = self._trip.tail_ms
+        self._early = early
         self._rtx_ms = now + ms
         self._stack.schedule(self._rtx_ms)
 
