@@ -72,7 +72,12 @@ class Congestion:
     them that is told by duplicate ACKs, and the window is inflated for what has left (NewReno).
 
     patience: of the scoreboard (which see), between one flight with losses and the next.
+    repeated: bytes sent again since the window was reduced, of which the peer has not told that it
+    got them twice.
     """
+
+    repeated = 0
+    _reduced = 0, 0, 0      # the first position in flight, the window and threshold before that
 
     def __init__(self, mss, most, selective):
         self._mss = mss
@@ -152,16 +157,31 @@ class Congestion:
     def lost(self, una, highest):
         """Segments are lost: recovery begins, and lasts until all that is in flight has arrived.
         The window is reduced once for it. What SACKs let out (RFC 3042) does not count."""
+        self.repeated = 0
+        self._reduced = una, self.window, self._threshold
         self._reduce(min(highest - una, self.window))
         self.window = self._threshold
         self.recover = highest
         self.recovering = True
+
+    def arrived_twice(self, start, end):
+        """The peer got this range twice (RFC 3708). When that is true of all that was sent again,
+        nothing had been lost, and the reduction is undone."""
+        una, window, threshold = self._reduced
+        if self.repeated and una < end <= self.recover:
+            self.repeated = max(0, self.repeated - (end - start))
+            if not self.repeated:
+                self.window = max(self.window, window)
+                self._threshold = max(self._threshold, threshold)
+                self.recovering = False
 
     def timed_out(self, una, highest):
         """The retransmission timer ran out. What was being repaired by then does not count twice
         (RFC 5681 3.1)."""
         if una >= self.recover:
             self._reduce(highest - una)
+        self.repeated = 0
+        self._reduced = 0, 0, 0
         self.window = self._mss
         self.recover = highest
         self.recovering = False

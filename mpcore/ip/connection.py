@@ -196,7 +196,7 @@ class Connection(Sender):
         nxt = self.rcv_nxt
         if seq > self._rcv_edge or (seq < nxt and seq + n + fin <= nxt):
             if not self._beyond_closed_window(seq, flags):
-                return self._receive_outside(now, flags, n + fin)
+                return self._receive_outside(now, seq, flags, n + fin)
             if n or fin:
                 self._owed = _SOON
             seq, n, fin = nxt, 0, 0
@@ -392,7 +392,7 @@ class Connection(Sender):
         return (nxt == self._rcv_edge and self._rx is not None and not flags & (_SYN | _RST)
                 and nxt < seq <= nxt + self._rx.size)
 
-    def _receive_outside(self, now, flags, length):
+    def _receive_outside(self, now, seq, flags, length):
         """A segment with nothing in the window: what is old is acknowledged again."""
         if flags & _RST:
             return
@@ -401,10 +401,16 @@ class Connection(Sender):
             return self._send_syn(now, _SYN | _ACK)
         if self.state == TIME_WAIT:
             self._end_later(now, _TIME_WAIT_MS)
-        if length:
-            self._ack(now)
-        else:
+        if not length:
             self._challenge(now)
+        elif self._rx is not None and self._sack and seq < self.rcv_nxt:
+            # What came twice is told first (DSACK, RFC 2883).
+            gaps = self._rx.gaps
+            gaps.insert(0, (seq, seq + length))
+            self._ack(now)
+            gaps.pop(0)
+        else:
+            self._ack(now)
 
     def _receive_untimely(self, now, accepted):
         """A segment that its timestamps forbid: an old duplicate is acknowledged (RFC 7323 5.3),

@@ -38,6 +38,8 @@ def judge(sender, now, ack, advanced, buf, at):
     board, congestion = scoreboard(sender, now), sender._congestion
     news = at is not None and board.take(now, options.read_sacks(buf, at), ack, una,
                                          sender.wire[0] + una, highest)
+    if board.doubled is not None:
+        congestion.arrived_twice(*board.doubled)
     tail = board.tail
     if tail is not None and una >= tail:
         # What follows tells whether the probe has repaired a loss (RFC 8985 7.4.2).
@@ -134,5 +136,6 @@ def _await_late(sender):
 
 
 def _repeat(sender, now, start, end):
+    sender._congestion.repeated += end - start
     sender._board.sent_again(now, start, end)
     sender._retransmit(now, start, end - start)

@@ -28,7 +28,8 @@ class Scoreboard:
 
     patience: for how many quarters of a round trip later segments may overtake one that is not
     lost; 0: no segment has been overtaken yet. due_ms: when find_lost() has to look again, or
-    None. tail: up to where a probe of the flight's tail repeated it, or None.
+    None. tail: up to where a probe of the flight's tail repeated it, or None. doubled: the
+    range that the peer got twice by its last SACK option, or None.
     """
 
     def __init__(self, una, highest, sent_ms, trip_ms, patience, ring):
@@ -38,12 +39,12 @@ class Scoreboard:
         """
         self.runs = [(una, highest, sent_ms, 0)] if highest > una else []
         self.patience = patience
-        self.due_ms = self.tail = None
+        self.due_ms = self.tail = self.doubled = None
         self._most = max(TCP_RUNS, ring >> 11)
         self._trip_ms = self._least_ms = trip_ms
         self._newest_ms, self._newest = sent_ms, una    # sent last of what has arrived
         self._farthest = una                            # position up to which something arrived
-        self._doubled = una                             # one DSACK a flight counts
+        self._warned = una                              # one DSACK a flight counts
 
     # --- what was sent ---
 
@@ -82,6 +83,7 @@ class Scoreboard:
         """The blocks of a SACK option, 32 bits each, of a segment that acknowledges up to `ack`;
         base: what they count from at `una`. True when they tell something new."""
         news = False
+        self.doubled = None
         blocks = [(_signed(start - base) + una, _signed(end - base) + una)
                   for start, end in blocks]
         blocks.sort()       # in the order of the stream nothing seems to be overtaken
@@ -90,6 +92,7 @@ class Scoreboard:
                 news = self._mark(now, start, end) or news
             elif 0 < start < end <= ack:
                 self._twice(una, highest)
+                self.doubled = start, end
         return news
 
     def advance(self, now, una):
@@ -147,8 +150,8 @@ class Scoreboard:
     def _twice(self, una, highest):
         """The peer tells that something arrived twice (DSACK, RFC 2883): more patience was due."""
         self.tail = None
-        if una >= self._doubled:
-            self._doubled = highest
+        if una >= self._warned:
+            self._warned = highest
             self.patience = min(self.patience + 1, _MOST_PATIENCE)
 
     # --- what is lost ---

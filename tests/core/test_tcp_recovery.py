@@ -5,7 +5,7 @@ from mpcore import limits
 from mpcore.ip import tcp as T
 from mpcore.ip.congestion import Congestion
 from tcp_bench import ISS, PEER_PORT, PORT, SACK_PERMITTED, Bench
-from test_tcp_options import sack_of_ours
+from test_tcp_options import sack, sack_of_ours
 
 TRIP_MS = 100           # of the handshake: so a quarter is 25 ms,
 TAIL_MS = 210           # a tail is probed after two and 10 ms,
@@ -148,6 +148,50 @@ def test_what_arrived_twice_means_that_patience_was_due():
     assert bench.socket._board.patience == 1
     assert bench.acked(5, 0, (6, 7), at=311) == []
     assert bench.socket._board.patience == 1
+
+
+def test_a_reduction_for_what_was_only_late_is_undone():
+    bench = Flight(6)
+    assert bench.acked(0, (2, 6), at=200) == [0, 1]
+    assert bench.socket._congestion.window == 3 * SIZE
+    assert bench.acked(6, at=210) == []
+    # DSACKs tell that both came a second time, when nothing is in flight any more.
+    assert bench.acked(6, 0, at=300) == []
+    assert bench.socket._congestion.window < 4 * SIZE
+    assert bench.acked(6, 1, at=301) == []
+    assert bench.socket._congestion.window == 6 * SIZE and bench.well()
+    # Once: what comes twice later says nothing of that.
+    bench.socket._congestion.window = 4 * SIZE
+    assert bench.acked(6, 1, at=302) == []
+    assert bench.socket._congestion.window == 4 * SIZE
+
+
+def test_a_reduction_for_a_loss_stays():
+    bench = Flight(6)
+    congestion = bench.socket._congestion
+    assert bench.acked(0, (2, 6), at=200) == [0, 1]
+    assert bench.acked(6, at=300) == []
+    # One of the two came twice, the other had been lost.
+    assert bench.acked(6, 0, at=301) == [] and congestion.window < 4 * SIZE
+    assert bench.write(5) == [6, 7, 8]
+    assert bench.acked(6, (7, 9), at=401) == [9, 10]
+    assert bench.waited(426) == [6]
+    assert congestion.recovering and congestion.repeated == SIZE
+    # What was in flight before does not tell of this loss.
+    assert bench.acked(6, 1, (7, 9), at=430) == []
+    assert congestion.recovering and congestion.repeated == SIZE
+    assert bench.acked(11, at=526) == [] and congestion.window < 3 * SIZE
+
+
+def test_what_came_twice_is_told():
+    bench = Flight(1)
+    assert bench.give(1, 1001, ACK, b"0123456789") == []
+    assert bench.give(21, 1001, ACK, b"0123456789") != []
+    assert bench.options == [sack((21, 31))]
+    bench.give(1, 1001, ACK, b"01234")
+    assert bench.options == [sack((1, 6), (21, 31))]
+    bench.give(11, 1001, ACK, b"0123456789")
+    assert bench.options == [b""]
 
 
 def test_blocks_that_cannot_be_are_ignored():
