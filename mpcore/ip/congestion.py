@@ -9,7 +9,7 @@ _MAX_MS = const(60000)
 _AFTER_SYN_LOSS_MS = const(3000)
 _NEVER = const(0x3FFFFFFF)
 _INITIAL = const(14600)
-_TAIL_MS = const(10)              # beyond two round trips: a peer that was busy
+_TAIL_MS = const(80)              # beyond two round trips: for a delayed ACK, and a busy peer
 
 
 class RoundTrip:
