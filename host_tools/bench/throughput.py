@@ -7,7 +7,7 @@ from host_tools.bench.section import Result, Table, at_least
 ABOUT = ("Bulk TCP one way, in MB/s, until the receiver has told that it has all; medians, in "
          "turns, between hosts in network namespaces. The bad line delays 20 ms and loses 5 % "
          "each way; Linux's Reno runs over it for comparison, between MicroPython's own sockets. "
-         "Rings are a connection's buffers: those of mpcore.limits, or 256 KB.")
+         "Rings are a connection's buffers: the platform's own (mpcore.limits), or 256 KB.")
 
 LARGE = 262144
 _RENO = "kernel (Reno)"

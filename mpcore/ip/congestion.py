@@ -123,6 +123,7 @@ class Congestion:
             self.window = self._threshold
             if not self._selective:
                 self.window = min(self.window, max(flight, mss) + mss)
+                return False
             n = mss     # what filled the last hole; the rest has let out other segments
         if self.window < self._threshold:
             # Bytes are counted (RFC 3465); after a timeout some of them had arrived long ago.
@@ -159,7 +160,7 @@ class Congestion:
         The window is reduced once for it. What SACKs let out (RFC 3042) does not count."""
         self.repeated = 0
         self._reduced = una, self.window, self._threshold
-        self._reduce(min(highest - una, self.window))
+        self._reduce(highest - una)
         self.window = self._threshold
         self.recover = highest
         self.recovering = True
@@ -188,4 +189,4 @@ class Congestion:
         self.duplicates = 0
 
     def _reduce(self, flight):
-        self._threshold = max(flight >> 1, 2 * self._mss)
+        self._threshold = max(min(flight, self.window) >> 1, 2 * self._mss)

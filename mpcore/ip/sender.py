@@ -319,7 +319,7 @@ class Sender:
         ring = self._tx
         if ring is not None and ring.used > self._mss:      # who sends little is not concerned
             early = (self._sack and self._board is None and not self._probing
-                     and self._trip.tail_ms < ms)
+                     and self.snd_nxt == self._snd_max and self._trip.tail_ms < ms)
             if early:
                 ms = self._trip.tail_ms
         self._early = early

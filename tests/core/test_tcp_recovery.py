@@ -270,6 +270,8 @@ def test_what_is_sent_later_postpones_the_probe_but_not_the_timeout():
     bench = Flight(2, window=20)
     assert bench.write(1, at=300) == [2]
     assert bench.waited(100 + TIMEOUT_MS) == [0]
+    assert bench.waited(100 + 3 * TIMEOUT_MS) == [0]
+    assert bench.waited(100 + 7 * TIMEOUT_MS) == [0]
 
 
 def test_a_probe_that_repaired_a_loss_reduces_the_window():
