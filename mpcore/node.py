@@ -19,13 +19,13 @@ class Node:
     """One identity on any number of virtual networks.
 
     port: send(endpoint, buf, off, n), endpoints(), load(name) -> bytes or None,
-    store(name, data), remove(name), names(prefix), entropy(n). identity: ours, with its private
-    key. planet: the World that names the roots. epoch_ms: wall clock in ms since 1970 at now = 0.
-    on_change(now, network): called when a network's status or config changed. remember: keep
-    peers in storage, for the next start. low_bandwidth: less than 1 MB a day when idle; see
-    docs/low-bandwidth.md for what comes later then. send_ring, receive_ring: bytes that
-    a TCP connection takes from the heap each way, unless its socket says otherwise. Others: as for
-    VL1.
+    store(name, data), remove(name), names(prefix), entropy(n); rings: bytes of a TCP connection's
+    buffers, (to send, to receive). identity: ours, with its private key. planet: the World that
+    names the roots. epoch_ms: wall clock in ms since 1970 at now = 0. on_change(now, network):
+    called when a network's status or config changed. remember: keep peers in storage, for the
+    next start. low_bandwidth: less than 1 MB a day when idle; see docs/low-bandwidth.md for what
+    comes later then. send_ring, receive_ring: of TCP connections, unless their sockets say
+    otherwise; None: the port's. Others: as for VL1.
 
     receive(now, endpoint, buf, off, n): one datagram came, buf[off:off+n], which is decrypted in
     place.
@@ -33,12 +33,13 @@ class Node:
 
     def __init__(self, port, identity, planet, epoch_ms=0, aes=False, loopback=False,
                  validate=True, max_peers=limits.PEERS, remember=False, on_change=None,
-                 low_bandwidth=False, sliced=crypto.SLICED, send_ring=limits.TCP_SEND_RING,
-                 receive_ring=limits.TCP_RECEIVE_RING):
+                 low_bandwidth=False, sliced=crypto.SLICED, send_ring=None,
+                 receive_ring=None):
         self.port = port
         self.on_change = on_change
         self.stack = Stack(port.entropy)
-        self.stack.tcp.send_ring, self.stack.tcp.receive_ring = send_ring, receive_ring
+        self.stack.tcp.send_ring = send_ring or port.rings[0]
+        self.stack.tcp.receive_ring = receive_ring or port.rings[1]
         self.vl1 = VL1(identity, planet, port.send, port.entropy, epoch_ms=epoch_ms, aes=aes,
                        loopback=loopback, validate=validate, max_peers=max_peers, sliced=sliced,
                        moons=self._stored_moons(), adopt=self._adopt)

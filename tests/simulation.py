@@ -5,6 +5,7 @@ Portable: the same scenes run on CPython and on MicroPython.
 
 import random
 
+from mpcore import limits
 from mpcore.vl1 import inet
 
 _IDLE_MS = 60000
@@ -12,6 +13,8 @@ _IDLE_MS = 60000
 
 class SimulatedPort:
     """What a node needs of the world, without a world."""
+
+    rings = limits.TCP_SEND_RING, limits.TCP_RECEIVE_RING
 
     def __init__(self, wire, endpoint, storage=None):
         self.wire = wire

@@ -17,8 +17,8 @@ _LEFT_OUT = ("mpcore/port/cpython", "mpcore/port/micropython_shim", "mpcore/cryp
              "mpcore/roles/", "mpcore/dns/", "mpcore/interposed", "mpcore/socket/",
              "mpcore/ip/ipv6", "mpcore/ip/icmpv6", "mpcore/ip/ndp", "mpcore/vl1/peer_cache",
              "mpcore/vl2/adhoc", "mpcore/crypto/gmac_siv", "mpcore/crypto/soft_aes",
-             "mpcore/crypto/aes", "mpcore/crypto/salsa_lanes", "mpcore/ip/scoreboard",
-             "mpcore/ip/timestamps")
+             "mpcore/crypto/aes", "mpcore/crypto/salsa_lanes", "mpcore/ip/recovery",
+             "mpcore/ip/scoreboard", "mpcore/ip/timestamps")
 
 
 def core(root=unix_port.ROOT):

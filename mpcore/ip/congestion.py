@@ -1,4 +1,4 @@
-"""When to retransmit (RFC 6298) and how much may be in flight (RFC 5681, 6582)."""
+"""When to retransmit (RFC 6298, 8985) and how much may be in flight (RFC 5681, 6582, 6928)."""
 
 import micropython
 from micropython import const
@@ -8,6 +8,8 @@ _MIN_MS = const(200)
 _MAX_MS = const(60000)
 _AFTER_SYN_LOSS_MS = const(3000)
 _NEVER = const(0x3FFFFFFF)
+_INITIAL = const(14600)
+_TAIL_MS = const(80)              # beyond two round trips: for a delayed ACK, and a busy peer
 
 
 class RoundTrip:
@@ -17,10 +19,13 @@ class RoundTrip:
     Karn: the owner gives no sample for a retransmitted segment, and a backed-off timeout lasts
     until the next sample. Only, progress without one leaves no more than one doubling: on a bad
     link samples are rare, and the timeout would grow to a minute of silence.
+
+    tail_ms: after so long without an ACK the end of a flight is probed (RFC 8985 7.2).
     """
 
     def __init__(self):
         self.timeout_ms = self._rto_ms = _FIRST_MS  # in force, and without back-off
+        self.tail_ms = _FIRST_MS
         self._srtt8 = None      # 8 * SRTT
         self._var4 = 0          # 4 * RTTVAR
 
@@ -52,40 +57,54 @@ class RoundTrip:
             error = ms - (self._srtt8 >> 3)
             self._srtt8 += error
             self._var4 += (error if error > 0 else -error) - (self._var4 >> 2)
-        rto = (self._srtt8 >> 3) + (self._var4 or 1)
+        srtt = self._srtt8 >> 3
+        rto = srtt + (self._var4 or 1)
         if rto < _MIN_MS:
             rto = _MIN_MS
         elif rto > _MAX_MS:
             rto = _MAX_MS
         self.timeout_ms = self._rto_ms = rto
+        self.tail_ms = 2 * srtt + _TAIL_MS
+
+    def smoothed(self):
+        """The usual round trip in ms; 0 when none is known."""
+        return (self._srtt8 or 0) >> 3
 
 
 class Congestion:
-    """The congestion window in bytes, by NewReno.
+    """The congestion window in bytes, by Reno.
 
     Positions are those of the send sequence; `most` bytes are never exceeded. selective: the peer
-    sends SACKs, so that the owner knows what has left the network and which holes to fill; then
-    the window is not inflated for that.
+    sends SACKs. Then the owner knows what has left the network and what to send again; without
+    them that is told by duplicate ACKs, and the window is inflated for what has left (NewReno).
+
+    patience: of the scoreboard (which see), between one flight with losses and the next.
+    repeated: bytes sent again since the window was reduced, of which the peer has not told that it
+    got them twice.
     """
 
-    def __init__(self, mss, most):
+    repeated = 0
+    _reduced = 0, 0, 0      # the first position in flight, the window and threshold before that
+
+    def __init__(self, mss, most, selective):
         self._mss = mss
         self._most = most
+        self._selective = selective
         self.window = self._initial()
         self._threshold = _NEVER
         self.recover = 0
         self.duplicates = 0
         self.recovering = False
-        self.selective = False
+        self.patience = 0
 
     def _initial(self):
-        mss = self._mss
-        return (2 if mss > 2190 else 3 if mss > 1095 else 4) * mss
+        """RFC 6928."""
+        return min(10 * self._mss, max(2 * self._mss, _INITIAL))
 
     @micropython.native
     def limit(self):
         """What may be in flight; the first two duplicate ACKs let one more out each (RFC 3042)."""
-        if self.recovering or self.duplicates > 2 or self.selective:
+        if self.recovering or self.duplicates > 2:
             return self.window
         return self.window + self.duplicates * self._mss
 
@@ -104,18 +123,26 @@ class Congestion:
         Returns True when the first of those must be retransmitted at once (partial ACK).
         """
         self.duplicates = 0
+        mss = self._mss
         if self.recovering:
-            if ack >= self.recover:
-                self.recovering = False
-                self.window = min(self._threshold, max(flight, self._mss) + self._mss)
-            elif not self.selective:
-                self.window = max(self.window - n, 0) + self._mss
+            if ack < self.recover:
+                if self._selective:
+                    return False
+                self.window = max(self.window - n, 0) + mss
                 return True
-            return False
+            self.recovering = False
+            self.window = self._threshold
+            if not self._selective:
+                self.window = min(self.window, max(flight, mss) + mss)
+                return False
+            n = mss     # what filled the last hole; the rest has let out other segments
         if self.window < self._threshold:
-            grow = min(n, self._mss)
+            # Bytes are counted (RFC 3465); after a timeout some of them had arrived long ago.
+            grow = min(n, mss if ack < self.recover else 2 * mss)
         else:
-            grow = max(1, self._mss * min(n, self.window) // self.window)
+            # A segment for each window of them; only whole ones count as sent.
+            whole = self.window - self.window % mss
+            grow = max(1, mss * min(n, whole) // whole)
         self.window = min(self.window + grow, self._most)
         return False
 
@@ -132,23 +159,45 @@ class Congestion:
             if 1 < segments < 4:
                 enough = segments - 1
         if self.recovering:
-            if not self.selective:
-                self.window = min(self.window + self._mss, self._most)
+            self.window = min(self.window + self._mss, self._most)
         elif self.duplicates >= enough and una > self.recover:
-            self._reduce(highest - una)
-            self.window = self._threshold + (0 if self.selective else 3 * self._mss)
-            self.recover = highest
-            self.recovering = True
-            return not self.selective
+            self.lost(una, highest)
+            self.window += 3 * self._mss
+            return True
         return False
 
-    def timed_out(self, una, highest):
-        """The retransmission timer ran out."""
+    def lost(self, una, highest):
+        """Segments are lost: recovery begins, and lasts until all that is in flight has arrived.
+        The window is reduced once for it. What SACKs let out (RFC 3042) does not count."""
+        self.repeated = 0
+        self._reduced = una, self.window, self._threshold
         self._reduce(highest - una)
+        self.window = self._threshold
+        self.recover = highest
+        self.recovering = True
+
+    def arrived_twice(self, start, end):
+        """The peer got this range twice (RFC 3708). When that is true of all that was sent again,
+        nothing had been lost, and the reduction is undone."""
+        una, window, threshold = self._reduced
+        if self.repeated and una < end <= self.recover:
+            self.repeated = max(0, self.repeated - (end - start))
+            if not self.repeated:
+                self.window = max(self.window, window)
+                self._threshold = max(self._threshold, threshold)
+                self.recovering = False
+
+    def timed_out(self, una, highest):
+        """The retransmission timer ran out. What was being repaired by then does not count twice
+        (RFC 5681 3.1)."""
+        if una >= self.recover:
+            self._reduce(highest - una)
+        self.repeated = 0
+        self._reduced = 0, 0, 0
         self.window = self._mss
         self.recover = highest
         self.recovering = False
         self.duplicates = 0
 
     def _reduce(self, flight):
-        self._threshold = max(flight >> 1, 2 * self._mss)
+        self._threshold = max(min(flight, self.window) >> 1, 2 * self._mss)

@@ -100,7 +100,7 @@ class Connection(Sender):
         self._snd_scale = self._rcv_scale = 0
         self._sack = False              # the peer understands SACK
         self._stamps = None             # Timestamps, if both sides use them
-        self._board = None              # Scoreboard, once the peer has sent SACKs
+        self._board = None              # Scoreboard, while the peer lacks something
         self._fin_at = None             # position of the peer's FIN
         self._ended = False             # it has been reached
         self._fin = False               # ours is to be sent after what is queued
@@ -112,6 +112,8 @@ class Connection(Sender):
         self._timed = None              # position whose ACK gives a round-trip sample
         self._timed_ms = self._sent_ms = self._progress_ms = now
         self._probing = False
+        self._early = False             # the timer looks for losses before the timeout
+        self._urgent = False            # what is lost first is sent whatever the window is
         self._owed = 0                  # segments with data not yet acknowledged, or more
         self._ack_ms = self._rtx_ms = self._end_ms = None
 
@@ -157,7 +159,7 @@ class Connection(Sender):
         nxt = self.rcv_nxt
         if seq > self._rcv_edge or (seq < nxt and seq + n + fin <= nxt):
             if not self._beyond_closed_window(seq, flags):
-                return self._receive_outside(now, flags, n + fin)
+                return self._receive_outside(now, seq, flags, n + fin)
             if n or fin:
                 self._owed = _SOON
             seq, n, fin = nxt, 0, 0
@@ -179,12 +181,13 @@ class Connection(Sender):
             self._progress_ms = now
         if ack > una:
             self._acked(now, ack)
-        if found and self._sack and options.SACK in found:
-            news = self._sacked(buf, found[options.SACK])
-        else:
-            news = not n and not fin and window == self._snd_wnd and self._board is None
-        if (news and ack == una < highest and not probing
-                and self._congestion.duplicate(una, highest, self._tx.used > highest - una)):
+        if self._sack:
+            at = found.get(options.SACK) if found else None
+            if at is not None or self._board is not None:
+                self._recovery().judge(self, now, ack, ack > una, buf, at)
+        elif (ack == una < highest and not n and not fin and window == self._snd_wnd
+              and not probing
+              and self._congestion.duplicate(una, highest, self._tx.used > highest - una)):
             self._retransmit_first(now)
         if self._snd_wl1 < seq or (self._snd_wl1 == seq and self._snd_wl2 <= ack):
             self._snd_wl1, self._snd_wl2 = seq, ack
@@ -325,7 +328,7 @@ class Connection(Sender):
             # The initial sequence number is a secret offset of the clock, as RFC 7323 5.4 wants.
             self._stamps = Timestamps(now, self.wire[0], offer.stamp)
         self._mss = self._fitting(min(offer.mss, self._link_mss()))
-        self._congestion = Congestion(self._mss, max(self.send_ring, _MAX_WINDOW))
+        self._congestion = Congestion(self._mss, max(self.send_ring, _MAX_WINDOW), offer.sack)
 
     def _establish(self):
         """Our SYN was acknowledged: only now memory is spent."""
@@ -366,7 +369,7 @@ class Connection(Sender):
         return (nxt == self._rcv_edge and self._rx is not None and not flags & (_SYN | _RST)
                 and nxt < seq <= nxt + self._rx.size)
 
-    def _receive_outside(self, now, flags, length):
+    def _receive_outside(self, now, seq, flags, length):
         """A segment with nothing in the window: what is old is acknowledged again."""
         if flags & _RST:
             return
@@ -375,10 +378,16 @@ class Connection(Sender):
             return self._send_syn(now, _SYN | _ACK)
         if self.state == TIME_WAIT:
             self._end_later(now, _TIME_WAIT_MS)
-        if length:
-            self._ack(now)
-        else:
+        if not length:
             self._challenge(now)
+        elif self._rx is not None and self._sack and seq < self.rcv_nxt:
+            # What came twice is told first (DSACK, RFC 2883).
+            gaps = self._rx.gaps
+            gaps.insert(0, (seq, seq + length))
+            self._ack(now)
+            gaps.pop(0)
+        else:
+            self._ack(now)
 
     def _receive_untimely(self, now, accepted):
         """A segment that its timestamps forbid: an old duplicate is acknowledged (RFC 7323 5.3),

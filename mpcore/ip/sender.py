@@ -6,8 +6,8 @@ the largest window the peer ever offered; else it waits for the window to open, 
 then what the window allows is sent, or one byte beyond a closed one. With `nodelay` False a
 segment that is not full waits while an earlier such one is not acknowledged.
 
-Loss is told by a timer (RFC 6298), by three duplicate ACKs (RFC 5681, 6582) or by SACKs
-(RFC 6675); what the peer has by its SACKs is not sent again.
+Loss is told by SACKs and time (recovery.py, RFC 8985), to a peer without SACKs by three duplicate
+ACKs (RFC 5681, 6582), and in the end by the timeout (RFC 6298).
 """
 
 import micropython
@@ -15,7 +15,8 @@ from micropython import const
 
 from mpcore.ip import errors, options
 from mpcore.ip.headers import flow_write, tcp_write
-from mpcore.ip.states import (CLOSING, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, SYN_RECEIVED, SYN_SENT)
+from mpcore.ip.states import (CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK,
+                              SYN_RECEIVED, SYN_SENT)
 
 PROTOCOL = const(6)
 
@@ -44,7 +45,10 @@ class Sender:
                 self._mss = mss
                 self._timed = None
                 self.straight = False
-                self.snd_nxt = self.snd_una
+                if self._board is not None:
+                    self._board.lose_all()
+                else:
+                    self.snd_nxt = self.snd_una
                 self._output(now)
 
     def fit_route(self):
@@ -81,26 +85,20 @@ class Sender:
             mss -= options.sacks_size(self._rx.gaps)
         limit = self._congestion.limit()
         if board is not None:
-            limit = self._repair(now, limit)
-        window = self._snd_wnd
-        if limit > window:
-            limit = window
-        room = mss
+            limit = self._recovery().repair(self, now, limit)
+        if limit > self._snd_wnd:
+            limit = self._snd_wnd
         while True:
-            if board is not None:
-                at = nxt
-                nxt, room = board.skip(nxt, self._snd_max, mss)
-                limit = min(window, limit + nxt - at)
             flight = nxt - una
             unsent = used - flight
-            n = min(unsent, room, limit - flight)
+            n = min(unsent, mss, limit - flight)
             fin = self._fin and n == unsent >= 0
             if n < 0 or not (n or fin):
                 break
             highest = self._snd_max
             if n < mss:
                 if n < unsent:
-                    if n < room and n < self._snd_wnd_max >> 1 and not small:
+                    if n < self._snd_wnd_max >> 1 and not small:
                         break
                 elif not (self.nodelay or fin) and nxt == highest:
                     if self._short > una:
@@ -122,6 +120,8 @@ class Sender:
                     if flight == 0:
                         self._progress_ms = now
                 self._snd_max = nxt
+                if board is not None:
+                    board.sent(now, seq, nxt)
             if flight == 0:
                 self._probing = False
                 self._arm(now)
@@ -207,6 +207,13 @@ class Sender:
     def _ack(self, now):
         self._emit(now, self._snd_max, 0, _ACK)
 
+    @staticmethod
+    def _recovery():
+        """The module that does the rest about losses, where SACKs tell of them."""
+        from mpcore.ip import recovery
+
+        return recovery
+
     # --- what the peer acknowledged ---
 
     @micropython.native
@@ -240,7 +247,7 @@ class Sender:
         self._progress_ms = now
         self._probing = False
         if self._board is not None:
-            self._board.advance(ack)
+            self._board.advance(now, ack)
         if n and self._congestion.acked(n, ack, highest - ack) and highest > ack:
             self._retransmit_first(now)
         if ack == highest:
@@ -272,36 +279,13 @@ class Sender:
             self._rtx_ms = None
             self._trip.restore()
 
-    # --- SACK ---
-
-    def _sacked(self, buf, at):
-        """A SACK option, whose value is at buf[at:]. True when it tells something new."""
-        if self._board is None:
-            from mpcore.ip.scoreboard import Scoreboard
-
-            self._board = Scoreboard()
-            self._congestion.selective = True
-        una = self.snd_una
-        return self._board.take(options.read_sacks(buf, at), una, self.wire[0] + una,
-                                self._snd_max)
-
-    def _repair(self, now, limit):
-        """Fill holes as far as the window allows; returns the limit of what may be in flight,
-        counted without what has left the network."""
-        congestion = self._congestion
-        if not congestion.recovering:
-            return limit + self._board.sacked(self.snd_nxt)
-        una, highest = self.snd_una, self._snd_max
-        holes, limit = self._board.repair(una, highest, congestion.recover, self._mss, limit,
-                                          self._tx.used > highest - una)
-        for seq, n in holes:
-            self._retransmit(now, seq, n)
-        return limit
-
     # --- timers ---
 
     def _timed_out(self, now):
         """The retransmission or probe timer ran out."""
+        if self._early and self.state >= ESTABLISHED and not self._recovery().look_early(
+                self, now):
+            return
         self._rtx_ms = None
         self.straight = False
         limit = self.connect_ms if self.state <= SYN_RECEIVED else self.give_up_ms
@@ -325,13 +309,24 @@ class Sender:
             self._stack.count("tcp_timeout")
             self._congestion.timed_out(self.snd_una, self._snd_max)
             if self._board is not None:
-                self._board.timed_out(self.snd_una)
-            self.snd_nxt = self.snd_una
+                self._recovery().timed_out(self, now)
+            else:
+                self.snd_nxt = self.snd_una
             self._output(now)
 
     @micropython.native
     def _arm(self, now):
-        self._rtx_ms = now + self._trip.timeout_ms
+        """Have the timer run out at the timeout, or when the tail of a flight is to be probed."""
+        ms = self._trip.timeout_ms
+        early = False
+        ring = self._tx
+        if ring is not None and ring.used > self._mss:      # who sends little is not concerned
+            early = (self._sack and self._board is None and not self._probing
+                     and self.snd_nxt == self._snd_max and self._trip.tail_ms < ms)
+            if early:
+                ms = self._trip.tail_ms
+        self._early = early
+        self._rtx_ms = now + ms
         self._stack.schedule(self._rtx_ms)
 
     # --- the path ---

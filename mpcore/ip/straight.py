@@ -124,6 +124,7 @@ def give(self, now, data, n):
         self._timed, self._timed_ms = una + n, now
     self._progress_ms = self._sent_ms = now
     due_ms = self._rtx_ms = now + trip.timeout_ms
+    self._early = False
     if stack.next_ms is None or stack.next_ms > due_ms:
         stack.schedule(due_ms)
     interface, buf = route.interface, stack.buffer

@@ -24,6 +24,8 @@ class BasePort(Storage):
     `_sockaddr(endpoint)` and `_endpoint(sockaddr)` translate, `drain` and `wait` receive.
     """
 
+    rings = limits.TCP_SEND_RING, limits.TCP_RECEIVE_RING   # of a TCP connection, in bytes
+
     def __init__(self, home, bind):
         """
         home: directory of the storage.

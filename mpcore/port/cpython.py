@@ -66,6 +66,7 @@ class Port(BasePort):
 
     _sockaddr = staticmethod(to_sockaddr)
     _endpoint = staticmethod(to_endpoint)
+    rings = limits.TCP_HOST_RING, limits.TCP_HOST_RING
 
     def __init__(self, home, bind):
         self._buf = bytearray(START + limits.MAX_PACKET)

@@ -44,6 +44,7 @@ class Port(MicroPythonPort):
 
     _sockaddr = staticmethod(to_sockaddr)
     _endpoint = staticmethod(to_endpoint)
+    rings = limits.TCP_UNIX_RING, limits.TCP_UNIX_RING
 
     def __init__(self, home, bind):
         super().__init__(home, bind, limits.DATAGRAM, limits.DRAIN_BATCH)

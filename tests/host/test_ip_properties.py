@@ -113,39 +113,56 @@ def test_sacks_are_read_as_they_were_written(ranges, room, base):
         == ranges[:max(room - 4, 0) // 8]
 
 
+STEPS = st.lists(st.tuples(st.sampled_from(["send", "sack", "sack", "ack", "find", "repeat",
+                                            "timeout"]),
+                           st.integers(0, 400), st.integers(1, 60), st.integers(0, 20)),
+                 max_size=60)
+
+
 @RULES
-@given(RANGES, st.integers(1, 400), st.integers(0, 500))
-def test_the_scoreboard_knows_what_the_peer_has(ranges, una, end):
-    board, has = Scoreboard(), set()
-    for start, n in ranges:
-        news = board.add(start, start + n)
-        before = len(has)
-        if news or len(board.ranges) < limits.TCP_SACKS:
-            has |= set(range(start, start + n))
-            assert news == (len(has) > before)
-    assert len(board.ranges) <= limits.TCP_SACKS
-    assert {i for low, high in board.ranges for i in range(low, high)} == has
-    assert board.ranges == sorted(board.ranges)
-    assert board.sacked(end) == len([i for i in has if i < end])
-    hole = board.hole(una, end)
-    lacking = [i for i in range(una, end) if i not in has]
-    assert (hole is None) == (not lacking)
-    if hole:
-        assert hole[0] == lacking[0] and not has & set(range(*hole)) and hole[1] <= end
-        assert hole[1] == end or hole[1] in has
-    position, room = board.skip(una, max(end, una), 20)
-    assert position >= una and 0 < room <= 20
-    assert position not in has or position == max(end, una)
-    holes, limit = board.repair(una, 500, 500, 20, 100, True)
-    for start, n in holes:
-        assert start >= una and 0 < n <= 20 and not has & set(range(start, start + n))
-    assert 0 <= limit + sum(n for _, n in holes) - 100 <= 500
+@given(STEPS)
+def test_the_scoreboard_knows_what_has_become_of_each_byte(steps):
+    una, highest, now, has = 1, 200, 50, set()
+    board = Scoreboard(una, highest, 0, 30, 0, 4096)
+    sent_ms = dict.fromkeys(range(una, highest), 0)
+    for action, start, n, ms in steps:
+        now += ms
+        if action == "send":
+            board.sent(now, highest, highest + n)
+            sent_ms.update(dict.fromkeys(range(highest, highest + n), now))
+            highest += n
+        elif action == "sack" and una <= start:
+            if board.take(now, [(start, start + n)], una, una, una, highest):
+                has |= set(range(start, start + n))
+        elif action == "ack" and una < start <= highest:
+            una = start
+            board.advance(now, una)
+        elif action == "find":
+            board.find_lost(now, 20, ms & 1)
+            assert board.due_ms is None or board.due_ms > now
+        elif action == "repeat" and (lost := board.first_lost(20)):
+            assert una <= lost[0] < lost[1] <= min(highest, lost[0] + 20)
+            assert not has & set(range(*lost))
+            board.sent_again(now, *lost)
+            sent_ms.update(dict.fromkeys(range(*lost), now))
+        elif action == "timeout" and una < highest:
+            board.timed_out(now)
+            if una in has:
+                has = set()         # the peer takes back its word
+            assert board.first_lost(20)[0] == una
+        assert [run[0] for run in board.runs] + [highest] == (
+            [una] + [run[1] for run in board.runs] if una < highest else [highest])
+        known = {i: run for run in board.runs for i in range(run[0], run[1])}
+        assert {i for i in known if known[i][3] & 4} == {i for i in has if i >= una}
+        assert board.away() == sum(1 for run in known.values() if run[3] & 6)
+        assert all(known[i][2] >= sent_ms[i] for i in known)
+        assert len(board.runs) <= limits.TCP_RUNS + 3
 
 
 @RULES
 @given(st.lists(st.tuples(st.integers(0, 250), st.integers(1, 40)), max_size=60))
 def test_a_ring_puts_what_comes_in_any_order_in_order(pieces):
-    ring, expected, data = ReceiveRing(256), 0, bytes(range(256))
+    ring, expected, data = ReceiveRing(256, 128), 0, bytes(range(256))
     kept = set()
     for position, n in pieces:
         n = min(n, 256 - position)
@@ -219,7 +236,7 @@ def test_any_segments_into_a_connection(segments, offer, ring):
         assert socket.state == T.CLOSED or 0 <= socket.snd_una <= socket.snd_nxt <= written + 2
         if socket._rx is not None and socket.state != T.CLOSED:
             assert len(socket._rx.gaps) <= max(limits.TCP_GAPS, 6)
-            assert socket._board is None or len(socket._board.ranges) <= limits.TCP_SACKS
+            assert socket._board is None or len(socket._board.runs) <= limits.TCP_RUNS + 3
             assert -1 <= socket._rcv_edge - socket.rcv_nxt <= socket._rx.size - socket._rx.used
     assert STREAM.startswith(received)
     assert len(stack.tcp.connections) <= 1

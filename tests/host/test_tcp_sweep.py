@@ -42,13 +42,13 @@ def test_wrong_bytes_would_be_seen(monkeypatch):
 
 def test_a_hang_would_be_seen(monkeypatch):
     monkeypatch.setattr(Connection, "keep_alive", lambda *arguments: None)
-    assert sum(tcp_sweep.run(("crowd", tcp_sweep.SMALL, 3, seed))["hanging"]
-               for seed in (3, 7)) > 0
+    assert sum(tcp_sweep.run(("crowd", tcp_sweep.SMALL, 10, seed))["hanging"]
+               for seed in (7, 19)) > 0
 
 
 def test_the_command_writes_a_chart_and_results(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tcp_sweep, "LOSSES", (0, 30))
-    monkeypatch.setattr(tcp_sweep, "SIZES", {tcp_sweep.SMALL: 3000, tcp_sweep.LARGE: 3000})
+    monkeypatch.setattr(tcp_sweep, "SIZES", {tcp_sweep.SMALL: 20000, tcp_sweep.LARGE: 20000})
     monkeypatch.setattr(tcp_sweep, "jobs", lambda seeds: [
         job for job in JOBS if job[0] != "crowd" and job[2] in (0, 30)])
     monkeypatch.setattr(tcp_sweep, "Pool", _NoPool)

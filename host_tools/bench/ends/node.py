@@ -86,11 +86,16 @@ class End(filament_peer.Peer):
             writer.abort()
 
     async def do_rings(self, size):
-        """Rings of TCP connections from now on; None: as they were."""
+        """Rings of TCP connections from now on, of those that listeners accept too; None: as
+        they were."""
         tcp = self._runtime.node.stack.tcp
         if not hasattr(self, "_own_rings"):
             self._own_rings = tcp.send_ring, tcp.receive_ring
-        tcp.send_ring, tcp.receive_ring = (size, size) if size else self._own_rings
+        rings = (size, size) if size else self._own_rings
+        tcp.send_ring, tcp.receive_ring = rings
+        for listeners in tcp.listeners.values():
+            for listener in listeners:
+                listener.send_ring, listener.receive_ring = rings
 
     async def do_serve_bulk(self, port):
         await aio.start_server(self._swallow, None, port, runtime=self._runtime)
