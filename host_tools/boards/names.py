@@ -72,6 +72,11 @@ def shortened(sources, outside, keep=(), keep_constants=()):
     """
     modules = {name: program.Module(name, text) for name, text in sources.items()}
     constants.fold(modules, keep_constants)
+    return renamed(modules, outside, public(modules).union(keep))
+
+
+def renamed(modules, outside, keep):
+    """As `shortened`, of {name: Module}, whose trees are changed; keep: public names as well."""
     names = _Names(modules, outside, keep)
     names.rename()
     return {name: ast.unparse(module.tree) + "\n" for name, module in modules.items()}, names.told
@@ -126,8 +131,6 @@ class _Names:
         for name, module in modules.items():
             self._kept.update(program.words(name), module.outside)
             self._kept.update(*(program.words(source) for _, source, _ in module.imported))
-            if name in PUBLIC:
-                self._kept |= _public(module)
         self._read_calls()
         self._read_variables()
         self._read_attributes()
@@ -237,7 +240,7 @@ class _Names:
         letters = [letter for letter in _LETTERS if letter not in self._kept
                    and letter not in self._places and letter not in self._anywhere]
         public = {("family", self._family(scope.node.name)) for scope in self._classes
-                  if scope.module.name in PUBLIC}       # apps may derive classes of their own
+                  if scope.origin in PUBLIC}            # apps may derive classes of their own
         made = (name for name in _made_names() if name not in self._taken | self._kept)
         chosen = {}
         places_of = defaultdict(set)        # new name -> places of those that have become it
@@ -282,7 +285,7 @@ class _Names:
                 used = written[scope].union(*(chosen.get(around, {}).values()
                                               for around in scope.around()))
                 letters = (letter for letter in _LETTERS if letter not in used)
-                parameters = [] if module.name in PUBLIC else [
+                parameters = [] if scope.origin in PUBLIC else [
                     name for name in scope.parameters if name not in self._keywords | self._known]
                 chosen[scope] = {
                     name: next(letters, name)
@@ -344,8 +347,12 @@ def _families(classes):
     return find
 
 
+def public(modules):
+    """Names in {name: Module} that are for apps."""
+    return set().union(*(_public(modules[name]) for name in PUBLIC if name in modules))
+
+
 def _public(module):
-    """Names of a module that are for apps."""
     found = set()
     for scope in module.scopes:
         outer = [around.node.name for around in scope.around()

@@ -56,7 +56,7 @@ def release():
     """
     held = [name for name in _RARE if "mpcore.crypto." + name in sys.modules]
     if CODE_IN_HEAP:
-        package = sys.modules["mpcore.crypto"]
+        package = sys.modules.get("mpcore.crypto")     # none where nothing is held
         for name in held:
             del sys.modules["mpcore.crypto." + name]
             if hasattr(package, name):
