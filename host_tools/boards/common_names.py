@@ -6,11 +6,15 @@ names those which are used most, and never evaluates them.
 """
 
 import ast
+import builtins
 import keyword
 from collections import Counter
 
 _FIRST = 128
 _INTERNED = 10          # characters of a text that is in the table of names
+_LARGE = 100            # globals of a module
+_OFTEN = 3              # uses of a built-in function
+_KINDS = (type, type(len))
 _ALWAYS = "len"         # a name that is true; what follows it after `or` is not evaluated
 
 
@@ -47,3 +51,25 @@ def _uses(module):
                 and len(node.value) <= _INTERNED and node.value.isidentifier() \
                 and not keyword.iskeyword(node.value):
             yield node.value
+
+
+def own(module):
+    """Make the built-in functions that a large Module uses often globals of it.
+
+    What is not in a module's dictionary is looked for there first, all along the entries that are
+    next to where it would be; MicroPython fills a dictionary to the last place before it grows.
+    """
+    read = Counter(variable.name for variable in module.variables
+                   if variable.scope is module.scope and variable.where is not module.scope
+                   and variable.name not in module.scope.bound)
+    names = sorted(name for name, count in read.items()
+                   if count >= _OFTEN and _is_function(getattr(builtins, name, None)))
+    if len(module.scope.bound) > _LARGE:
+        module.tree.body[:0] = [ast.fix_missing_locations(ast.Assign(
+            [ast.Name(name, ast.Store())], ast.Name(name, ast.Load()))) for name in names]
+
+
+def _is_function(value):
+    """Whether it is Python's own, and no exception, which are looked for when all is late."""
+    return isinstance(value, _KINDS) and value.__module__ == "builtins" and not (
+        isinstance(value, type) and issubclass(value, BaseException))

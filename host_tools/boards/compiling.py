@@ -72,6 +72,7 @@ def joined(texts, platform, core, offered, part_of, outside, kept=(),
     texts = {}
     for name, text in written.items():
         module = programs.Module(name, text)
+        common_names.own(module)
         common_names.first(module)
         texts[name] = ast.unparse(module.tree) + "\n"
     own = {part.name: part.modules for part in parts if part.name in texts}

@@ -36,8 +36,9 @@ def fold(modules, kept=()):
             removing = _Removing(() if name in kept else values[name].keys() - needed,
                                  before[name] - needed)
             removing.visit(module.tree)
-            removed = removed or removing.removed
-            module.analyse()
+            if removing.removed:
+                removed = True
+                module.analyse()
     return values
 
 
