@@ -206,7 +206,7 @@ def _gather(received, buf, at, end):
     fields = _group(key) + [("gather_limit", limit)]
     if com is not None:
         fields.append(("com", com.raw.hex()))
-    return Reading(fields, multicast.gather(key, limit, com))
+    return Reading(fields, multicast.gather(key, limit, com.raw if com else b""))
 
 
 def _ok_gather(received, buf, at, end):

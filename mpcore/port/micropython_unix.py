@@ -5,6 +5,7 @@ import select
 import socket
 
 from mpcore import limits
+from mpcore.port.base import START
 from mpcore.port.micropython_common import (
     Loop, MicroPythonPort, Wake, entropy, now_ms, wait, wall_ms)
 
@@ -46,7 +47,7 @@ class Port(MicroPythonPort):
     _endpoint = staticmethod(to_endpoint)
 
     def __init__(self, home, bind):
-        super().__init__(home, bind, limits.DATAGRAM, limits.DRAIN_BATCH)
+        super().__init__(home, bind, bytearray(START + limits.DATAGRAM), limits.DRAIN_BATCH)
 
     def _open(self, address, port):
         family = socket.getaddrinfo(address, _FIRST_FREE_PORT)[0][0]

@@ -7,7 +7,7 @@ also measures, brings worlds and tells us our address, is seldom. Whoever answer
 
 from micropython import const
 
-from mpcore import limits
+from mpcore import limits, on_demand
 from mpcore.vl1 import inet, packet
 from mpcore.vl1.gate import Gate
 from mpcore.vl1.peer import NEVER
@@ -205,6 +205,8 @@ class Contact:
                 peer.since_ms = now     # those of whom storage told
         if now >= self._check_ms:
             self._check(now)
+            if not self._vl1.work.jobs:
+                on_demand.release()
             eager = (now - self._started_ms < _EAGER_FOR_MS and self._vl1.upstreams.peers
                      and self._vl1.best_root(now) is None)
             self._check_ms = now + (_EAGER_MS if eager else _CHECK_MS)

@@ -521,8 +521,6 @@ class VL1:
     def keep_house(self, now):
         """Every now and then: make room of what has not been needed for a while."""
         self._forget_dead_peers(now)
-        if not self.work.jobs:
-            crypto.release()
 
     def _forget_dead_peers(self, now):
         for peer in [p for p in self.peers.values() if p.forgettable(now)]:
