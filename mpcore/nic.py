@@ -12,9 +12,8 @@ import asyncio
 from errno import ENODEV, ENOENT, EPERM
 
 from mpcore import port as platform
-from mpcore import runtime as runtimes
 from mpcore.node import Node
-from mpcore.runtime import Runtime
+from mpcore.runtime import Runtime, activate, deactivate
 from mpcore.vl1.identity import Identity
 from mpcore.vl1.inet import ip_text
 from mpcore.vl1.world import World
@@ -204,7 +203,7 @@ class NIC:
             port.close()
             raise
         self.node = node
-        runtimes.activate(self.runtime)
+        activate(self.runtime)
         try:
             self.runtime.start()
         except RuntimeError:
@@ -215,7 +214,7 @@ class NIC:
             self.responder.close(self.runtime.now())
         self.runtime.stop()
         self.runtime.port.close()
-        runtimes.deactivate(self.runtime)
+        deactivate(self.runtime)
         self.node = self.runtime = self.responder = self._network = None
 
     def _active(self):

@@ -14,6 +14,7 @@ from mpcore.port import CODE_IN_HEAP, IS_BOARD
 # Of what is made of these, everything is gone when a config has been taken over or a peer greeted.
 MODULES = (
     "mpcore.crypto.curve25519", "mpcore.crypto.edwards25519", "mpcore.crypto.field25519",
+    "mpcore.ip.half_open", "mpcore.ip.options", "mpcore.port.storage", "mpcore.vl1.fragment",
     "mpcore.vl2.config_text", "mpcore.vl2.credentials", "mpcore.vl2.dictionary",
     "mpcore.vl2.exchange",
 )

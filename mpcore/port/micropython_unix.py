@@ -8,6 +8,7 @@ from mpcore import limits
 from mpcore.port.base import START
 from mpcore.port.micropython_common import (
     Loop, MicroPythonPort, Wake, entropy, now_ms, wait, wall_ms)
+from mpcore.port.storage import Storage
 
 _IPPROTO_IPV6 = 41
 _IPV6_V6ONLY = 26
@@ -34,6 +35,18 @@ def to_endpoint(sockaddr):
     """The endpoint of what the platform gives for an address."""
     at, n = (4, 4) if len(sockaddr) == 16 else (8, 16)
     return bytes(sockaddr[at:at + n] + sockaddr[2:4])
+
+
+class Files(Storage):
+    """Storage with this platform's modes of files."""
+
+    def _make_directory(self, path):
+        _shell("mkdir -m 700 ", path)
+
+    def _create(self, path, secret):
+        if secret:
+            _shell("umask 077; : > ", path)     # there is no chmod here
+        return open(path, "wb")
 
 
 class Port(MicroPythonPort):
@@ -63,13 +76,8 @@ class Port(MicroPythonPort):
         self._pending.register(sock, select.POLLIN)
         return sock, self._endpoint(sockaddr)
 
-    def _make_directory(self, path):
-        _shell("mkdir -m 700 ", path)
-
-    def _create(self, path, secret):
-        if secret:
-            _shell("umask 077; : > ", path)     # there is no chmod here
-        return open(path, "wb")
+    def _storage(self):
+        return Files(self.home)
 
 
 def _bind(sock, address, port):

@@ -8,7 +8,7 @@ import micropython
 from micropython import const
 
 from mpcore import crypto, limits
-from mpcore.vl1 import fragment, header, packet
+from mpcore.vl1 import header, packet
 from mpcore.vl1.contact import Contact
 from mpcore.vl1.greeting import Greeting
 from mpcore.vl1.lookup import Lookup
@@ -42,6 +42,7 @@ _PUSH_MS = const(120000)        # as contact.py has it
 _COMPRESSED = const(0x80)
 _FRAGMENTED = const(0x40)
 _FRAGMENT = const(0xFF)         # where else a source address begins
+_FRAGMENT_HEADER = const(16)
 _CIPHER_NONE = const(0)
 _CIPHER_SALSA = const(1)
 _CIPHER_AES = const(3)
@@ -105,7 +106,7 @@ class VL1:
         self._epoch_ms = epoch_ms
         self._send_datagram = send
         self._replies = Replies(min(max_peers, limits.EXPECTED_REPLIES))
-        self._reassembler = fragment.Reassembler()
+        self._reassembler = None      # while there are no fragments
         self._packet = Packet()
         self._ids = bytearray(_IDS)
         self._ids_at = _IDS
@@ -290,13 +291,13 @@ class VL1:
         try:
             if n == _BEACON:
                 return self.count("beacons")
-            if n <= fragment.HEADER or n > limits.MAX_PACKET:
+            if n <= _FRAGMENT_HEADER or n > limits.MAX_PACKET:
                 raise ValueError("datagram size")
             ours = buf[off + _DESTINATION:off + _SOURCE] == self.address
             if buf[off + _SOURCE] == _FRAGMENT:
                 if not ours:
                     return self._not_ours(now, endpoint, buf, off, n)
-                self._assembled(now, self._reassembler.fragment(now, buf, off, n))
+                self._assembled(now, self._fragments().fragment(now, buf, off, n))
             elif n < _HEADER:
                 raise ValueError("packet too short")
             elif not ours:
@@ -304,11 +305,19 @@ class VL1:
                     return self.count("from_self")
                 self._not_ours(now, endpoint, buf, off, n)
             elif buf[off + _FLAGS] & _FRAGMENTED:
-                self._assembled(now, self._reassembler.head(now, endpoint, buf, off, n))
+                self._assembled(now, self._fragments().head(now, endpoint, buf, off, n))
             else:
                 self.process(now, endpoint, buf, off, n)
         except ValueError:
             self.count("malformed")
+
+    def _fragments(self):
+        """The Reassembler; loaded with the first fragment after a while without any."""
+        if self._reassembler is None:
+            from mpcore.vl1.fragment import Reassembler
+
+            self._reassembler = Reassembler()
+        return self._reassembler
 
     def _assembled(self, now, whole):
         if whole is not None:
@@ -498,6 +507,8 @@ class VL1:
         if length <= limits.MTU:
             self.datagram(endpoint, buf, start, length)
         else:
+            from mpcore.vl1 import fragment
+
             for at, size in fragment.split(buf, start, length, limits.MTU):
                 self.datagram(endpoint, buf, at, size)
         return packet_id
@@ -521,6 +532,9 @@ class VL1:
     def keep_house(self, now):
         """Every now and then: make room of what has not been needed for a while."""
         self._forget_dead_peers(now)
+        self._inflated = bytearray(0)
+        if self._reassembler is not None and self._reassembler.idle(now):
+            self._reassembler = None
 
     def _forget_dead_peers(self, now):
         for peer in [p for p in self.peers.values() if p.forgettable(now)]:

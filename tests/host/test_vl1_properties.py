@@ -48,7 +48,7 @@ def test_any_datagram_is_a_counted_drop_at_worst(data):
     LEAF.receive(NOW, ENDPOINT, bytearray(START) + data, START, len(data))
     assert sum(LEAF.vl1.counters.values()) > before
     assert len(LEAF.vl1.lookup._incoming) <= limits.WAITING_IN
-    assert len(LEAF.vl1._reassembler._slots) <= limits.REASSEMBLY_SLOTS
+    assert len(LEAF.vl1._fragments()._slots) <= limits.REASSEMBLY_SLOTS
 
 
 @settings(max_examples=400, deadline=None, derandomize=True)
