@@ -16,7 +16,6 @@ from mpcore.node import Node
 from mpcore.runtime import Runtime, activate, deactivate
 from mpcore.vl1.identity import Identity
 from mpcore.vl1.inet import ip_text
-from mpcore.vl1.world import World
 
 _ANY = "0.0.0.0"
 _STATUS = {"REQUESTING_CONFIGURATION": 1, "NOT_FOUND": -2, "ACCESS_DENIED": -3,
@@ -188,6 +187,8 @@ class NIC:
 
     def _open(self):
         port = platform.Port(self._home, self._bind)
+        from mpcore.vl1.world import World
+
         try:
             identity = Identity.from_text(_load(port, "identity.secret").decode())
             planet, _ = World.from_bytes(_load(port, "planet"))

@@ -15,6 +15,7 @@ from mpcore.port import CODE_IN_HEAP, IS_BOARD
 MODULES = (
     "mpcore.crypto.curve25519", "mpcore.crypto.edwards25519", "mpcore.crypto.field25519",
     "mpcore.ip.half_open", "mpcore.ip.options", "mpcore.port.storage", "mpcore.vl1.fragment",
+    "mpcore.vl1.greeting", "mpcore.vl1.hello", "mpcore.vl1.traversal", "mpcore.vl1.world",
     "mpcore.vl2.config_text", "mpcore.vl2.credentials", "mpcore.vl2.dictionary",
     "mpcore.vl2.exchange",
 )

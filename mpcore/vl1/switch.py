@@ -10,7 +10,6 @@ from micropython import const
 from mpcore import crypto, limits
 from mpcore.vl1 import header, packet
 from mpcore.vl1.contact import Contact
-from mpcore.vl1.greeting import Greeting
 from mpcore.vl1.lookup import Lookup
 from mpcore.vl1.packet import HEADER, START, Packet
 from mpcore.vl1.peer import Peer
@@ -120,7 +119,9 @@ class VL1:
         self.contact = Contact(self)
         self.upstreams = Upstreams(self, planet, moons, adopt)
         self.lookup = Lookup(self)
-        self.greeting = Greeting(self)
+        self._strangers = None        # until there is one
+        self.on(packet.HELLO, lambda *args: self.greeting.on_encrypted_hello(*args))
+        self.on_ok(packet.HELLO, lambda *args: self.greeting.on_ok(*args))
         self.on(packet.OK, self._on_ok)
         self.on(packet.ERROR, self._on_error)
         self.on(packet.ECHO, self._on_echo)
@@ -131,6 +132,21 @@ class VL1:
     def roots(self):
         """Peers that are roots."""
         return self.upstreams.peers
+
+    @property
+    def greeting(self):
+        """Who sends and answers HELLO: loaded for each, as they are seldom."""
+        from mpcore.vl1.greeting import Greeting
+
+        return Greeting(self)
+
+    def strangers(self):
+        """What is remembered of those who are not known."""
+        if self._strangers is None:
+            from mpcore.vl1.strangers import Strangers
+
+            self._strangers = Strangers()
+        return self._strangers
 
     def wall(self, now):
         """Milliseconds since 1970."""
