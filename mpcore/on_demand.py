@@ -13,14 +13,14 @@ from mpcore.port import CODE_IN_HEAP, IS_BOARD
 
 # Of what is made of these, everything is gone when a config has been taken over or a peer greeted.
 MODULES = (
-    "mpcore.crypto.curve25519", "mpcore.crypto.edwards25519", "mpcore.crypto.field25519",
+    "mpcore.crypto.curve25519", "mpcore.crypto.edwards25519",
     "mpcore.ip.half_open", "mpcore.ip.options", "mpcore.port.storage", "mpcore.vl1.fragment",
     "mpcore.vl1.greeting", "mpcore.vl1.hello", "mpcore.vl1.traversal", "mpcore.vl1.world",
     "mpcore.vl2.config_text", "mpcore.vl2.credentials", "mpcore.vl2.dictionary",
     "mpcore.vl2.exchange",
 )
 # These have machine code, which on most boards does not lie in the heap and stays for good.
-KERNELS = ("mpcore.crypto.field_kernel", "mpcore.crypto.sha2")
+KERNELS = ("mpcore.crypto.field25519", "mpcore.crypto.field_kernel", "mpcore.crypto.sha2")
 
 dropped = MODULES + KERNELS if CODE_IN_HEAP else MODULES if IS_BOARD else ()
 _before = ()        # what was there at the last release()
@@ -28,7 +28,8 @@ _before = ()        # what was there at the last release()
 
 def load(*names):
     """Load modules that will be needed soon, in slices (crypto/slices.py): one takes a Pico as
-    long as a slice of arithmetic."""
+    long as a slice of arithmetic. Each must be one that somebody imports in a function: others
+    may have been joined to those that import them (host_tools/boards/chunks.py)."""
     for name in names:
         if name not in sys.modules:
             __import__(name)

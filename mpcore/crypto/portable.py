@@ -30,7 +30,7 @@ def constant_time_equal(a, b):
 
 def x25519_slices(private, public):
     """As x25519, in slices (slices.py)."""
-    yield from load("mpcore.crypto.field_kernel", "mpcore.crypto.curve25519")
+    yield from load("mpcore.crypto.field25519", "mpcore.crypto.curve25519")
     from mpcore.crypto import curve25519
     return (yield from curve25519.x25519_slices(private, public))
 
@@ -96,7 +96,7 @@ def ed25519_verify(public, message, signature):
 
 def ed25519_verify_slices(public, message, signature):
     """As ed25519_verify, in slices."""
-    yield from load("mpcore.crypto.field_kernel", "mpcore.crypto.edwards25519")
+    yield from load("mpcore.crypto.field25519", "mpcore.crypto.edwards25519")
     from mpcore.crypto import edwards25519
     return (yield from edwards25519.verify_slices(public, message, signature))
 

@@ -21,7 +21,7 @@ _STATUS = {packet.E_OBJ_NOT_FOUND: "NOT_FOUND",
 _LOGIN_URLS = (b"aU", b"iU")
 
 # What is loaded before a request is sent, and while the answer is on its way.
-_TO_ASK = ("mpcore.vl2.dictionary", "mpcore.vl2.exchange")
+_TO_ASK = ("mpcore.vl2.exchange",)
 _TO_READ = ("mpcore.vl2.credentials", "mpcore.vl2.config_text")
 
 

@@ -1,0 +1,104 @@
+"""Which modules are always loaded together: from what imports what, each such chunk is one file.
+
+What the core's roots load at once is one chunk. Any other module that is loaded by itself, as
+somebody imports it inside a function or as it is for apps, is a root; modules that the same roots
+load at once are one chunk. So nothing is loaded that was not loaded before, and what is imported
+later can be missing, or forgotten, as before.
+"""
+
+import ast
+from collections import namedtuple
+
+Chunk = namedtuple("Chunk", "name modules")     # of the module it goes by; in the order of loading
+Imports = namedtuple("Imports", "at_once later")
+
+
+def imports(module, names):
+    """The Imports of a Module among `names`, those of the program."""
+    reader = _Reader(names)
+    reader.visit(module.tree)
+    return reader.found
+
+
+def chunks(modules, core, roots, part_of):
+    """[Chunk] of {name: Module}.
+
+    core: roots that are one; roots: further modules that are loaded by themselves. part_of: {name:
+    what it must not be parted from and not be joined with, such as a set}.
+    """
+    found = {name: imports(module, modules.keys()) for name, module in modules.items()}
+    roots = {name for name in roots if name in modules}.union(*(each.later
+                                                                for each in found.values()))
+    at_core = load_order(core, found)
+    signatures = {name: set() for name in modules}
+    order = list(at_core)
+    for root in sorted(roots - set(at_core)):
+        loaded = load_order([root], found)
+        for name in loaded:
+            signatures[name].add(root)
+        order += [name for name in loaded if name not in order]
+    for name in sorted(set(modules) - set(order)):
+        signatures[name].add(name)
+        order.append(name)
+    groups = {}
+    for name in order[len(at_core):]:
+        groups.setdefault((part_of[name], *sorted(signatures[name])), []).append(name)
+    return [Chunk(core[0], tuple(at_core)),
+            *(Chunk(group[-1], tuple(group)) for group in groups.values())]
+
+
+def load_order(roots, found):
+    """The modules that importing `roots` runs at once, each after those that it imports."""
+    order = []
+    begun = set()
+
+    def load(module):
+        if module not in begun:
+            begun.add(module)
+            package = module.rpartition(".")[0]
+            for needed in [package] * (package in found) + sorted(found[module].at_once):
+                load(needed)
+            order.append(module)
+
+    for module in roots:
+        load(module)
+    return order
+
+
+class _Reader(ast.NodeVisitor):
+    """Collects imports; those in a function, or in place of one that is missing, come later."""
+
+    def __init__(self, names):
+        self._names = names
+        self._later = False
+        self.found = Imports(set(), set())
+
+    def visit_Import(self, node):
+        for alias in node.names:
+            self._add(alias.name)
+
+    def visit_ImportFrom(self, node):
+        for alias in node.names:
+            inner = f"{node.module}.{alias.name}"
+            self._add(inner if inner in self._names else node.module)
+
+    def visit_FunctionDef(self, node):
+        self._visit_later(node.body)
+
+    visit_AsyncFunctionDef = visit_FunctionDef
+
+    def visit_Try(self, node):
+        for statement in node.body + node.orelse + node.finalbody:
+            self.visit(statement)
+        self._visit_later(node.handlers)
+
+    def _visit_later(self, nodes):
+        before, self._later = self._later, True
+        for node in nodes:
+            self.visit(node)
+        self._later = before
+
+    def _add(self, name):
+        while name in self._names:      # a module's packages are loaded before it
+            self.found[self._later].add(name)
+            name = name.rpartition(".")[0]
