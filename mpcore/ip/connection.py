@@ -24,7 +24,7 @@ Not implemented: urgent data, ECN, TCP Fast Open.
 import micropython
 from micropython import const
 
-from mpcore.ip import errors, options
+from mpcore.ip import errors
 from mpcore.ip.congestion import Congestion, RoundTrip
 from mpcore.ip.headers import flow_read
 from mpcore.ip.ring import ReceiveRing, Ring
@@ -37,6 +37,7 @@ _SYN = const(0x02)
 _RST = const(0x04)
 _PSH = const(0x08)
 _ACK = const(0x10)
+_SACK = const(5)                  # as options.py has it, which is loaded when there are some
 
 _HEADER = const(20)
 _HEADERS = const(40)              # and that of IPv4
@@ -184,6 +185,8 @@ class Connection(Sender):
         found = None
         stamps = self._stamps
         if header > _HEADER or stamps is not None:
+            from mpcore.ip import options
+
             found = options.read(buf, off + _HEADER, off + header)
             if stamps is not None and not flags & _RST:
                 accepted = stamps.accept(now, seq, buf, found)
@@ -216,8 +219,8 @@ class Connection(Sender):
             self._progress_ms = now
         if ack > una:
             self._acked(now, ack)
-        if found and self._sack and options.SACK in found:
-            news = self._sacked(buf, found[options.SACK])
+        if found and self._sack and _SACK in found:
+            news = self._sacked(buf, found[_SACK])
         else:
             news = not n and not fin and window == self._snd_wnd and self._board is None
         if (news and ack == una < highest and not probing
@@ -321,6 +324,8 @@ class Connection(Sender):
 
     def _offer(self, now, mss):
         """The options of our SYN; one that answers the peer's SYN has only what that had."""
+        from mpcore.ip import options
+
         stamps = None
         if self.state != SYN_SENT:
             if self._stamps is not None:
@@ -368,6 +373,8 @@ class Connection(Sender):
             if acked:
                 self.finish(errors.ECONNREFUSED)
         elif flags & _SYN:
+            from mpcore.ip import options
+
             offer = options.read_offer(buf, off + _HEADER, off + header, window)
             self._synchronize(now, seq & 0xFFFFFFFF, offer)
             if acked:
