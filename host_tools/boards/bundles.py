@@ -14,6 +14,7 @@ from collections import defaultdict
 
 from host_tools.boards import program
 
+_FORGETS = "mpcore.on_demand"               # whose tuples list modules that may be forgotten
 _LITERAL = {"micropython", "const"}         # names by which the compiler knows what they are
 
 
@@ -321,6 +322,21 @@ class _Writing(ast.NodeTransformer):
 
     def visit_Expr(self, node):
         return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
+
+    def visit_Constant(self, node):
+        """A text that names a module stands for the file that has it, as whoever reads it loads
+        or forgets what it names."""
+        if isinstance(node.value, str) and node.value in self._bundler._chunk:
+            node.value = self._bundler._chunk[node.value].name
+        return node
+
+    def visit_Tuple(self, node):
+        """Of a list of what may be forgotten: without what is joined with who has the list."""
+        if self._module.name == _FORGETS and self._scope.kind == "module":
+            node.elts = list({self._bundler._chunk[each.value].name: each for each in node.elts
+                              if isinstance(each, ast.Constant)
+                              and self._bundler._chunk[each.value] is not self._chunk}.values())
+        return self.generic_visit(node)
 
     def visit_Attribute(self, node):
         if hasattr(node, "becomes"):

@@ -44,7 +44,7 @@ def program(platform):
     part_of = {module: name for name, part in sets.sets(platform).items()
                for module in part.modules}
     return joined(texts, platform, sets.ROOTS["core"], names.PUBLIC, part_of, outside(),
-                  running=steady.functions())
+                  running=None if __import__("os").environ.get("NORARE") else steady.functions())
 
 
 def joined(texts, platform, core, offered, part_of, outside, kept=(),
