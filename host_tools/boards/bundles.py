@@ -18,13 +18,14 @@ _FORGETS = "mpcore.on_demand"               # whose tuples list modules that may
 _LITERAL = {"micropython", "const"}         # names by which the compiler knows what they are
 
 
-def bundled(modules, chunks, offered):
+def bundled(modules, chunks, lasting, offered):
     """{name: Module} of chunks and aliases, of {name: Module}, whose trees are changed.
 
-    chunks: [Chunk] of all the modules. offered: names of modules that apps import. Every node
+    chunks: [Chunk] of all the modules. lasting: names of those that are always there. offered:
+    names of modules that apps import. Every node
     in a tree tells its `origin`, the module that it is from. Raises ValueError for what cannot be.
     """
-    return _Bundler(modules, chunks, offered).modules()
+    return _Bundler(modules, chunks, lasting, offered).modules()
 
 
 def globals_for_others(modules, offered):
@@ -58,8 +59,9 @@ class _Bundler:
     elsewhere, ("dynamic", module, name) of what a module's __getattr__ knows.
     """
 
-    def __init__(self, modules, chunks, offered):
+    def __init__(self, modules, chunks, lasting, offered):
         self._modules = modules
+        self.lasting = lasting
         self._chunks = chunks
         self._offered = [name for name in offered if name in modules]
         self._chunk = {name: chunk for chunk in chunks for name in chunk.modules}
@@ -335,7 +337,8 @@ class _Writing(ast.NodeTransformer):
         if self._module.name == _FORGETS and self._scope.kind == "module":
             node.elts = list({self._bundler._chunk[each.value].name: each for each in node.elts
                               if isinstance(each, ast.Constant)
-                              and self._bundler._chunk[each.value] is not self._chunk}.values())
+                              and self._bundler._chunk[each.value].name not in
+                              self._bundler.lasting}.values())
         return self.generic_visit(node)
 
     def visit_Attribute(self, node):

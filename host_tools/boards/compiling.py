@@ -44,7 +44,7 @@ def program(platform):
     part_of = {module: name for name, part in sets.sets(platform).items()
                for module in part.modules}
     return joined(texts, platform, sets.ROOTS["core"], names.PUBLIC, part_of, outside(),
-                  running=None if __import__("os").environ.get("NORARE") else steady.functions())
+                  running=steady.functions())
 
 
 def joined(texts, platform, core, offered, part_of, outside, kept=(),
@@ -66,20 +66,27 @@ def joined(texts, platform, core, offered, part_of, outside, kept=(),
     used = set().union(*(module.identifiers() | module.strings() for module in (
         programs.Module("outside", text) for text in outside)))
     bundles.without_stars(modules)
+    if running is not None:             # whose classes need it, come after it
+        core = (core[0], rare.LOADER[0], *core[1:])
     parts = chunks.chunks(modules, core, {*offered, *core}, part_of)
-    modules = bundles.bundled(modules, parts, offered)
+    lasting = [part.name for part in parts[:[part.name for part in parts].index(core[0]) + 1]]
+    modules = bundles.bundled(modules, parts, lasting, offered)
+    lasting = [name for name in lasting if name in modules]
     others = bundles.globals_for_others(modules, offered)
     if running is not None:
-        others[core[0]].add(rare.loader(modules[core[0]]))
+        home, rest = rare.loader([modules[name] for name in lasting])
+        others[home].add(rest)
     unused.remove(modules, others, kept | used | names.platform_names()["reserved"])
     aside = {}
     if running is not None:
-        aside = rare.put_aside(modules, core[0], rare.loader(modules[core[0]]), steady.WATCHED, running)
+        aside = rare.put_aside(modules, lasting, home, rest, steady.WATCHED, running)
         modules |= aside
     written, told = names.renamed(modules, outside, kept)
     texts = {}
     for name, text in written.items():
         module = programs.Module(name, text)
+        if name == core[0]:
+            module.tree.body += _loading(lasting[:-1])
         common_names.own(module)
         common_names.first(module)
         texts[name] = ast.unparse(module.tree) + "\n"
@@ -87,6 +94,12 @@ def joined(texts, platform, core, offered, part_of, outside, kept=(),
     own |= {name: module.origins for name, module in aside.items()}
     return Program(texts, told, own, {
         name: part_of[core[0] if name in aside else name] for name in texts})
+
+
+def _loading(parts):
+    """Statements that load parts, and free what was needed only for that before the next."""
+    return ast.parse("".join(f"__import__({name!r})\n__import__('gc').collect()\n"
+                             for name in parts)).body
 
 
 def file_of(module):

@@ -19,31 +19,33 @@ from host_tools.boards import names, program
 
 PREFIX = "mpcore.rest"          # and a number: what on_demand.rest loads
 NUMBER = "REST"                 # the attribute of a class that has it
-_LOADER = "mpcore.on_demand", "rest"
+LOADER = "mpcore.on_demand", "rest"
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-def loader(module):
-    """The name that on_demand.rest has in the Module it is now in, or None."""
-    origin, name = _LOADER
-    return next((node.name for node in module.tree.body if isinstance(node, ast.FunctionDef)
-                 and node.origin == origin and node.name.startswith(name)), None)
+def loader(parts):
+    """(module, name) of on_demand.rest in the Modules that have been made of the core."""
+    [found] = [(module.name, node.name) for module in parts for node in module.tree.body
+               if isinstance(node, ast.FunctionDef) and node.origin == LOADER[0]
+               and node.name.startswith(LOADER[1])]
+    return found
 
 
-def put_aside(modules, core, rest, watched, running):
-    """Take what is rare out of {name: Module}, from the one named `core`.
+def put_aside(modules, parts, home, rest, watched, running):
+    """Take what is rare out of {name: Module}, from those named in `parts`.
 
-    rest: the global there that is to be the `__getattr__` of classes. watched: beginnings of names
-    of the modules whose methods may go, unless (module, path) of one is in `running`.
-    Returns {name: Module} of the files made of them, with their `origins`.
+    rest: the global in the module `home` that is to be the `__getattr__` of classes. watched:
+    beginnings of names of the modules whose methods may go, unless (module, path) of one is in
+    `running`. Returns {name: Module} of the files made of them, with their `origins`.
     """
-    return _Aside(modules, core, rest, watched, running).files()
+    return _Aside(modules, parts, home, rest, watched, running).files()
 
 
 class _Aside:
-    def __init__(self, modules, core, rest, watched, running):
+    def __init__(self, modules, parts, home, rest, watched, running):
         self._modules = modules
-        self._core = modules[core]
+        self._parts = [modules[name] for name in parts]
+        self._home = home
         self._rest = rest
         self._watched = watched
         self._running = running
@@ -51,20 +53,22 @@ class _Aside:
         self._classes = [scope for module in every for scope in module.scopes
                          if scope.kind == "class"]
         self._family = names.families(self._classes)
-        self._set_again = {variable.name for variable in self._core.variables
-                           if variable.scope is self._core.scope and variable.stored
-                           and variable.where is not self._core.scope}
+        self._set_again = {variable.name for part in self._parts for variable in part.variables
+                           if variable.scope is part.scope and variable.stored
+                           and variable.where is not part.scope}
         self._held = self._taken_from_classes()
         self._counts = defaultdict(int)         # (family, name) -> how many of it define it
         self._odd = set()                       # families with a relative from elsewhere
         known = {scope.node.name for scope in self._classes}
+        parts_of = {}
         for scope in self._classes:
             family = self._family(scope.node.name)
             for name in scope.bound:
                 self._counts[family, name] += 1
             bases = {getattr(base, "id", getattr(base, "attr", None)) for base in scope.node.bases}
             if bases - known or "__getattr__" in scope.bound \
-                    or scope.origin in names.PUBLIC or scope.parent.kind != "module":
+                    or scope.origin in names.PUBLIC or scope.parent.kind != "module" \
+                    or parts_of.setdefault(family, scope.module) is not scope.module:
                 self._odd.add(family)
 
     def _taken_from_classes(self):
@@ -88,28 +92,42 @@ class _Aside:
         chosen = defaultdict(list)              # origin -> [(class, [methods])]
         for scope in self._classes:
             family = self._family(scope.node.name)
-            if scope.module is not self._core or family in self._odd:
+            if scope.module not in self._parts or family in self._odd:
                 continue
             methods = [node for node in scope.node.body if self._may_go(node, scope, family)]
             if methods:
-                chosen[family].append((scope.node, methods))
+                chosen[scope.module, family].append((scope.node, methods))
         groups = defaultdict(list)              # families of one module share a file
         homes = {}
-        for family, found in chosen.items():
+        for (part, _), found in chosen.items():
             origins = sorted({node.origin for node, _ in found})
             home = next((homes[origin] for origin in origins if origin in homes), origins[0])
             homes.update(dict.fromkeys(origins, home))
-            groups[home] += found
+            groups[home].append((part, found))
         made = {}
-        for number, (home, found) in enumerate(sorted(groups.items())):
-            made[f"{PREFIX}{number}"] = self._file(number, found)
-        body = self._core.tree.body         # classes need it when they are made
-        [loading] = [node for node in body if getattr(node, "name", None) == self._rest]
-        body.remove(loading)
-        body.insert(0, loading)
-        for module in (self._core, *made.values()):
+        for number, (home, of_families) in enumerate(sorted(
+                groups.items(), key=lambda item: item[0])):
+            [part] = {part for part, _ in of_families}
+            made[f"{PREFIX}{number}"] = self._file(
+                number, part, [each for _, found in of_families for each in found])
+        for part in self._parts:
+            self._provide(part)
+        for module in (*self._parts, *made.values()):
             module.analyse()
         return made
+
+    def _provide(self, part):
+        """Let a part have what its classes need when they are made."""
+        body = part.tree.body
+        if part.name == self._home:
+            [loading] = [node for node in body if getattr(node, "name", None) == self._rest]
+            body.remove(loading)
+        else:
+            if self._rest in part.scope.bound:
+                raise ValueError(f"{part.name}: there is another {self._rest}")
+            loading = ast.fix_missing_locations(
+                ast.ImportFrom(self._home, [ast.alias(self._rest)], 0))
+        body.insert(0, loading)
 
     def _may_go(self, node, scope, family):
         if not isinstance(node, _FUNCTIONS) or node.name.startswith("__") \
@@ -127,18 +145,18 @@ class _Aside:
                                 "super", "__class__", *self._set_again)
                             for inner in ast.walk(node)))
 
-    def _file(self, number, found):
-        """The Module with methods of some classes, which are taken out of those."""
+    def _file(self, number, part, found):
+        """The Module with methods of some classes of a part, which are taken out of those."""
         functions = {method for _, methods in found for method in methods}
         used = {}
-        for variable in self._core.variables:
-            if variable.scope is self._core.scope and any(
+        for variable in part.variables:
+            if variable.scope is part.scope and any(
                     around.node in functions for around in variable.where.around()):
-                if variable.name in self._core.scope.bound:
+                if variable.name in part.scope.bound:
                     used[variable.name] = None
         for node, _ in found:
             used[node.name] = None
-        body = [ast.ImportFrom(self._core.name, [ast.alias(name) for name in sorted(used)], 0)]
+        body = [ast.ImportFrom(part.name, [ast.alias(name) for name in sorted(used)], 0)]
         taking = []
         for node, methods in found:
             for method in methods:
