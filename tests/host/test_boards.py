@@ -78,7 +78,7 @@ def test_there_is_a_board_for_every_architecture(built):
 
 
 def test_every_module_is_compiled_for_its_architecture(kind):
-    assert kind.files == {sets.file_of(module)[:-3] + ".mpy"
+    assert kind.files == {compiling.file_of(module)[:-3] + ".mpy"
                           for module in compiling.files_of(kind.platform)}
     codes = {"x64": 2, "armv6m": 4, "armv7emsp": 7, "xtensawin": 10, "rv32imc": 11}
     for file in kind.files:
@@ -270,11 +270,11 @@ def test_the_manifest_names_every_module(kind):
         file: kind.directory.resolve() / "frozen" / file for file in files}
     assert sorted(every.keys() - files) == ["bulb.py", "main.py", "sse.py"]
     assert sorted(frozen(kind)) == sorted(
-        map(sets.file_of, compiling.files_of(kind.platform, listings.USUAL)))
+        map(compiling.file_of, compiling.files_of(kind.platform, listings.USUAL)))
 
 
 def test_what_is_frozen_is_what_is_compiled(kind):
-    texts = {module: (kind.directory / "frozen" / sets.file_of(module)).read_text()
+    texts = {module: (kind.directory / "frozen" / compiling.file_of(module)).read_text()
              for module in compiling.files_of(kind.platform)}
     assert texts == compiling.program(kind.platform).texts
 

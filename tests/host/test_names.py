@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from host_tools.boards import __main__ as boards
-from host_tools.boards import compiling, constants, names, program, sets
+from host_tools.boards import compiling, constants, names, program, sets, steady
 from host_tools.unix_port import ROOT
 
 HEAP = "32M"
@@ -290,11 +290,10 @@ def tree(tmp_path_factory):
         texts | tests, "linux", sets.ROOTS["core"], sorted({*names.PUBLIC, *used, *tests}),
         part_of | dict.fromkeys(tests, "tests"), compiling.outside(),
         {*re.findall(r"def (test_\w+)", "".join(tests.values())),
-         *program.Module(packet, texts[packet]).scope.bound}, [packet])
+         *program.Module(packet, texts[packet]).scope.bound}, [packet], steady.functions())
     assert len(made.texts) < 0.8 * len(texts | tests)
     for module, text in made.texts.items():
-        path = directory / (sets.file_of(module) if module in texts
-                            else module.replace(".", "/") + ".py")
+        path = directory / compiling.file_of(module)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     for place in ("boards", "tests/vectors", "tests/micropython_runner.py"):
@@ -356,11 +355,11 @@ def test_a_traceback_says_the_names_again(micropython, tmp_path):
         "nic = mpcore.NIC(bind='nowhere')\ntry:\n    nic.active(True)\n"
         "except Exception as error:\n    sys.print_exception(error)\n")
     for module, content in compiling.compiled("x64", "linux").items():
-        path = (tmp_path / sets.file_of(module)).with_suffix(".mpy")
+        path = (tmp_path / compiling.file_of(module)).with_suffix(".mpy")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     text = run(micropython, "use.py", cwd=tmp_path)
-    assert '"mpcore", line 1, in active\n' in text and "_open" not in text, text
+    assert ", line 1, in active\n" in text and "_open" not in text, text
     long = names.lengthen(text, told)
     assert "nic.NIC.active" in long and "nic.NIC._open" in long
     (tmp_path / "names.json").write_text(json.dumps({"linux": told, "rp2": {}}))
