@@ -131,10 +131,9 @@ def _import_heap(output, architectures, plain):
              for name, directory, where, modules in (
                 ("source", unix_port.ROOT, ".", sources), (".mpy", output / "x64", ".", files),
                 ("ROMFS", output / "x64", "filament.romfs", files))}
-    if not plain:
-        chunks = program("linux").chunks
-        found["source"] = {file: sum(found["source"][module] for module in chunks.get(file, ()))
-                           for file in files}
+    if not plain:           # the package loads what the sources load one by one
+        found["source"] = dict.fromkeys(files, 0) | {
+            files[0]: sum(found["source"].values())}
     return found
 
 

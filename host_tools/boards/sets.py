@@ -3,11 +3,12 @@ from what imports what.
 
 A set has roots; what they import, at once or later, belongs to it, up to the roots of other sets:
 those are imported inside functions, when they are first needed, and can be missing until then.
-A set named earlier keeps what it shares with a later one.
+A set named earlier keeps what it shares with a later one; what two need that can each be left
+out belongs to the core, so that neither needs the other.
 """
 
 import ast
-from collections import namedtuple
+from collections import Counter, namedtuple
 from functools import cache
 
 from host_tools.unix_port import ROOT
@@ -131,6 +132,19 @@ def _roots(name):
             if module == root or (name not in _OFFERED and module.startswith(root + "."))}
 
 
+def _reached(name, platform, owner):
+    """What the roots of a set import, up to the roots of others and what the core imports."""
+    found = set() if name == "core" else set(_reached("core", platform, owner))
+    before = set(found)
+    waiting = sorted(_roots(name))
+    while waiting:
+        module = waiting.pop()
+        if module not in found and owner.get(module, name) == name:
+            found.add(module)
+            waiting += sorted(imports(module, platform).at_once | imports(module, platform).later)
+    return found - before
+
+
 @cache
 def sets(platform):
     """{name: Set} in the order of ROOTS, for a `sys.platform` of MicroPython.
@@ -139,10 +153,13 @@ def sets(platform):
     others may leave out is imported at once by an earlier one.
     """
     owner = {module: name for name in ROOTS for module in _roots(name)}
+    reached = Counter(module for name in ROOTS if name not in _OFFERED
+                      for module in _reached(name, platform, owner))
+    owner |= {module: "core" for module, sets_of in reached.items() if sets_of > 1}
     found = {}
     for name in ROOTS:
         modules, needs = set(), set()
-        waiting = sorted(_roots(name))
+        waiting = sorted(module for module, holder in owner.items() if holder == name)
         while waiting:
             module = waiting.pop()
             if module in modules:

@@ -27,9 +27,9 @@ TIMEOUT_S = 300
 # decides so here; whoever makes it smaller lowers the figure.
 SLACK = 0.03
 BUDGETS = {
-    "core": {"armv6m": (160360, 35990), "armv7emsp": (179250, 60490), "rv32imc": (165230, 40860),
-             "xtensawin": (167420, 43050), "x64": (249200, 130090)},
-    "socket": (15270, 0), "dns": (13790, 0), "ipv6": (3370, 0), "roles": (17000, 0),
+    "core": {"armv6m": (159300, 36040), "armv7emsp": (178100, 60630), "rv32imc": (164500, 40900),
+             "xtensawin": (166600, 43070), "x64": (248900, 130730)},
+    "socket": (17120, 0), "dns": (13040, 0), "ipv6": (3230, 0), "roles": (15460, 0),
     "aes": (1160, 0),
 }
 
@@ -342,7 +342,7 @@ try:
 except OSError as error:
     print(error.errno)
 for name, module in sys.modules.items():
-    if name.split(".")[0] in ("mpcore", "bulb", "sse"):
+    if name.split(".")[0] in ("mpcore", "bulb", "sse") and hasattr(module, "__file__"):
         assert module.__file__.startswith("/rom/"), module.__file__
 import mpcore.nic
 print(mpcore.nic.__file__)
