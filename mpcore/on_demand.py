@@ -67,6 +67,10 @@ def rest(self, name):
     module = "mpcore.rest%d" % self.REST
     if module in _rests:
         raise AttributeError(name)
-    __import__(module)
+    try:
+        __import__(module)
+    except MemoryError:
+        sys.modules.pop(module, None)   # or it would be taken for whole
+        raise
     _rests.append(module)
     return getattr(self, name)

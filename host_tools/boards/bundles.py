@@ -22,8 +22,8 @@ def bundled(modules, chunks, lasting, offered):
     """{name: Module} of chunks and aliases, of {name: Module}, whose trees are changed.
 
     chunks: [Chunk] of all the modules. lasting: names of those that are always there. offered:
-    names of modules that apps import. Every node
-    in a tree tells its `origin`, the module that it is from. Raises ValueError for what cannot be.
+    names of modules that apps import. Every node in a tree tells its `origin`, the module that it
+    is from. Raises ValueError for what cannot be.
     """
     return _Bundler(modules, chunks, lasting, offered).modules()
 
@@ -47,7 +47,8 @@ def without_stars(modules):
         module.starred = set().union(*brought[module.name].values())
         for statement in module.tree.body:
             if isinstance(statement, ast.ImportFrom) and statement.names[0].name == "*":
-                statement.names = [ast.alias(name) for name in brought[module.name][statement.module]
+                names = brought[module.name][statement.module]
+                statement.names = [ast.alias(name) for name in names
                                    if name not in module.scope.bound]
         module.analyse()
 

@@ -1,11 +1,12 @@
 """Which modules are always loaded together: from what imports what, each such chunk is one file.
 
-What the core's roots load at once is one chunk, or rather a few, which the package of all loads
+What the core's roots load at once is a few chunks of equal size, which the package of all loads
 one after the other: what MicroPython needs only while it loads a file lies between what stays, in
-pieces too small for anything but parts of the next file. Any other module that is loaded by itself, as
-somebody imports it inside a function or as it is for apps, is a root; modules that the same roots
-load at once are one chunk. So nothing is loaded that was not loaded before, and what is imported
-later can be missing, or forgotten, as before.
+pieces too small for anything but parts of the next file. (Left empty, they cost a look at each
+whenever the heap is asked for more.) Any other module that is loaded by itself, as somebody
+imports it inside a function or as it is for apps, is a root; modules that the same roots load at
+once are one chunk. So nothing is loaded that was not loaded before, and what is imported later can
+be missing, or forgotten, as before.
 """
 
 import ast
@@ -35,8 +36,8 @@ def _parts(modules, order, count):
 def chunks(modules, core, roots, part_of, parts=4):
     """[Chunk] of {name: Module}; the core's come first, in some `parts` and its package.
 
-    core: roots that are loaded together, their package first; roots: further modules that are loaded by themselves. part_of: {name:
-    what it must not be parted from and not be joined with, such as a set}.
+    core: roots that are loaded together, their package first. roots: further modules that are
+    loaded by themselves. part_of: {name: its set}, as sets are not joined with each other.
     """
     found = {name: imports(module, modules.keys()) for name, module in modules.items()}
     roots = {name for name in roots if name in modules}.union(*(each.later

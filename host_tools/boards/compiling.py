@@ -51,10 +51,10 @@ def joined(texts, platform, core, offered, part_of, outside, kept=(),
            constant=(), running=None):
     """The Program of {module: text}.
 
-    core: modules that are loaded together. offered: those that apps import, with names that stay.
-    part_of: {module: its set}. outside: texts that use the program. kept: further names that stay. constant: modules
-    whose constants others read by name. running: functions (steady.py) but for which methods are
-    put aside; None leaves all where they are.
+    core: modules that are loaded together, their package first. offered: those that apps import,
+    with names that stay. part_of: {module: its set}. outside: texts that use the program. kept:
+    further names that stay. constant: modules whose constants others read by name. running:
+    functions (steady.py) but for which methods are put aside; None leaves all where they are.
     """
     modules = {name: programs.Module(name, specialised.Platform(
         platform, sets.HOST_TWINS).visit(ast.parse(text))) for name, text in texts.items()}

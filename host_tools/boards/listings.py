@@ -27,8 +27,8 @@ def package(files, **facts):
 def manifest(files, found, platform, base, app, app_base):
     """The text of a manifest.py that freezes the sources, an option for each set but the core.
 
-    files: {set: paths of its files, "mpcore/…"}; found: {set: sets.Set}. base, app_base: paths of
-    where those and an app's files are from the manifest's. app: (name of its option, its files).
+    files: {set: paths of its files, "mpcore/…"}. found: {set: sets.Set}. base, app_base: where
+    those and an app's files are, from the manifest. app: (name of its option, its files).
     """
     options = ", ".join(f"{name}={name in USUAL}" for name in found if name != "core")
     parts = [f'"""Freezes Filament {version()} into firmware, for `sys.platform` {platform}.\n\n'

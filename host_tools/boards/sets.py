@@ -11,6 +11,7 @@ import ast
 from collections import Counter, namedtuple
 from functools import cache
 
+from host_tools.boards import specialised
 from host_tools.unix_port import ROOT
 
 # Roots are prefixes: a package stands for all modules in it.
@@ -35,8 +36,6 @@ HOST_TWINS = {"mpcore.crypto.native", "mpcore.ip.headers_struct", "mpcore.vl1.ha
 
 Imports = namedtuple("Imports", "at_once later")
 Set = namedtuple("Set", "modules needs")
-_Sys = namedtuple("_Sys", "implementation platform")
-_Implementation = namedtuple("_Implementation", "name")
 _OFFERED = {"core"}         # whose roots are themselves, not all that begins so
 
 
@@ -74,7 +73,7 @@ class _Reader(ast.NodeVisitor):
     visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_If(self, node):
-        holds = self._decide(node.test)
+        holds = specialised.decide(node.test, self._platform)
         self._visit_all(() if holds is False else node.body)
         self._visit_all(() if holds is True else node.orelse)
 
@@ -96,16 +95,6 @@ class _Reader(ast.NodeVisitor):
         self._later += 1
         self._visit_all(body)
         self._later -= 1
-
-    def _decide(self, test):
-        """Whether a test of nothing but the platform holds; None for any other."""
-        if {node.id for node in ast.walk(test) if isinstance(node, ast.Name)} != {"sys"}:
-            return None
-        try:
-            return eval(compile(ast.Expression(test), "<test>", "eval"),
-                        {"sys": _Sys(_Implementation("micropython"), self._platform)})
-        except AttributeError:
-            return None
 
     def _add(self, names):
         for name in names & MODULES.keys() - HOST_TWINS:
