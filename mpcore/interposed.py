@@ -26,7 +26,7 @@ manner; `filament run` takes all others.
 from errno import EADDRINUSE
 
 from mpcore import port as platform
-from mpcore import runtime as runtimes
+from mpcore import runtimes
 from mpcore import socket as virtual
 from mpcore.ip.errors import ENOTCONN, failure
 from mpcore.ip.events import HUP, WRITE

@@ -12,12 +12,10 @@ import asyncio
 from errno import ENODEV, ENOENT, EPERM
 
 from mpcore import port as platform
-from mpcore import runtime as runtimes
 from mpcore.node import Node
-from mpcore.runtime import Runtime
+from mpcore.runtime import Runtime, activate, deactivate
 from mpcore.vl1.identity import Identity
 from mpcore.vl1.inet import ip_text
-from mpcore.vl1.world import World
 
 _ANY = "0.0.0.0"
 _STATUS = {"REQUESTING_CONFIGURATION": 1, "NOT_FOUND": -2, "ACCESS_DENIED": -3,
@@ -189,6 +187,8 @@ class NIC:
 
     def _open(self):
         port = platform.Port(self._home, self._bind)
+        from mpcore.vl1.world import World
+
         try:
             identity = Identity.from_text(_load(port, "identity.secret").decode())
             planet, _ = World.from_bytes(_load(port, "planet"))
@@ -204,7 +204,7 @@ class NIC:
             port.close()
             raise
         self.node = node
-        runtimes.activate(self.runtime)
+        activate(self.runtime)
         try:
             self.runtime.start()
         except RuntimeError:
@@ -215,7 +215,7 @@ class NIC:
             self.responder.close(self.runtime.now())
         self.runtime.stop()
         self.runtime.port.close()
-        runtimes.deactivate(self.runtime)
+        deactivate(self.runtime)
         self.node = self.runtime = self.responder = self._network = None
 
     def _active(self):

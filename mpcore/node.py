@@ -9,7 +9,7 @@ import micropython
 from mpcore import crypto, limits
 from mpcore.ip.stack import Stack
 from mpcore.vl1.switch import VL1
-from mpcore.vl1.world import PLANET, World
+from mpcore.vl1.world import PLANET
 from mpcore.vl2.vl2 import VL2
 
 _MOONS = "moons.d/"
@@ -100,6 +100,8 @@ class Node:
     def _stored_moons(self):
         moons = []
         for name in self.port.names(_MOONS):
+            from mpcore.vl1.world import World
+
             try:
                 moon, _ = World.from_bytes(self.port.load(name))
             except ValueError:

@@ -11,7 +11,7 @@ from mpcore import port as platform
 
 _RETRY_MS = 1000    # when to poll again after a poll that failed
 
-_active = []        # of all NICs that are, in the order in which they became so
+registered = []     # of all NICs that are active, in the order in which they became so
 
 
 class Runtime:
@@ -113,95 +113,22 @@ class Runtime:
                 self._loop.alarm(0 if self._kicked else self._next and max(0, self._next - now))
 
 
-class Together:
-    """All active runtimes behind one face: for whoever may wait for any of them."""
-
-    now = staticmethod(platform.now_ms)
-
-    def kick(self):
-        for runtime in _active:
-            runtime.kick()
-
-    def driven(self):
-        return all(runtime.driven() for runtime in _active)
-
-    def step(self, timeout_ms=None, others=(), mask=1):
-        """As Runtime.step, for all; `others`, sockets of the platform, end the wait when they are
-        ready for `mask` (select.POLL*)."""
-        drive(timeout_ms, None, others, mask)
-
-
-def drive(timeout_ms, runtime, others=(), mask=1):
-    """Step `runtime` (or None) together with every active one; see Together.step."""
-    if not others and (not _active or _active == [runtime]):
-        return runtime.step(timeout_ms)
-    runtimes = _active if runtime is None or runtime in _active else _active + [runtime]
-    settled = [each for each in runtimes if each.settle()]
-    wait = 0 if settled else timeout_ms
-    for each in runtimes:
-        due = each.wait_ms()
-        if wait is None or due is not None and due < wait:
-            wait = due
-    if wait != 0:
-        platform.wait([sock for each in runtimes for sock in each.port.sockets], wait, others,
-                      mask)
-    for each in runtimes:
-        each.drain()
-
-
 def current():
     """The runtime of the NIC that has been active for longest, used by sockets that name none.
 
     Raises OSError when there is none.
     """
-    if not _active:
+    if not registered:
         raise OSError(ENODEV, "no active NIC")
-    return _active[0]
-
-
-def active():
-    """The runtimes of all active NICs."""
-    return list(_active)
+    return registered[0]
 
 
 def activate(runtime):
     """A NIC's runtime takes part from now on."""
-    _active.append(runtime)
+    registered.append(runtime)
 
 
 def deactivate(runtime):
     """Undo activate()."""
-    if runtime in _active:
-        _active.remove(runtime)
-
-
-def leads(node, ip):
-    """Whether an address (4 or 16 bytes) lies on a node's networks.
-
-    That is: within the prefix of an address of ours or of a network's route. A default route does
-    not count: a network does not take the whole Internet away from the platform. Nor do multicast
-    and limited broadcast, which lie everywhere.
-    """
-    if len(ip) not in node.stack.families:
-        return False
-    for interface in node.stack.interfaces:
-        if interface.is_neighbour(ip) or ip in interface.broadcasts:
-            return True
-        for target, prefix, _ in interface.routes:
-            if prefix and _within(ip, target, prefix):
-                return True
-    return False
-
-
-def towards(ip):
-    """The active runtime on whose networks an address (4 or 16 bytes) lies, or None."""
-    for runtime in _active:
-        if leads(runtime.node, ip):
-            return runtime
-    return None
-
-
-def _within(ip, target, prefix):
-    shift = 8 * len(ip) - prefix
-    return len(ip) == len(target) and (int.from_bytes(ip, "big") ^ int.from_bytes(target, "big")
-                                       ) >> shift == 0
+    if runtime in registered:
+        registered.remove(runtime)

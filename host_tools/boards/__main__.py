@@ -1,9 +1,11 @@
 """`make boards`: Filament compiled for boards, listed, packed, and weighed.
 
 Below build/boards, for each architecture that a board in boards/ has:
-  ARCH/mpcore/…          .mpy files, to be copied to /lib
+  ARCH/mpcore/…          .mpy files, to be copied to /lib; mpcore/__init__.mpy has all that is
+                         always loaded, joined (bundles.py)
   ARCH/package.json      all of them for `mpremote mip install`; core.json, dns.json, … for sets
-  ARCH/manifest.py       freezes the sources into firmware of your own
+  ARCH/frozen/mpcore/…   the sources of the same
+  ARCH/manifest.py       freezes those into firmware of your own
   ARCH/filament.romfs    an image for `mpremote romfs deploy`, the bulb's program in it: with
                          boards/BOARD/board.py and a main.py of `import start_bulb` on the board's
                          file system it starts
@@ -12,7 +14,8 @@ names.json               what the names in the .mpy files were before they were 
                          traceback from a board is translated by
                          python -m host_tools.boards.names < TRACEBACK
 
-Names are short unless --plain: a board's heap has little room for them (names.py says how).
+Modules are joined and names are short unless --plain: a board's heap has little room for them
+(bundles.py and names.py say how).
 """
 
 import argparse
@@ -27,7 +30,7 @@ from rich.console import Console
 from host_tools import unix_port
 from host_tools.boards import facts as board_facts
 from host_tools.boards import listings, mpy, names, romfs, sets, sizes
-from host_tools.boards.compiling import compiled, platforms, program
+from host_tools.boards.compiling import compiled, file_of, files_of, platforms, program
 
 OUTPUT = unix_port.ROOT / "build" / "boards"
 _APP = "bulb"
@@ -48,51 +51,62 @@ def build(boards, image_sets, output, plain=False):
         of_boards = [board.board for board in boards if board.mpy_arch == architecture]
         facts["architectures"][architecture] = {"boards": of_boards, **_build(
             architecture, platform, image_sets, output / architecture, plain)}
-    facts["import_heap"] = _import_heap(output, facts["architectures"])
+    facts["import_heap"] = _import_heap(output, facts["architectures"], plain)
     facts["names"] = {} if plain else _names(*list(platforms(boards).items())[0])
     (output / "sizes.json").write_text(json.dumps(facts, indent=1) + "\n")
     (output / "sizes.md").write_text(sizes.markdown(facts))
     if not plain:
-        (output / names.FILE).write_text(json.dumps(program()[1], indent=1) + "\n")
+        (output / names.FILE).write_text(json.dumps(
+            {platform: program(platform).names for platform in sorted(
+                set(platforms(boards).values()))}, indent=1) + "\n")
     return facts
 
 
 def _names(architecture, platform):
     """{set: {"plain": [names, bytes], "short": [names, bytes]}} of names that firmware lacks."""
-    contents = {"plain": compiled(architecture, platform, plain=True),
-                "short": compiled(architecture, platform)}
-    return {name: {kind: names.taken(part[module] for module in found.modules)
-                   for kind, part in contents.items()}
-            for name, found in sets.sets(platform).items()}
+    return {name: {kind: names.taken(
+                compiled(architecture, platform, plain=plain)[module]
+                for module in files_of(platform, (name,), plain))
+                for kind, plain in (("plain", True), ("short", False))}
+            for name in sets.ROOTS}
 
 
 def _build(architecture, platform, image_sets, directory, plain):
     contents = compiled(architecture, platform, plain=plain)
-    files = {module: sets.file_of(module)[:-3] + ".mpy" for module in contents}
+    files = {module: file_of(module)[:-3] + ".mpy" for module in contents}
     app = unix_port.ROOT / "boards" / "apps" / _APP
     app_files = mpy.compiled(architecture, {f"{_APP}/{name}": app / name for name in _APP_FILES})
     image = romfs.image({
         **{"lib/" + files[module]: contents[module]
-           for module in sets.modules([platform], image_sets)},
+           for module in files_of(platform, image_sets, plain)},
         **{_APP_MAIN if name.endswith("/main.py") else name[len(_APP) + 1:-3] + ".mpy": content
            for name, content in app_files.items()}})
 
     _write_anew(directory, {files[module]: content for module, content in contents.items()})
+    sources = directory / "frozen"
+    _write_anew(sources, {} if plain else {
+        file_of(module): text.encode() for module, text in program(platform).texts.items()},
+        "*.py")
     (directory / "filament.romfs").write_bytes(image)
     (directory / "manifest.py").write_text(listings.manifest(
-        platform, _from(directory, unix_port.ROOT), (_APP, _APP_FILES), _from(directory, app)))
+        {name: [file_of(module) for module in files_of(platform, (name,), plain)]
+         for name in sets.ROOTS}, sets.sets(platform), platform,
+        _from(directory, unix_port.ROOT if plain else sources),
+        (_APP, _APP_FILES), _from(directory, app)))
     kind = {"mpy": mpy.version()[1], "arch": architecture}
     for name, chosen in {"package": tuple(sets.ROOTS),
                          **{name: (name,) for name in sets.ROOTS}}.items():
         (directory / f"{name}.json").write_text(listings.package(
-            [files[module] for module in sets.modules([platform], chosen)], **kind))
+            [files[module] for module in files_of(platform, chosen, plain)], **kind))
     return {"romfs": len(image), "sets": {
-        name: sizes.of_set(platform, name, contents) for name in sets.ROOTS}}
+        name: sizes.of_set(sets.sets(platform)[name].needs, {
+            module: contents[module] for module in files_of(platform, (name,), plain)})
+        for name in sets.ROOTS}}
 
 
-def _write_anew(directory, files):
-    """Write .mpy files; those of modules that are gone are removed."""
-    for stale in set(directory.rglob("*.mpy")) - {directory / name for name in files}:
+def _write_anew(directory, files, pattern="*.mpy"):
+    """Write files; those of modules that are gone are removed."""
+    for stale in set(directory.rglob(pattern)) - {directory / name for name in files}:
         stale.unlink()
     for name, content in files.items():
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
@@ -103,18 +117,24 @@ def _from(directory, target):
     return Path(os.path.relpath(target, directory)).as_posix()
 
 
-def _import_heap(output, architectures):
-    """{place: {module: bytes}} of the unix port's heap that a node's code takes at import."""
+def _import_heap(output, architectures, plain):
+    """{place: {module: bytes}} of the unix port's heap that a node's code takes at import, by the
+    modules of the .mpy files."""
     if "x64" not in architectures:
         return {}
     script = "host_tools/boards/import_heap.py"
-    modules = sets.loaded("linux", sets.ROOTS["core"])
-    return {name: json.loads(subprocess.run(
+    sources = sets.loaded("linux", sets.ROOTS["core"])
+    files = sources if plain else sets.ROOTS["core"]
+    found = {name: json.loads(subprocess.run(
                 unix_port.command(_HEAP, script, where, *modules), cwd=directory,
                 capture_output=True, text=True, check=True).stdout)
-            for name, directory, where in (
-                ("source", unix_port.ROOT, "."), (".mpy", output / "x64", "."),
-                ("ROMFS", output / "x64", "filament.romfs"))}
+             for name, directory, where, modules in (
+                ("source", unix_port.ROOT, ".", sources), (".mpy", output / "x64", ".", files),
+                ("ROMFS", output / "x64", "filament.romfs", files))}
+    if not plain:           # the package loads what the sources load one by one
+        found["source"] = dict.fromkeys(files, 0) | {
+            files[0]: sum(found["source"].values())}
+    return found
 
 
 def _compare_options(boards):

@@ -1,11 +1,19 @@
-"""The program for boards, compiled: what of it is native, and whether its names are short."""
+"""The program for boards, compiled: joined, with short names, and native where that pays."""
 
+import ast
 import re
+from collections import namedtuple
 from functools import cache
 
 from host_tools import unix_port
-from host_tools.boards import facts as board_facts
-from host_tools.boards import mpy, names, sets
+from host_tools.boards import (
+    bundles, chunks, common_names, constants, mpy, names, rare, sets, specialised, steady, unused)
+from host_tools.boards import program as programs
+
+# texts: {module: source} of the files, chunks and aliases. names: {module: what tracebacks say},
+# see names.renamed. chunks: {module: modules that its file has}, none for an alias. sets: {module:
+# its set}.
+Program = namedtuple("Program", "texts names chunks sets")
 
 # Only the kernels are native where memory for machine code is short: on a Pico W it is the heap's
 # (26 KB less), on ESP32s instruction RAM, of which little is free. An RP2350 has heap enough.
@@ -24,24 +32,100 @@ def platforms(boards):
 
 
 @cache
-def program():
-    """(texts, names) of all modules for boards, made short; see names.shortened."""
-    texts = {module: sets.MODULES[module].read_text()
-             for module in sets.modules(board_facts.PLATFORMS)}
-    outside = [path.read_text() for path in sorted((unix_port.ROOT / "boards").rglob("*.py"))]
-    return names.shortened(texts, outside)
+def outside():
+    """Texts of the files that use the core on boards and stay as they are."""
+    return tuple(path.read_text() for path in sorted((unix_port.ROOT / "boards").rglob("*.py")))
+
+
+@cache
+def program(platform):
+    """The Program for a `sys.platform` of MicroPython."""
+    texts = {module: sets.MODULES[module].read_text() for module in sets.modules([platform])}
+    part_of = {module: name for name, part in sets.sets(platform).items()
+               for module in part.modules}
+    return joined(texts, platform, sets.ROOTS["core"], names.PUBLIC, part_of, outside(),
+                  running=steady.functions())
+
+
+def joined(texts, platform, core, offered, part_of, outside, kept=(),
+           constant=(), running=None):
+    """The Program of {module: text}.
+
+    core: modules that are loaded together, their package first. offered: those that apps import,
+    with names that stay. part_of: {module: its set}. outside: texts that use the program. kept:
+    further names that stay. constant: modules whose constants others read by name. running:
+    functions (steady.py) but for which methods are put aside; None leaves all where they are.
+    """
+    modules = {name: programs.Module(name, specialised.Platform(
+        platform, sets.HOST_TWINS).visit(ast.parse(text))) for name, text in texts.items()}
+    constants.fold(modules, constant)
+    for module in modules.values():
+        module.tree = specialised.Branches().visit(module.tree)
+        constants.without_const(module)
+    kept = names.public(modules).union(kept)
+    used = set().union(*(module.identifiers() | module.strings() for module in (
+        programs.Module("outside", text) for text in outside)))
+    bundles.without_stars(modules)
+    if running is not None:             # whose classes need it, come after it
+        core = (core[0], rare.LOADER[0], *core[1:])
+    parts = chunks.chunks(modules, core, {*offered, *core}, part_of)
+    lasting = [part.name for part in parts[:[part.name for part in parts].index(core[0]) + 1]]
+    modules = bundles.bundled(modules, parts, lasting, offered)
+    lasting = [name for name in lasting if name in modules]
+    others = bundles.globals_for_others(modules, offered)
+    if running is not None:
+        home, rest = rare.loader([modules[name] for name in lasting])
+        others[home].add(rest)
+    unused.remove(modules, others, kept | used | names.platform_names()["reserved"])
+    aside = {}
+    if running is not None:
+        aside = rare.put_aside(modules, lasting, home, rest, steady.WATCHED, running)
+        modules |= aside
+    written, told = names.renamed(modules, outside, kept)
+    texts = {}
+    for name, text in written.items():
+        module = programs.Module(name, text)
+        if name == core[0]:
+            module.tree.body += _loading(lasting[:-1])
+        common_names.own(module)
+        common_names.first(module)
+        texts[name] = ast.unparse(module.tree) + "\n"
+    own = {part.name: part.modules for part in parts if part.name in texts}
+    own |= {name: module.origins for name, module in aside.items()}
+    return Program(texts, told, own, {
+        name: part_of[core[0] if name in aside else name] for name in texts})
+
+
+def _loading(parts):
+    """Statements that load parts, and free what was needed only for that before the next."""
+    return ast.parse("".join(f"__import__({name!r})\n__import__('gc').collect()\n"
+                             for name in parts)).body
+
+
+def file_of(module):
+    """The path of a module's source, relative to the directory of all."""
+    return sets.file_of(module) if module in sets.MODULES else module.replace(".", "/") + ".py"
 
 
 @cache
 def compiled(architecture, platform, options=(), plain=False):
-    """{module: content of its .mpy} of everything that such a board may load."""
-    modules = sets.modules([platform])
+    """{module: content of its .mpy} of everything that such a board may load.
+
+    plain: every module for itself, as it is written.
+    """
     if not plain:                       # a module's name is there already: it names the source
-        texts = {module: program()[0][module] for module in modules}
+        texts = program(platform).texts
         if architecture in _BYTECODE:
             texts = {module: _NATIVE.sub("", text) for module, text in texts.items()}
         return mpy.compiled(architecture, texts, ("-O3", *options))
-    files = {sets.file_of(module): module for module in modules}
+    files = {sets.file_of(module): module for module in sets.modules([platform])}
     contents = mpy.compiled(
         architecture, {file: sets.MODULES[module] for file, module in files.items()}, options)
     return {files[file]: content for file, content in contents.items()}
+
+
+def files_of(platform, names=tuple(sets.ROOTS), plain=False):
+    """The modules that have a file, of some of the sets; sorted."""
+    if plain:
+        return sets.modules([platform], names)
+    return sorted(module for module, name in program(platform).sets.items() if name in names)

@@ -36,9 +36,20 @@ def fold(modules, kept=()):
             removing = _Removing(() if name in kept else values[name].keys() - needed,
                                  before[name] - needed)
             removing.visit(module.tree)
-            removed = removed or removing.removed
-            module.analyse()
+            if removing.removed:
+                removed = True
+                module.analyse()
     return values
+
+
+def without_const(module):
+    """Write what is left of `NAME = const(value)` without const: the compiler would put the value
+    in place of every variable of that name, and a module may have more of them by now."""
+    for statement in module.tree.body:
+        value = _constant(statement)
+        if value is not None:
+            statement.value = value
+    module.analyse()
 
 
 def _read_from_outside(modules):
@@ -64,8 +75,10 @@ def _values(modules):
     """{module: {constant: number}}; a constant may be made of others."""
     values = {name: {} for name in modules}
     folder = _Folder(modules, values)
+    set_as_attributes = {attribute.node.attr for module in modules.values()
+                         for attribute in module.attributes if attribute.stored}
     waiting = [(name, target, expression) for name, module in modules.items()
-               for target, expression in _definitions(module)]
+               for target, expression in _definitions(module) if target not in set_as_attributes]
     while True:
         left = []
         for name, target, expression in waiting:
@@ -80,20 +93,28 @@ def _values(modules):
 
 
 def _definitions(module):
-    """(name, expression) of each `NAME = const(expression)` of a module that nothing else sets."""
+    """(name, expression) of each `NAME = const(expression)` of a module that nothing else sets;
+    True and False need no const."""
     stored = {}
     for variable in module.variables:
         if variable.scope is module.scope and variable.stored:
             stored[variable.name] = stored.get(variable.name, 0) + 1
     for statement in module.tree.body:
-        if _is_const(statement) and stored[statement.targets[0].id] == 1:
-            yield statement.targets[0].id, statement.value.args[0]
+        expression = _constant(statement)
+        if expression is not None and stored[statement.targets[0].id] == 1:
+            yield statement.targets[0].id, expression
 
 
-def _is_const(node):
-    return (isinstance(node, ast.Assign) and len(node.targets) == 1
-            and isinstance(node.targets[0], ast.Name) and isinstance(node.value, ast.Call)
-            and isinstance(node.value.func, ast.Name) and node.value.func.id == "const")
+def _constant(node):
+    """What is on the right of `NAME = const(expression)`, `NAME = True`; None if it is neither."""
+    if not (isinstance(node, ast.Assign) and len(node.targets) == 1
+            and isinstance(node.targets[0], ast.Name)):
+        return None
+    value = node.value
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) \
+            and value.func.id == "const":
+        return value.args[0]
+    return value if isinstance(value, ast.Constant) and type(value.value) is bool else None
 
 
 class _Folder:
@@ -103,7 +124,7 @@ class _Folder:
         self._modules = modules
         self._values = values
         self._bindings = {          # module -> {global: (source, name)} that imports bind
-            name: _bindings(module, module.scope) for name, module in modules.items()}
+            name: module.bindings(module.scope) for name, module in modules.items()}
 
     def source(self, node, scope):
         """(module, name) of what an expression reads from a module of the program, or None."""
@@ -112,7 +133,7 @@ class _Folder:
             if owner.kind == "module":
                 module = owner.module.name
                 return self._bindings[module].get(node.id, (module, node.id))
-            return _bindings(owner.module, owner).get(node.id)
+            return owner.module.bindings(owner).get(node.id)
         if isinstance(node, ast.Attribute):
             module = self.module(node.value, scope)
             if module is not None:
@@ -133,7 +154,7 @@ class _Folder:
     def value(self, node, scope):
         """The number that an expression of constants is, or None."""
         if isinstance(node, ast.Constant):
-            return node.value if type(node.value) is int else None
+            return node.value if type(node.value) in (int, bool) else None
         if isinstance(node, (ast.Name, ast.Attribute)):
             return self.constant(node, scope)
         if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
@@ -143,18 +164,6 @@ class _Folder:
         else:
             return None
         return None if None in sides else _OPERATORS[type(node.op)](*sides)
-
-
-def _bindings(module, scope):
-    """{name: (module, name there)} of what one import binds in a scope, and nothing else does."""
-    names = [variable.name for variable in module.variables
-             if variable.scope is scope and variable.stored]
-    imports = {}
-    for alias, source, where in module.imported:
-        if where is scope:
-            names.append(alias.asname or alias.name)
-            imports[names[-1]] = source, alias.name
-    return {name: source for name, source in imports.items() if names.count(name) == 1}
 
 
 class _Replacing(ast.NodeTransformer):
@@ -183,7 +192,7 @@ class _Replacing(ast.NodeTransformer):
 
 
 def _number(value):
-    number = ast.Constant(abs(value))
+    number = ast.Constant(value if value >= 0 else -value)
     return number if value >= 0 else ast.UnaryOp(ast.USub(), number)
 
 
@@ -196,7 +205,7 @@ class _Removing(ast.NodeTransformer):
         self.removed = False
 
     def visit_Assign(self, node):
-        if not _is_const(node) or node.targets[0].id not in self._constants:
+        if _constant(node) is None or node.targets[0].id not in self._constants:
             return node
         self.removed = True
         return None

@@ -24,22 +24,20 @@ def package(files, **facts):
     return head[:-1] + f', "urls": [\n{urls}\n]}}\n'
 
 
-def manifest(platform, base, app, app_base):
+def manifest(files, found, platform, base, app, app_base):
     """The text of a manifest.py that freezes the sources, an option for each set but the core.
 
-    base, app_base: paths of the project and of an app's directory from the manifest's.
-    app: (name of its option, its files).
+    files: {set: paths of its files, "mpcore/…"}. found: {set: sets.Set}. base, app_base: where
+    those and an app's files are, from the manifest. app: (name of its option, its files).
     """
-    found = sets.sets(platform)
     options = ", ".join(f"{name}={name in USUAL}" for name in found if name != "core")
     parts = [f'"""Freezes Filament {version()} into firmware, for `sys.platform` {platform}.\n\n'
              'include("this/manifest.py", roles=True) takes a set that is left out otherwise.\n'
              '"""\n', f"options.defaults({options}, {app[0]}=False)\n"]
-    for name, (modules, _) in found.items():
-        files = "".join(f'    "{sets.file_of(module).removeprefix("mpcore/")}",\n'
-                        for module in modules)
+    for name in found:
+        listed = "".join(f'    "{file.removeprefix("mpcore/")}",\n' for file in files[name])
         wanted = [other for other, part in found.items() if name in (other, *part.needs)]
-        call = f'package("mpcore", files=(\n{files}), base_path="{base}")\n'
+        call = f'package("mpcore", files=(\n{listed}), base_path="{base}")\n'
         parts.append(f"# {sets.PURPOSES[name]}\n" + (
             call if name == "core" else
             f"if {' or '.join(f'options.{other}' for other in wanted)}:\n"

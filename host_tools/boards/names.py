@@ -35,9 +35,10 @@ from itertools import count
 from pathlib import Path
 
 from host_tools import unix_port
-from host_tools.boards import constants, mpy, program
+from host_tools.boards import constants, facts, mpy, program
 
-FILE = "names.json"         # of a build: {module: {new name: [old names]}}
+FILE = "names.json"         # of a build: {platform: {module: {new name: [old names]}}}
+_CALLED = "()"              # after the new name of functions, whose old ones are paths
 _ENTRY = 8                  # bytes of a name beside its characters: address, hash, length, NUL
 
 # Modules whose names are for apps to use. A module stands for what it defines, without what it
@@ -72,6 +73,11 @@ def shortened(sources, outside, keep=(), keep_constants=()):
     """
     modules = {name: program.Module(name, text) for name, text in sources.items()}
     constants.fold(modules, keep_constants)
+    return renamed(modules, outside, public(modules).union(keep))
+
+
+def renamed(modules, outside, keep):
+    """As `shortened`, of {name: Module}, whose trees are changed; keep: public names as well."""
     names = _Names(modules, outside, keep)
     names.rename()
     return {name: ast.unparse(module.tree) + "\n" for name, module in modules.items()}, names.told
@@ -87,14 +93,16 @@ def taken(contents):
 def lengthen(text, told):
     """A traceback of MicroPython with the names as they were in place of the short ones.
 
-    told: as `shortened` gives it. Of several old names all are said, such as "receive|send".
+    told: as `shortened` gives it. A function is said with where it is written; of several that
+    have the name now all are said, such as "vl1.gate.Gate.open | ip.ring.Ring.take".
     """
     lines = []
     names = {}
     for line in text.splitlines(keepends=True):
         if place := _PLACE.match(line):
             names = told.get(place[2], {})
-            line = place[1] + "|".join(names.get(place[3], [place[3]])) + line[place.end():]
+            functions = names.get(place[3] + _CALLED, names.get(place[3], [place[3]]))
+            line = place[1] + " | ".join(functions) + line[place.end():]
         else:       # what was wrong, in the module of the last line
             line = _QUOTED.sub(
                 lambda found: "'" + "|".join(names.get(found[1], [found[1]])) + "'", line)
@@ -111,7 +119,7 @@ class _Names:
         self._packages = {program.words(name)[0] for name in modules}
         self._classes = [scope for module in self._every for scope in module.scopes
                          if scope.kind == "class"]
-        self._family = _families(self._classes)
+        self._family = families(self._classes)
         self._places = defaultdict(set)     # identifier -> where it is; see the rules above
         self._anywhere = set()              # attributes that any object may have
         self._keywords = set()
@@ -126,8 +134,6 @@ class _Names:
         for name, module in modules.items():
             self._kept.update(program.words(name), module.outside)
             self._kept.update(*(program.words(source) for _, source, _ in module.imported))
-            if name in PUBLIC:
-                self._kept |= _public(module)
         self._read_calls()
         self._read_variables()
         self._read_attributes()
@@ -207,6 +213,8 @@ class _Names:
             for node, scope, stored in module.attributes:
                 if isinstance(node.value, ast.Name) and node.value.id in module.outside:
                     self._kept.add(node.attr)
+                elif stored and hasattr(node, "of_class"):      # rare.py puts a method there
+                    self._places[node.attr].add(("family", self._family(node.of_class)))
                 elif stored and (family := self._own(node.value, scope)):
                     self._places[node.attr].add(("family", family))
                 elif stored:
@@ -237,7 +245,7 @@ class _Names:
         letters = [letter for letter in _LETTERS if letter not in self._kept
                    and letter not in self._places and letter not in self._anywhere]
         public = {("family", self._family(scope.node.name)) for scope in self._classes
-                  if scope.module.name in PUBLIC}       # apps may derive classes of their own
+                  if scope.origin in PUBLIC}            # apps may derive classes of their own
         made = (name for name in _made_names() if name not in self._taken | self._kept)
         chosen = {}
         places_of = defaultdict(set)        # new name -> places of those that have become it
@@ -282,7 +290,7 @@ class _Names:
                 used = written[scope].union(*(chosen.get(around, {}).values()
                                               for around in scope.around()))
                 letters = (letter for letter in _LETTERS if letter not in used)
-                parameters = [] if module.name in PUBLIC else [
+                parameters = [] if scope.origin in PUBLIC else [
                     name for name in scope.parameters if name not in self._keywords | self._known]
                 chosen[scope] = {
                     name: next(letters, name)
@@ -294,6 +302,8 @@ class _Names:
     def rename(self):
         for module in self._every:
             told = self.told[module.name] = defaultdict(set)
+            functions = {scope.node: _path(scope) for scope in module.scopes
+                         if isinstance(scope.node, (ast.FunctionDef, ast.AsyncFunctionDef))}
 
             def renamed(name, scope, told=told):
                 if scope is None or scope.kind != "function":
@@ -323,10 +333,19 @@ class _Names:
                 for word in node.keywords:
                     if word.arg:
                         word.arg = renamed(word.arg, None)
+            for node, path in functions.items():
+                told[node.name + _CALLED].add(path)
             self.told[module.name] = {new: sorted(old) for new, old in sorted(told.items())}
 
 
-def _families(classes):
+def _path(scope):
+    """Where a function is written, such as "nic.NIC.connect" in mpcore/nic.py."""
+    names = getattr(scope.node, "path", None) or [
+        getattr(around.node, "name", "") for around in scope.around()][-2::-1]
+    return ".".join([scope.origin.partition(".")[2] or scope.origin, *filter(None, names)])
+
+
+def families(classes):
     """A function that gives the family of a class by its name: all that may be relatives."""
     family = {}
 
@@ -344,8 +363,12 @@ def _families(classes):
     return find
 
 
+def public(modules):
+    """Names in {name: Module} that are for apps."""
+    return set().union(*(_public(modules[name]) for name in PUBLIC if name in modules))
+
+
 def _public(module):
-    """Names of a module that are for apps."""
     found = set()
     for scope in module.scopes:
         outer = [around.node.name for around in scope.around()
@@ -380,12 +403,19 @@ def main():
     parser.add_argument("--names", type=Path, metavar="FILE",
                         default=unix_port.ROOT / "build" / "boards" / FILE,
                         help="names.json of the build that the board runs (default: %(default)s)")
+    known = facts.load()
+    parser.add_argument("--board", choices=known, metavar="BOARD",
+                        help=f"which it comes from: {', '.join(known)}; needed where the build is "
+                             "for boards of several platforms")
     arguments = parser.parse_args()
     try:
         told = json.loads(arguments.names.read_text())
     except (OSError, ValueError) as error:
         sys.exit(f"names: {error}; `make boards` writes it")
-    sys.stdout.write(lengthen(sys.stdin.read(), told))
+    platforms = [known[arguments.board].platform] if arguments.board else list(told)
+    if len(platforms) > 1 or platforms[0] not in told:
+        sys.exit(f"names: --board is needed, one of {', '.join(told)}")
+    sys.stdout.write(lengthen(sys.stdin.read(), told[platforms[0]]))
 
 
 if __name__ == "__main__":

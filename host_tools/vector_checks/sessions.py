@@ -2,8 +2,7 @@
 
 from mpcore.vl1 import fragment, packet
 from mpcore.vl1.world import World
-from mpcore.vl2 import exchange, rules
-from mpcore.vl2.config import NetworkConfig
+from mpcore.vl2 import config_text, exchange, rules
 
 from host_tools.vector_checks import Mismatch, same, unhex, verbs
 from host_tools.vector_checks.wire import Receiver, Wire, known_identity
@@ -118,10 +117,10 @@ class _Session:
             return
         text = assembly.take(chunk.update_id)
         if text is not None:
-            config = NetworkConfig.from_dictionary(text)
+            config = config_text.read(text)
             same(config.network_id, chunk.network_id, "network of the config")
             same(config.issued_to, to, "member of the config")
-            same(config.to_dictionary(), text, "config written back")
+            same(config_text.write(config), text, "config written back")
             same(rules.emit(rules.parse(config.rules)), config.rules, "rules written back")
             if config.com is not None:
                 same(config.com.verify(controller), True, "signature of the COM")

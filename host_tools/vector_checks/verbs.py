@@ -1,6 +1,6 @@
 """What the product's parsers read from a packet, in the words of the vectors' `fields`."""
 
-from mpcore.vl1 import contact, hello, inet, packet
+from mpcore.vl1 import hello, inet, packet, traversal
 from mpcore.vl1.identity import Identity
 from mpcore.vl1.world import World
 from mpcore.vl2 import credentials, dictionary, exchange, multicast
@@ -132,18 +132,18 @@ def _ok_whois(received, buf, at, end):
 
 
 def _rendezvous(received, buf, at, end):
-    address, endpoint = contact.parse_rendezvous(received)
+    address, endpoint = traversal.parse_rendezvous(received)
     fields = [("peer", address.hex()), ("ip", endpoint[:-2].hex()), ("port", _port(endpoint)),
               ("address_length", len(endpoint) - 2)]
-    return Reading(fields, contact.rendezvous_payload(address, endpoint))
+    return Reading(fields, traversal.rendezvous_payload(address, endpoint))
 
 
 def _push_direct_paths(received, buf, at, end):
-    endpoints = contact.pushed_endpoints(buf, at, end)
+    endpoints = traversal.pushed_endpoints(buf, at, end)
     fields = [("path_count", len(endpoints))]
     for endpoint in endpoints:
         fields += [("ip", endpoint[:-2].hex()), ("port", _port(endpoint))]
-    return Reading(fields, contact.push_payload(endpoints))
+    return Reading(fields, traversal.push_payload(endpoints))
 
 
 def _port(endpoint):
@@ -206,7 +206,7 @@ def _gather(received, buf, at, end):
     fields = _group(key) + [("gather_limit", limit)]
     if com is not None:
         fields.append(("com", com.raw.hex()))
-    return Reading(fields, multicast.gather(key, limit, com))
+    return Reading(fields, multicast.gather(key, limit, com.raw if com else b""))
 
 
 def _ok_gather(received, buf, at, end):

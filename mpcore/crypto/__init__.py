@@ -8,11 +8,11 @@ try:
     from mpcore.crypto.native import (
         SLICED, Aes256, AesGmacSiv, PacketCipher, constant_time_equal, ed25519_public,
         ed25519_sign, ed25519_verify, ed25519_verify_slices, gmac, hmac_sha384, kbkdf,
-        lz4_compress, lz4_decompress, poly1305, release, salsa20_xor, sha384, sha512,
-        sha512_slices, x25519, x25519_public, x25519_slices)
+        lz4_compress, lz4_decompress, poly1305, salsa20_xor, sha384, sha512, sha512_slices,
+        x25519, x25519_public, x25519_slices)
 except ImportError:
     from mpcore.crypto.portable import (
         SLICED, Aes256, AesGmacSiv, PacketCipher, constant_time_equal, ed25519_public,
         ed25519_sign, ed25519_verify, ed25519_verify_slices, gmac, hmac_sha384, kbkdf,
-        lz4_compress, lz4_decompress, poly1305, release, salsa20_xor, sha384, sha512,
-        sha512_slices, x25519, x25519_public, x25519_slices)
+        lz4_compress, lz4_decompress, poly1305, salsa20_xor, sha384, sha512, sha512_slices,
+        x25519, x25519_public, x25519_slices)

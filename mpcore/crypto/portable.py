@@ -1,12 +1,9 @@
 """The cryptographic facade without any library, for MicroPython: kernels and big integers.
 
-What a node needs rarely is loaded when it is called; where code is a part of the heap and leaves
-it again, release() makes room of what is not needed for now. Elsewhere X25519 is loaded first of
-all: its kernel is the largest, and a heap with little in it has most room for compiling one from
-source.
+What a node needs rarely is loaded when it is called (mpcore/on_demand.py). Where machine code
+stays, X25519 is loaded first of all: its kernel is the largest, and a heap with little in it has
+most room for compiling one from source.
 """
-
-import sys
 
 from mpcore.port import CODE_IN_HEAP
 
@@ -16,9 +13,7 @@ from mpcore.crypto.packet_cipher import PacketCipher
 from mpcore.crypto.poly import poly1305
 from mpcore.crypto.salsa import salsa20_xor
 from mpcore.crypto.slices import finish
-
-# Key agreements, signatures, hashes and LZ4: some 25 KB, for moments of a node's life.
-_RARE = ("curve25519", "edwards25519", "field25519", "field_kernel", "sha2", "lz4")
+from mpcore.on_demand import load
 
 SLICED = True       # a key agreement or a signature keeps a board busy for 100 ms and more
 
@@ -35,8 +30,9 @@ def constant_time_equal(a, b):
 
 def x25519_slices(private, public):
     """As x25519, in slices (slices.py)."""
+    yield from load("mpcore.crypto.field25519", "mpcore.crypto.curve25519")
     from mpcore.crypto import curve25519
-    return curve25519.x25519_slices(private, public)
+    return (yield from curve25519.x25519_slices(private, public))
 
 
 def x25519(private, public):
@@ -49,21 +45,6 @@ def x25519_public(private):
     return x25519(private, b"\x09" + bytes(31))
 
 
-def release():
-    """Make room of the code of what is needed rarely, if it can be freed; its next use loads it.
-
-    Returns whether there was any.
-    """
-    held = [name for name in _RARE if "mpcore.crypto." + name in sys.modules]
-    if CODE_IN_HEAP:
-        package = sys.modules["mpcore.crypto"]
-        for name in held:
-            del sys.modules["mpcore.crypto." + name]
-            if hasattr(package, name):
-                delattr(package, name)
-    return bool(held)
-
-
 def sha512(data):
     """The 64-byte SHA-512 of data."""
     from mpcore.crypto import sha2
@@ -72,8 +53,9 @@ def sha512(data):
 
 def sha512_slices(data):
     """As sha512, in slices."""
+    yield from load("mpcore.crypto.sha2")
     from mpcore.crypto import sha2
-    return sha2.sha512_slices(data)
+    return (yield from sha2.sha512_slices(data))
 
 
 def sha384(data):
@@ -114,8 +96,8 @@ def ed25519_verify(public, message, signature):
 
 def ed25519_verify_slices(public, message, signature):
     """As ed25519_verify, in slices."""
+    yield from load("mpcore.crypto.field25519", "mpcore.crypto.edwards25519")
     from mpcore.crypto import edwards25519
-    yield       # loading that for the first time takes as long as a slice
     return (yield from edwards25519.verify_slices(public, message, signature))
 
 

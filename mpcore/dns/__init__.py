@@ -7,7 +7,7 @@ of its node; size: 4 or 16 for the addresses of one family, 0 for both.
 
 import asyncio
 
-from mpcore.runtime import drive
+from mpcore.runtimes import drive
 
 
 def knows(runtime, name):

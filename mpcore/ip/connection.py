@@ -24,7 +24,7 @@ Not implemented: urgent data, ECN, TCP Fast Open.
 import micropython
 from micropython import const
 
-from mpcore.ip import errors, options
+from mpcore.ip import errors
 from mpcore.ip.congestion import Congestion, RoundTrip
 from mpcore.ip.ring import ReceiveRing, Ring
 from mpcore.ip.sender import Sender
@@ -36,6 +36,7 @@ _SYN = const(0x02)
 _RST = const(0x04)
 _PSH = const(0x08)
 _ACK = const(0x10)
+_SACK = const(5)                  # as options.py has it, which is loaded when there are some
 
 _HEADER = const(20)
 _DEFAULT_MSS = const(536)
@@ -149,6 +150,8 @@ class Connection(Sender):
         found = None
         stamps = self._stamps
         if header > _HEADER or stamps is not None:
+            from mpcore.ip import options
+
             found = options.read(buf, off + _HEADER, off + header)
             if stamps is not None and not flags & _RST:
                 accepted = stamps.accept(now, seq, buf, found)
@@ -182,7 +185,7 @@ class Connection(Sender):
         if ack > una:
             self._acked(now, ack)
         if self._sack:
-            at = found.get(options.SACK) if found else None
+            at = found.get(_SACK) if found else None
             if at is not None or self._board is not None:
                 self._recovery().judge(self, now, ack, ack > una, buf, at)
         elif (ack == una < highest and not n and not fin and window == self._snd_wnd
@@ -300,6 +303,8 @@ class Connection(Sender):
 
     def _offer(self, now, mss):
         """The options of our SYN; one that answers the peer's SYN has only what that had."""
+        from mpcore.ip import options
+
         stamps = None
         if self.state != SYN_SENT:
             if self._stamps is not None:
@@ -348,6 +353,8 @@ class Connection(Sender):
             if acked:
                 self.finish(errors.ECONNREFUSED)
         elif flags & _SYN:
+            from mpcore.ip import options
+
             offer = options.read_offer(buf, off + _HEADER, off + header, window)
             self._synchronize(now, seq & 0xFFFFFFFF, offer)
             if acked:

@@ -6,7 +6,7 @@ import hashlib
 import micropython
 from micropython import const
 
-from mpcore.ip import errors, options
+from mpcore.ip import errors
 from mpcore.ip.headers import pseudo, tcp_read, tcp_write
 from mpcore.ip.states import SYN_SENT, TIME_WAIT
 from mpcore.limits import (TCP_BACKLOG, TCP_HALF_OPEN, TCP_RECEIVE_RING, TCP_SEND_RING,
@@ -231,6 +231,8 @@ class Tcp:
             stack.count("tcp_stray")
         elif self.has_room(listener):
             wire[1] = seq & 0xFFFFFFFF
+            from mpcore.ip import options
+
             offer = options.read_offer(buf, off + _HEADER, off + header, out[3])
             if len(self.half_open) >= self.max_half_open:
                 return self._send_cookie(now, key, listener, local, remote, wire, offer)

@@ -8,20 +8,26 @@ _TTL = const(64)
 class Family:
     """One version of IP in a stack; `stack.families` has it under its length of addresses.
 
-    A subclass has HEADER (bytes), FRAGMENT_HEADER (bytes more that a fragment has), MIN_MTU and
+    A subclass has ICMP (protocol number), make_icmp(stack, family), HEADER (bytes), FRAGMENT_HEADER (bytes more that a fragment has), MIN_MTU and
     NOBODY (how addresses begin that no host has), and answers is_group, is_multicast,
     is_limited_broadcast, group_mac, quoted; it sends by send(now, route, source, destination,
     protocol, n, ttl), and parts of a datagram by send_part.
 
-    icmp: its twin of ICMP. handlers: protocol number -> who takes the payload, by
+    icmp: its twin of ICMP, loaded with the first message. handlers: protocol number -> who takes the payload, by
     receive(now, interface, unicast, buf, addresses, size, off, n).
     """
 
-    def __init__(self, stack, icmp):
+    def __init__(self, stack):
         self._stack = stack
-        self.icmp = icmp(stack, self)
+        self._icmp = None
         self.handlers = dict(stack.protocols)
-        self.handlers[icmp.PROTOCOL] = self.icmp
+        self.handlers[self.ICMP] = _Unloaded(self)
+
+    @property
+    def icmp(self):
+        if self._icmp is None:
+            self._icmp = self.handlers[self.ICMP] = self.make_icmp(self._stack, self)
+        return self._icmp
 
     def send_datagram(self, now, route, source, destination, protocol, header, data, ttl=_TTL):
         """Send header and data (memoryviews), in fragments where they exceed the path's MTU.
@@ -47,3 +53,13 @@ class Family:
             self.send_part(now, route, source, destination, protocol, size, ttl, at,
                            at + size < total)
             at += size
+
+
+class _Unloaded:
+    """Stands for a family's ICMP until there is a message for it."""
+
+    def __init__(self, family):
+        self._family = family
+
+    def receive(self, *args):
+        self._family.icmp.receive(*args)

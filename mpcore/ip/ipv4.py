@@ -11,7 +11,6 @@ from micropython import const
 from mpcore.ip import ethernet
 from mpcore.ip.family import Family
 from mpcore.ip.headers import ipv4_read, ipv4_write
-from mpcore.ip.icmp import Icmp
 
 _HEADER = const(20)
 BROADCAST = b"\xff\xff\xff\xff"
@@ -23,15 +22,22 @@ _TTL = const(64)
 
 
 class Ipv4(Family):
+    ICMP = 1
     HEADER = _HEADER
     FRAGMENT_HEADER = 0
     MIN_MTU = 576
     NOBODY = b"\0"
 
     def __init__(self, stack):
-        super().__init__(stack, Icmp)
+        super().__init__(stack)
         self._identification = int.from_bytes(stack.entropy(2), "big")
         self._out = array("i", [0] * 4)
+
+    @staticmethod
+    def make_icmp(stack, family):
+        from mpcore.ip.icmp import Icmp
+
+        return Icmp(stack, family)
 
     def receive(self, now, interface, group, buf, off, n):
         """One packet from a link; group: it came to a broadcast or multicast MAC."""

@@ -53,13 +53,15 @@ def write(buf, off, n, protocol, source, destination, hop_limit=_HOP_LIMIT):
 
 
 class Ipv6(Family):
+    ICMP = 58
+    make_icmp = Icmpv6
     HEADER = _HEADER
     FRAGMENT_HEADER = _FRAGMENT_HEADER
     MIN_MTU = 1280
     NOBODY = bytes(8)
 
     def __init__(self, stack):
-        super().__init__(stack, Icmpv6)
+        super().__init__(stack)
         self._identification = bytes(4)
 
     def receive(self, now, interface, group, buf, off, n):

@@ -13,7 +13,7 @@ ACKs (RFC 5681, 6582), and in the end by the timeout (RFC 6298).
 import micropython
 from micropython import const
 
-from mpcore.ip import errors, options
+from mpcore.ip import errors
 from mpcore.ip.headers import flow_write, tcp_write
 from mpcore.ip.states import (CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK,
                               SYN_RECEIVED, SYN_SENT)
@@ -29,6 +29,7 @@ _PSH = const(0x08)
 _ACK = const(0x10)
 _HEADER = const(20)
 _DEFAULT_MSS = const(536)
+_TIMESTAMPS_SIZE = const(12)    # as options.py has it, which is loaded when there are some
 
 
 class Sender:
@@ -82,6 +83,8 @@ class Sender:
             return
         mss = self._mss
         if self._sack and self._rx is not None and self._rx.gaps:
+            from mpcore.ip import options
+
             mss -= options.sacks_size(self._rx.gaps)
         limit = self._congestion.limit()
         if board is not None:
@@ -195,6 +198,8 @@ class Sender:
     def _write_options(self, now, buf, at, n):
         """Write timestamps, and of the ranges that came out of order what fits beside n bytes of
         data; returns where the options end."""
+        from mpcore.ip import options
+
         used = 0
         if self._stamps is not None:
             at = self._stamps.write(now, buf, at, self.rcv_nxt)
@@ -339,7 +344,7 @@ class Sender:
 
     def _fitting(self, mss):
         """How much of a segment remains for data, beside what every segment has."""
-        return mss - options.TIMESTAMPS_SIZE if self._stamps is not None else mss
+        return mss - _TIMESTAMPS_SIZE if self._stamps is not None else mss
 
     def _find_route(self):
         self._generation = self._stack.generation

@@ -16,6 +16,10 @@ _NO_ADDRESS = bytes(4)
 _EPHEMERAL = 49152
 _IPV4 = const(0x0800)
 
+# A buffer for packets of 2800 bytes, the MTU of most networks, and what a link writes before them:
+# taken before code has cut a board's heap into pieces. The first stack that needs one has it.
+_buffers = [bytearray(2840)]
+
 
 class Route:
     """How a destination is reached. mac: fixed for a group, else None: next_hop is resolved.
@@ -361,7 +365,8 @@ class Stack:
         """Have the buffer hold the largest packet of an interface, whose MTU may have changed."""
         size = interface.start + interface.link.mtu
         if len(self.buffer) < size:
-            self.buffer = bytearray(size)
+            ready = _buffers and size <= len(_buffers[0])
+            self.buffer = _buffers.pop() if ready else bytearray(size)
 
     def routes_changed(self):
         self._routes.clear()

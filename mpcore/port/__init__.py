@@ -8,12 +8,14 @@
     Native, constant, native_module     the platform's own sockets and their numbers
     to_sockaddr, to_endpoint, lookup    addresses as those take and give them, and names
     wait                    sleep until a socket is ready
-    CODE_IN_HEAP            whether the code of modules lies in the heap, and leaves it when they
-                            are forgotten: so on RP2; native code stays on ESP32
+    IS_BOARD                whether memory is so short that code had better leave it after use
+    CODE_IN_HEAP            whether machine code lies in the heap, too: so on RP2; on ESP32 it stays
+                            when its module is forgotten
 """
 
 import sys
 
+IS_BOARD = sys.implementation.name == "micropython" and sys.platform not in ("linux", "darwin")
 CODE_IN_HEAP = sys.platform == "rp2"
 
 if sys.implementation.name != "micropython":

@@ -6,7 +6,6 @@ import micropython
 from micropython import const
 
 from mpcore import limits
-from mpcore.port.storage import Storage
 
 # Where a datagram begins in the receive buffer: as the kernels of vl1 want a packet aligned.
 START = const(1)
@@ -17,7 +16,7 @@ def entropy(n):
     return os.urandom(n)
 
 
-class BasePort(Storage):
+class BasePort:
     """The host as a node sees it: storage in a directory and UDP sockets that never block.
 
     A platform adds the sockets: `_open(address, port)` returns a bound socket and its endpoint,
@@ -33,7 +32,7 @@ class BasePort(Storage):
 
         Raises ValueError for a malformed bind, OSError when an address cannot be bound.
         """
-        super().__init__(home)
+        self.home = home
         self.counters = {"sent": 0, "send_failed": 0, "received": 0, "receive_failed": 0}
         self.sockets = []
         self.local = []         # endpoints that are bound, one a socket
@@ -65,6 +64,30 @@ class BasePort(Storage):
             self.counters["sent"] += 1
         except (OSError, KeyError):
             self.counters["send_failed"] += 1
+
+    # Storage is for moments of a node's life: loaded for them (mpcore/on_demand.py).
+
+    def _storage(self):
+        """The Storage at `home`; platforms with one of their own override it."""
+        from mpcore.port.storage import Storage
+
+        return Storage(self.home)
+
+    def load(self, name):
+        """See Storage."""
+        return self._storage().load(name)
+
+    def store(self, name, data):
+        """See Storage."""
+        self._storage().store(name, data)
+
+    def remove(self, name):
+        """See Storage."""
+        self._storage().remove(name)
+
+    def names(self, prefix=""):
+        """See Storage."""
+        return self._storage().names(prefix)
 
     def entropy(self, n):
         """n random bytes fit for keys."""

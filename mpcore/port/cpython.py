@@ -8,6 +8,7 @@ import time
 from mpcore import limits
 from mpcore.port.base import START, BasePort, entropy
 from mpcore.port.native import NativeSocket, constant, lookup, native_module
+from mpcore.port.storage import Storage
 
 POLLIN = 1      # as MicroPython has them; not every platform's select does
 POLLOUT = 4
@@ -59,6 +60,29 @@ class Native(NativeSocket):
     def _ready(self):
         read, write, _ = select.select((self.sock,), (self.sock,), (), 0)
         return (POLLIN if read else 0) | (POLLOUT if write else 0)
+
+
+class Files(Storage):
+    """Storage with this platform's modes of files, which survives a power cut."""
+
+    def _make_directory(self, path):
+        os.mkdir(path, 0o700)
+
+    def _create(self, path, secret):
+        mode = 0o600 if secret else 0o644
+        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb")
+
+    def _settle(self, file):
+        os.fsync(file.fileno())
+
+    def _replace(self, temporary, path):
+        os.replace(temporary, path)
+        if hasattr(os, "O_DIRECTORY"):
+            directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
 
 
 class Port(BasePort):
@@ -119,24 +143,8 @@ class Port(BasePort):
                 return None
             return self._endpoint(probe.getsockname())[:-2]
 
-    def _make_directory(self, path):
-        os.mkdir(path, 0o700)
-
-    def _create(self, path, secret):
-        mode = 0o600 if secret else 0o644
-        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb")
-
-    def _settle(self, file):
-        os.fsync(file.fileno())
-
-    def _replace(self, temporary, path):
-        os.replace(temporary, path)
-        if hasattr(os, "O_DIRECTORY"):
-            directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+    def _storage(self):
+        return Files(self.home)
 
 
 class Wake:

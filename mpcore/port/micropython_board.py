@@ -3,11 +3,13 @@
 import select
 import socket
 
+from mpcore.port.base import START
 from mpcore.port.micropython_common import (
     Loop, MicroPythonPort, Wake, entropy, now_ms, turn, wait, wall_ms)
 
 # Boards reassemble no IP fragments, so nothing longer than this arrives.
 _DATAGRAM = 1472
+_buf = bytearray(START + _DATAGRAM)     # taken before code has cut the heap into pieces
 # On one slow core the application's turn comes after every single datagram.
 _BATCH = 1
 
@@ -32,7 +34,7 @@ class Port(MicroPythonPort):
     _endpoint = staticmethod(to_endpoint)
 
     def __init__(self, home, bind):
-        super().__init__(home, bind, _DATAGRAM, _BATCH)
+        super().__init__(home, bind, _buf, _BATCH)
 
     def _open(self, address, port):
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

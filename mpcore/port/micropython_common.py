@@ -60,10 +60,11 @@ def wait(sockets, timeout_ms, others=(), mask=select.POLLIN):
 class MicroPythonPort(BasePort):
     """See BasePort. A platform registers the sockets that it opens with `_pending`."""
 
-    def __init__(self, home, bind, longest, batch):
-        """longest: bytes of the largest datagram received; batch: datagrams in one drain."""
-        self._buf = bytearray(START + longest)
-        self._longest = longest
+    def __init__(self, home, bind, buf, batch):
+        """buf: START bytes and room for the largest datagram, of which all ports of a process may
+        use one, as they receive by turns; batch: datagrams in one drain."""
+        self._buf = buf
+        self._longest = len(buf) - START
         self._batch = batch
         self._pending = select.poll()
         super().__init__(home, bind)

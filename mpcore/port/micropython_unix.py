@@ -5,8 +5,10 @@ import select
 import socket
 
 from mpcore import limits
+from mpcore.port.base import START
 from mpcore.port.micropython_common import (
     Loop, MicroPythonPort, Wake, entropy, now_ms, turn, wait, wall_ms)
+from mpcore.port.storage import Storage
 
 _IPPROTO_IPV6 = 41
 _IPV6_V6ONLY = 26
@@ -35,6 +37,18 @@ def to_endpoint(sockaddr):
     return bytes(sockaddr[at:at + n] + sockaddr[2:4])
 
 
+class Files(Storage):
+    """Storage with this platform's modes of files."""
+
+    def _make_directory(self, path):
+        _shell("mkdir -m 700 ", path)
+
+    def _create(self, path, secret):
+        if secret:
+            _shell("umask 077; : > ", path)     # there is no chmod here
+        return open(path, "wb")
+
+
 class Port(MicroPythonPort):
     """See BasePort.
 
@@ -47,7 +61,7 @@ class Port(MicroPythonPort):
     rings = limits.TCP_UNIX_RING, limits.TCP_UNIX_RING
 
     def __init__(self, home, bind):
-        super().__init__(home, bind, limits.DATAGRAM, limits.DRAIN_BATCH)
+        super().__init__(home, bind, bytearray(START + limits.DATAGRAM), limits.DRAIN_BATCH)
 
     def _open(self, address, port):
         family = socket.getaddrinfo(address, _FIRST_FREE_PORT)[0][0]
@@ -63,13 +77,8 @@ class Port(MicroPythonPort):
         self._pending.register(sock, select.POLLIN)
         return sock, self._endpoint(sockaddr)
 
-    def _make_directory(self, path):
-        _shell("mkdir -m 700 ", path)
-
-    def _create(self, path, secret):
-        if secret:
-            _shell("umask 077; : > ", path)     # there is no chmod here
-        return open(path, "wb")
+    def _storage(self):
+        return Files(self.home)
 
 
 def _bind(sock, address, port):

@@ -11,7 +11,7 @@ from mpcore.roles.sessions import Sessions
 from mpcore.vl1 import packet
 from mpcore.vl1.gate import Gate
 from mpcore.vl1.identity import Identity
-from mpcore.vl2 import addressing, credentials, exchange
+from mpcore.vl2 import addressing, config_text, credentials, exchange
 from mpcore.vl2.credentials import Revocation
 from mpcore.vl2.dictionary import integer
 
@@ -273,7 +273,7 @@ class Controller:
         for ip, _ in ips:
             self._vl2.groups.add(now, made.network_id + addressing.resolution_group(ip),
                                  holder.address)
-        return made.to_dictionary()
+        return config_text.write(made)
 
     def _chunks(self, network_id, text):
         update_id = _ZERO

@@ -4,7 +4,7 @@ spec/peers-and-paths.md 7, 15)."""
 from micropython import const
 
 from mpcore import limits
-from mpcore.vl1 import contact, fragment, inet, packet
+from mpcore.vl1 import fragment, inet, packet, traversal
 from mpcore.vl1.gate import Gate
 
 _MAX_HOPS = const(3)
@@ -65,9 +65,9 @@ class Root:
         if ends is None or not self._introduced.allow(now, pair):
             return
         vl1.send(now, a.address, packet.RENDEZVOUS,
-                 contact.rendezvous_payload(b.address, ends[1]))
+                 traversal.rendezvous_payload(b.address, ends[1]))
         vl1.send(now, b.address, packet.RENDEZVOUS,
-                 contact.rendezvous_payload(a.address, ends[0]))
+                 traversal.rendezvous_payload(a.address, ends[0]))
 
 
 def common_endpoints(now, a, b):

@@ -22,7 +22,8 @@ from mpcore.ip.events import ERROR, HUP, READ, WRITE
 from mpcore.ip.states import CLOSING, FIN_WAIT_1, LAST_ACK
 from mpcore.ip.tcp import TcpSocket
 from mpcore.ip.udp import UdpSocket
-from mpcore.runtime import current, drive
+from mpcore.runtime import current
+from mpcore.runtimes import drive
 from mpcore.socket import addresses
 from mpcore.socket.addresses import inet_aton, inet_ntoa, inet_ntop, inet_pton
 from mpcore.socket.constants import *

@@ -10,7 +10,8 @@ from micropython import const
 
 from mpcore import port as platform
 from mpcore.ip.errors import failure
-from mpcore.runtime import active, current
+from mpcore.runtime import current
+from mpcore.runtimes import active
 from mpcore.socket.constants import AF_INET, AF_INET6, SOCK_STREAM
 from mpcore.vl1.inet import ip_parse, ip_text
 

@@ -7,7 +7,7 @@ also measures, brings worlds and tells us our address, is seldom. Whoever answer
 
 from micropython import const
 
-from mpcore import limits
+from mpcore import limits, on_demand
 from mpcore.vl1 import inet, packet
 from mpcore.vl1.gate import Gate
 from mpcore.vl1.peer import NEVER
@@ -29,11 +29,7 @@ _ECHO_MS = const(166)
 _PUSH_RELAYED_MS = const(15000)
 _PUSH_DIRECT_MS = const(120000)
 _PUSH_SPARSE_MS = const(1920000)
-_PUSH_BURST_MS = const(30000)
-_PUSH_BURST = const(8)
-_PROBES_PER_SCOPE = const(8)
 _ECHO_VERSION = const(5)
-_SURFACE_MS = const(600000)
 
 # Verbs by which a peer counts as active. A member's request is none: it keeps up the path itself.
 _ACTIVE = (packet.FRAME, packet.EXT_FRAME, packet.NETWORK_CONFIG, packet.MULTICAST_FRAME)
@@ -58,9 +54,9 @@ class Contact:
         self.local_endpoints = list     # called for those of our sockets; set by our owner
         self.inside_network = lambda ip: False  # of those joined; set by our owner likewise
         self.low_bandwidth = False
-        self._surface = {}          # root address -> (endpoint it sees us at, when it said so)
-        vl1.on(packet.RENDEZVOUS, self._on_rendezvous)
-        vl1.on(packet.PUSH_DIRECT_PATHS, self._on_push)
+        self.surface = {}           # root address -> (endpoint it sees us at, when it said so)
+        vl1.on(packet.RENDEZVOUS, self._told)
+        vl1.on(packet.PUSH_DIRECT_PATHS, self._told)
         vl1.on_error(packet.HELLO, self._on_hello_error)
 
     def want(self, address, wanted):
@@ -87,9 +83,10 @@ class Contact:
         ip = endpoint[:-2]
         if peer.stable and all(ip != known[:-2] for known in peer.stable):
             return False
-        return self._usable(ip)
+        return self.usable(ip)
 
-    def _usable(self, ip):
+    def usable(self, ip):
+        """Whether a path may lead to this IP address."""
         if self.inside_network(ip):
             return False        # a packet would travel in itself
         if self._vl1.loopback and inet.scope(ip) == inet.LOOPBACK:
@@ -123,7 +120,9 @@ class Contact:
         pause_ms = (_PUSH_RELAYED_MS if received.hops else
                     _PUSH_SPARSE_MS if self.low_bandwidth else _PUSH_DIRECT_MS)
         if now - peer.last_push_ms >= pause_ms and peer.trusted(now):
-            self._push(now, peer, received)
+            from mpcore.vl1 import traversal
+
+            traversal.push(self._vl1, now, peer, received)
 
     def _worth_a_path(self, now, peer):
         """Whether a packet that came straight is a reason to go straight, too."""
@@ -205,6 +204,8 @@ class Contact:
                 peer.since_ms = now     # those of whom storage told
         if now >= self._check_ms:
             self._check(now)
+            if not self._vl1.work.jobs:
+                on_demand.release()
             eager = (now - self._started_ms < _EAGER_FOR_MS and self._vl1.upstreams.peers
                      and self._vl1.best_root(now) is None)
             self._check_ms = now + (_EAGER_MS if eager else _CHECK_MS)
@@ -268,108 +269,23 @@ class Contact:
 
     # --- NAT traversal ---------------------------------------------------------------------
 
+    def _told(self, now, peer, received):
+        from mpcore.vl1 import traversal
+
+        traversal.HANDLERS[received.verb](self._vl1, now, peer, received)
+
     def reported(self, now, peer, endpoint):
-        """A root says from where it sees us. A changed IP makes our paths doubtful."""
-        ip = endpoint[:-2]
-        if not self._vl1.is_upstream(peer.address) or inet.scope(ip) in (
-                inet.NONE, inet.MULTICAST):
-            return
-        known = self._surface.get(peer.address)
-        self._surface[peer.address] = (endpoint, now)
-        if known is not None and known[0][:-2] != ip and now - known[1] < _SURFACE_MS:
-            for other in list(self._vl1.peers.values()):
-                for path in list(other.paths):
-                    if path.endpoint != endpoint and len(path.endpoint) == len(endpoint):
-                        self.hello(now, other, path.endpoint)
+        """A root says from where it sees us; see traversal.py."""
+        if self._vl1.is_upstream(peer.address):
+            known = self.surface.get(peer.address)
+            if known is not None and known[0] == endpoint:
+                self.surface[peer.address] = (endpoint, now)
+            else:
+                from mpcore.vl1 import traversal
 
-    def external_endpoints(self, now):
-        """Where roots see us, as told within the last ten minutes."""
-        return [e for e, told_ms in self._surface.values() if now - told_ms < _SURFACE_MS]
-
-    def _push(self, now, peer, received):
-        endpoints = set(self.local_endpoints())
-        endpoints.update(self.external_endpoints(now))
-        endpoints = [e for e in endpoints if self._usable(e[:-2])]
-        if endpoints:
-            peer.last_push_ms = now
-            self._vl1.send_to(now, peer, received.endpoint, packet.PUSH_DIRECT_PATHS,
-                              push_payload(endpoints))
-
-    def _on_push(self, now, peer, received):
-        recent = now - peer.last_pushed_ms <= _PUSH_BURST_MS
-        peer.pushes = peer.pushes + 1 if recent else 0
-        peer.last_pushed_ms = now
-        if peer.pushes >= _PUSH_BURST:
-            return
-        tried = {}
-        for endpoint in pushed_endpoints(received.buf, received.at, received.end):
-            path = peer.path_to(endpoint)
-            kind = (len(endpoint), inet.scope(endpoint[:-2]))
-            if (path is None or path.expired(now)) and self.acceptable(peer, endpoint):
-                tried[kind] = tried.get(kind, 0) + 1
-                if tried[kind] <= _PROBES_PER_SCOPE:
-                    self.seek(now, peer, endpoint)
-
-    def _on_rendezvous(self, now, peer, received):
-        vl1 = self._vl1
-        if not vl1.is_upstream(peer.address):
-            return
-        address, endpoint = parse_rendezvous(received)
-        other = vl1.peers.get(address)
-        if other is not None and self.acceptable(other, endpoint):
-            # The probe itself opens our NAT; the other end's probe comes back through it.
-            self.seek(now, other, endpoint)
+                traversal.surfaced(self._vl1, now, peer, endpoint)
 
     def _on_hello_error(self, now, peer, received):
         if (received.error == packet.E_IDENTITY_COLLISION
                 and self._vl1.is_upstream(peer.address)):
             self._vl1.collision = True
-
-
-def parse_rendezvous(received):
-    """(address, endpoint) of a RENDEZVOUS, spec/verbs.md 7. Raises ValueError."""
-    received.need(9)
-    buf, at = received.buf, received.at
-    length = buf[at + 8]
-    received.need(9 + length)
-    port = bytes(buf[at + 6:at + 8])
-    if length not in (4, 16) or port == b"\0\0":
-        raise ValueError("RENDEZVOUS endpoint")
-    return bytes(buf[at + 1:at + 6]), bytes(buf[at + 9:at + 9 + length]) + port
-
-
-def rendezvous_payload(address, endpoint):
-    """Payload of a RENDEZVOUS that names `address` at `endpoint`."""
-    ip = endpoint[:-2]
-    return b"\0" + address + endpoint[-2:] + bytes((len(ip),)) + ip
-
-
-def push_payload(endpoints):
-    """Payload of PUSH_DIRECT_PATHS, spec/verbs.md 9."""
-    payload = bytes((len(endpoints) >> 8, len(endpoints) & 255))
-    for endpoint in endpoints:
-        payload += bytes((0, 0, 0, 4 if len(endpoint) == 6 else 6, len(endpoint))) + endpoint
-    return payload
-
-
-def pushed_endpoints(buf, at, end):
-    """Endpoints of a PUSH_DIRECT_PATHS, as far as its records reach. Raises ValueError."""
-    if end - at < 2:
-        raise ValueError("PUSH_DIRECT_PATHS too short")
-    count = buf[at] << 8 | buf[at + 1]
-    at += 2
-    endpoints = []
-    while count and end - at >= 5:
-        count -= 1
-        flags = buf[at]
-        at += 3 + (buf[at + 1] << 8 | buf[at + 2])
-        if end - at < 2:
-            break
-        kind, length = buf[at], buf[at + 1]
-        at += 2
-        if end - at < length:
-            break
-        if not flags & 1 and (kind, length) in ((4, 6), (6, 18)):
-            endpoints.append(bytes(buf[at:at + length]))
-        at += length
-    return endpoints

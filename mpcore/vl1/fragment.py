@@ -78,12 +78,17 @@ class Reassembler:
         slot.total = total
         return self._add(slot, number, buf, off + HEADER, n - HEADER)
 
+    def idle(self, now):
+        """Whether it holds no pieces that more may follow."""
+        for key in [k for k, slot in self._slots.items() if now - slot.since_ms >= _TIMEOUT_MS]:
+            del self._slots[key]
+        return not self._slots
+
     def _slot(self, now, packet_id):
         slots = self._slots
         slot = slots.get(packet_id)
         if slot is None:
-            for key in [k for k in slots if now - slots[k].since_ms >= _TIMEOUT_MS]:
-                del slots[key]
+            self.idle(now)
             if len(slots) >= self._limit:
                 del slots[min(slots, key=lambda k: slots[k].since_ms)]
             slot = slots[packet_id] = _Slot(now)

@@ -2,31 +2,22 @@
 
 from micropython import const
 
-from mpcore import VERSION, limits
+from mpcore import VERSION
 from mpcore.vl1 import hello, packet
-from mpcore.vl1.gate import Gate
 from mpcore.vl1.packet import HEADER, START, Packet
 
-_UNKNOWN_INTERVAL_MS = const(1000)   # for one endpoint
-_UNKNOWN_BURST = const(20)           # hashes that may be computed at once ...
-_UNKNOWN_REFILL_MS = const(250)      # ... and how fast the allowance grows again
-_PATIENCE_MS = const(1000)           # with a root that was asked who somebody is
-_ASK_AGAIN_MS = const(60000)
 _LATENCY_LIMIT_MS = const(10000)
 
 
 class Greeting:
-    """Sends and answers HELLO; makes peers of those whose identity holds."""
+    """Sends and answers HELLO; makes peers of those whose identity holds.
+
+    VL1.greeting makes one for each use, as HELLOs are seldom. What lasts is in VL1.strangers.
+    """
 
     def __init__(self, vl1):
         self._vl1 = vl1
-        self._sources = Gate(_UNKNOWN_INTERVAL_MS, limits.HELLO_GATE_SOURCES)
-        self._allowance = _UNKNOWN_BURST
-        self._refilled_ms = 0
-        self._asked_ms = {}     # unknown address -> when a root was first asked for it
         self._packet = Packet()
-        vl1.on(packet.HELLO, self._on_encrypted_hello)
-        vl1.on_ok(packet.HELLO, self._on_ok)
 
     def send_hello(self, now, peer, endpoint, path):
         """HELLO to `peer` at `endpoint`; `path` is the Path there or to the relay, or None."""
@@ -34,9 +25,9 @@ class Greeting:
         cipher = vl1.cipher(peer, lambda now: self.send_hello(now, peer, endpoint, path))
         if cipher is None:
             return
-        planet = vl1.upstreams.planet
+        planet_id, planet_timestamp = vl1.upstreams.planet_known()
         payload, masked_from = hello.build(vl1.version, VERSION, vl1.wall(now), vl1.identity,
-                                           endpoint, planet.id, planet.timestamp,
+                                           endpoint, planet_id, planet_timestamp,
                                            vl1.upstreams.moons_known())
         length = HEADER + len(payload)
         buf = bytearray(START + length)
@@ -72,7 +63,7 @@ class Greeting:
             return vl1.count("mac")
         self._accept(now, peer, received, greeting)
 
-    def _on_encrypted_hello(self, now, peer, received):
+    def on_encrypted_hello(self, now, peer, received):
         greeting = hello.Hello(received.buf, received.at, received.end)
         if greeting.identity != peer.identity or greeting.version < hello.MINIMUM_VERSION:
             return False
@@ -123,29 +114,13 @@ class Greeting:
 
     def _a_root_may_know(self, now, address):
         """True for a second after the first HELLO of an unknown; then it is for us to check."""
-        vl1, asked_ms = self._vl1, self._asked_ms
-        if vl1.upstreams.are_we or vl1.best_root(now) is None:
-            return False
-        since_ms = asked_ms.get(address)
-        if since_ms is None or now - since_ms >= _ASK_AGAIN_MS:
-            if len(asked_ms) >= limits.HELLO_GATE_SOURCES:
-                asked_ms.clear()
-            asked_ms[address] = since_ms = now
-        return now - since_ms < _PATIENCE_MS
-
-    def _may_check(self, now, endpoint):
-        refill = (now - self._refilled_ms) // _UNKNOWN_REFILL_MS
-        if refill:
-            self._allowance = min(self._allowance + refill, _UNKNOWN_BURST)
-            self._refilled_ms = now
-        if self._allowance and self._sources.allow(now, endpoint):
-            self._allowance -= 1
-            return True
-        return False
+        vl1 = self._vl1
+        return (not vl1.upstreams.are_we and vl1.best_root(now) is not None
+                and vl1.strangers().are_asked_for(now, address))
 
     def _check(self, now, endpoint, identity, buf, off, n):
         """Agree on a key with somebody new, so that on_hello can look at the MAC; None."""
-        if not self._may_check(now, endpoint):
+        if not self._vl1.strangers().may_be_checked(now, endpoint):
             return self._vl1.count("hello_gated")
         data = bytearray(START + n)
         data[START:] = memoryview(buf)[off:off + n]
@@ -169,7 +144,7 @@ class Greeting:
         cipher.armor(answer, START, length, packet.CIPHER_SALSA)
         vl1.put(now, endpoint, None, answer, START, length, packet.ERROR)
 
-    def _on_ok(self, now, peer, received):
+    def on_ok(self, now, peer, received):
         vl1 = self._vl1
         answer = hello.HelloOk(received.buf, received.at, received.end)
         if answer.version < hello.MINIMUM_VERSION:

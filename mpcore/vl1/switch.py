@@ -8,9 +8,8 @@ import micropython
 from micropython import const
 
 from mpcore import crypto, limits
-from mpcore.vl1 import fragment, packet
+from mpcore.vl1 import packet
 from mpcore.vl1.contact import Contact
-from mpcore.vl1.greeting import Greeting
 from mpcore.vl1.header import expected, write
 from mpcore.vl1.lookup import Lookup
 from mpcore.vl1.packet import HEADER, START, Packet
@@ -45,6 +44,7 @@ _PROBE_MS = const(2000)
 _COMPRESSED = const(0x80)
 _FRAGMENTED = const(0x40)
 _FRAGMENT = const(0xFF)         # where else a source address begins
+_FRAGMENT_HEADER = const(16)
 _CIPHER_NONE = const(0)
 _CIPHER_SALSA = const(1)
 _SALSA_FLAGS = const(0x88)      # cipher 1, marked as armor() does it, not fragmented, no hops
@@ -109,7 +109,7 @@ class VL1:
         self._epoch_ms = epoch_ms
         self.datagram = send
         self._replies = Replies(min(max_peers, limits.EXPECTED_REPLIES))
-        self._reassembler = fragment.Reassembler()
+        self._reassembler = None      # while there are no fragments
         self._packet = Packet()
         self._ids = bytearray(_IDS)
         self._ids_at = _IDS
@@ -124,7 +124,9 @@ class VL1:
         self.contact = Contact(self)
         self.upstreams = Upstreams(self, planet, moons, adopt)
         self.lookup = Lookup(self)
-        self.greeting = Greeting(self)
+        self._strangers = None        # until there is one
+        self.on(packet.HELLO, lambda *args: self.greeting.on_encrypted_hello(*args))
+        self.on_ok(packet.HELLO, lambda *args: self.greeting.on_ok(*args))
         self.on(packet.OK, self._on_ok)
         self.on(packet.ERROR, self._on_error)
         self.on(packet.ECHO, self._on_echo)
@@ -134,6 +136,21 @@ class VL1:
     def roots(self):
         """Peers that are roots."""
         return self.upstreams.peers
+
+    @property
+    def greeting(self):
+        """Who sends and answers HELLO: loaded for each, as they are seldom."""
+        from mpcore.vl1.greeting import Greeting
+
+        return Greeting(self)
+
+    def strangers(self):
+        """What is remembered of those who are not known."""
+        if self._strangers is None:
+            from mpcore.vl1.strangers import Strangers
+
+            self._strangers = Strangers()
+        return self._strangers
 
     def wall(self, now):
         """Milliseconds since 1970."""
@@ -306,13 +323,13 @@ class VL1:
         try:
             if n == _BEACON:
                 return self.count("beacons")
-            if n <= fragment.HEADER or n > limits.MAX_PACKET:
+            if n <= _FRAGMENT_HEADER or n > limits.MAX_PACKET:
                 raise ValueError("datagram size")
             ours = buf[off + _DESTINATION:off + _SOURCE] == self.address
             if buf[off + _SOURCE] == _FRAGMENT:
                 if not ours:
                     return self._not_ours(now, endpoint, buf, off, n)
-                self._assembled(now, self._reassembler.fragment(now, buf, off, n))
+                self._assembled(now, self._fragments().fragment(now, buf, off, n))
             elif n < _HEADER:
                 raise ValueError("packet too short")
             elif not ours:
@@ -320,11 +337,19 @@ class VL1:
                     return self.count("from_self")
                 self._not_ours(now, endpoint, buf, off, n)
             elif buf[off + _FLAGS] & _FRAGMENTED:
-                self._assembled(now, self._reassembler.head(now, endpoint, buf, off, n))
+                self._assembled(now, self._fragments().head(now, endpoint, buf, off, n))
             else:
                 self.process(now, endpoint, buf, off, n)
         except ValueError:
             self.count("malformed")
+
+    def _fragments(self):
+        """The Reassembler; loaded with the first fragment after a while without any."""
+        if self._reassembler is None:
+            from mpcore.vl1.fragment import Reassembler
+
+            self._reassembler = Reassembler()
+        return self._reassembler
 
     def _assembled(self, now, whole):
         if whole is not None:
@@ -511,6 +536,8 @@ class VL1:
         if length <= limits.MTU:
             self.datagram(endpoint, buf, start, length)
         else:
+            from mpcore.vl1 import fragment
+
             for at, size in fragment.split(buf, start, length, limits.MTU):
                 self.datagram(endpoint, buf, at, size)
         return packet_id
@@ -529,8 +556,9 @@ class VL1:
     def keep_house(self, now):
         """Every now and then: make room of what has not been needed for a while."""
         self._forget_dead_peers(now)
-        if not self.work.jobs:
-            crypto.release()
+        self._inflated = bytearray(0)
+        if self._reassembler is not None and self._reassembler.idle(now):
+            self._reassembler = None
 
     def _forget_dead_peers(self, now):
         for peer in [p for p in self.peers.values() if p.forgettable(now)]:

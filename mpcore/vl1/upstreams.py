@@ -4,7 +4,7 @@ from micropython import const
 
 from mpcore import limits
 from mpcore.vl1.peer import UNKNOWN_LATENCY_MS
-from mpcore.vl1.world import MOON, PLANET, World
+from mpcore.vl1.world import MOON, PLANET
 
 _SILENCE_STEP_MS = const(61000)
 _ONLINE_MS = const(45000)     # a heartbeat at low bandwidth, and another that was lost
@@ -14,7 +14,7 @@ _NO_ID = bytes(8)
 class Upstreams:
     """Holds the planet and the moons, and their roots as peers; we may be one of them ourselves.
 
-    planet: a World. moons: Worlds that we orbit already. adopt(world): called with each world that
+    planet: a World; it is kept as its bytes, `planet_raw`. moons: Worlds that we orbit already. adopt(world): called with each world that
     was taken over from a root, or None.
     """
 
@@ -28,6 +28,21 @@ class Upstreams:
         self.addresses = set()
         self.are_we = False
         self._set_roots(0)
+
+    @property
+    def planet(self):
+        from mpcore.vl1.world import World
+
+        return World.from_bytes(self.planet_raw)[0]
+
+    @planet.setter
+    def planet(self, planet):
+        self.planet_raw = planet.to_bytes()
+
+    def planet_known(self):
+        """What a HELLO says of the planet: (ID, timestamp)."""
+        raw = self.planet_raw
+        return raw[1:9], int.from_bytes(raw[9:17], "big")
 
     def _set_roots(self, now):
         vl1 = self._vl1
@@ -92,8 +107,10 @@ class Upstreams:
         Only roots are heard, and the seed of a moon we want. Raises ValueError when the worlds
         are malformed.
         """
-        if sender not in self.addresses and sender not in self.seeds.values():
+        if at == end or sender not in self.addresses and sender not in self.seeds.values():
             return
+        from mpcore.vl1.world import World
+
         while at < end:
             world, length = World.from_bytes(buf, at, end)
             at += length
@@ -117,7 +134,8 @@ class Upstreams:
             return self._vl1.count("worlds_refused")
 
         def compared(now, replaces):
-            if replaces and held in (self.planet, self.moons.get(world.id)):
+            current = self.planet if world.type == PLANET else self.moons.get(world.id)
+            if replaces and current is not None and current.to_bytes() == held.to_bytes():
                 self._take(now, world)
             else:
                 self._vl1.count("worlds_refused")
@@ -142,9 +160,10 @@ class Upstreams:
 
         planet_id (or None), timestamp: of its planet; moons: [(ID, timestamp)].
         """
-        planet, worlds = self.planet, b""
-        if planet_id == planet.id and planet.timestamp > timestamp and planet_id != _NO_ID:
-            worlds = planet.to_bytes()
+        worlds = b""
+        known_id, known = self.planet_known()
+        if planet_id == known_id and known > timestamp and planet_id != _NO_ID:
+            worlds = self.planet_raw
         for moon_id, timestamp in moons:
             moon = self.moons.get(moon_id)
             if moon is not None and moon.timestamp > timestamp:

@@ -2,10 +2,9 @@
 
 from micropython import const
 
+from mpcore import on_demand
 from mpcore.vl1 import packet
 from mpcore.vl1.peer import NEVER
-from mpcore.vl2 import exchange
-from mpcore.vl2.config import NetworkConfig
 
 _CHECK_MS = const(5000)
 _REFRESH_MS = const(60000)
@@ -20,6 +19,10 @@ _STATUS = {packet.E_OBJ_NOT_FOUND: "NOT_FOUND",
            packet.E_NETWORK_ACCESS_DENIED: "ACCESS_DENIED",
            packet.E_NETWORK_AUTHENTICATION_REQUIRED: "AUTHENTICATION_REQUIRED"}
 _LOGIN_URLS = (b"aU", b"iU")
+
+# What is loaded before a request is sent, and while the answer is on its way.
+_TO_ASK = ("mpcore.vl2.exchange",)
+_TO_READ = ("mpcore.vl2.credentials", "mpcore.vl2.config_text")
 
 
 class Enrolment:
@@ -41,7 +44,7 @@ class Enrolment:
         self._low_bandwidth = low_bandwidth
         self._patient_until_ms = None
         self._name = "networks.d/%s.conf" % network.id.hex()
-        self._assembly = exchange.Assembly()
+        self._updates = []      # of exchange.Assembly
         self._check_ms = self._requested_ms = self._accepted_ms = self._stored_ms = NEVER
         self._stored_revision = None
 
@@ -84,10 +87,17 @@ class Enrolment:
         network = self._network
         if network.controller == self._vl1.address:
             return self._ask(now, network)
+        self._vl1.work.start(now, _TO_ASK, on_demand.load(*_TO_ASK), self._send_request)
+
+    def _send_request(self, now, _):
+        from mpcore.vl2 import exchange
+
+        network = self._network
         held = network.config
         payload = exchange.build_request(network.id, self._metadata,
                                        held.revision if held else 0, held.timestamp if held else 0)
         self._vl1.send(now, network.controller, packet.NETWORK_CONFIG_REQUEST, payload, True)
+        self._vl1.work.start(now, _TO_READ, on_demand.load(*_TO_READ), _ignore)
 
     def controller(self):
         """The Identity of the controller, or None while it is not known."""
@@ -102,7 +112,7 @@ class Enrolment:
         known. Raises ValueError.
         """
         try:
-            return self._assembly.expects(chunk, peer.address, self.controller())
+            return self._assembly().expects(chunk, peer.address, self.controller())
         except ValueError as error:
             self._refused(now, peer, error)
             raise
@@ -114,13 +124,19 @@ class Enrolment:
         the config when this completed one that now applies. Raises ValueError.
         """
         try:
-            if not self._assembly.insert(chunk, good):
+            assembly = self._assembly()
+            if not assembly.insert(chunk, good):
                 return False, None
-            text = self._assembly.take(chunk.update_id)
+            text = assembly.take(chunk.update_id)
             return True, None if text is None else self.accept(now, text, solicited)
         except ValueError as error:
             self._refused(now, peer, error)
             raise
+
+    def _assembly(self):
+        from mpcore.vl2 import exchange
+
+        return exchange.Assembly(updates=self._updates)
 
     def _refused(self, now, peer, error):
         if peer.address == self._network.controller:
@@ -155,7 +171,13 @@ class Enrolment:
             self._network.set_status(now, status, reason)
 
     def _read(self, text):
-        config = NetworkConfig.from_dictionary(text)
+        from mpcore.vl2 import config_text
+
+        config = config_text.read(text)
         if config.network_id != self._network.id or config.issued_to != self._vl1.address:
             raise ValueError("config of another network or member")
         return config
+
+
+def _ignore(now, result):
+    """That it has been loaded is all."""

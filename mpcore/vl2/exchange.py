@@ -126,12 +126,14 @@ def split(network_id, text, update_id, controller, flags=0):
 class Assembly:
     """Puts the chunks of one network's config updates together (section 3).
 
-    limit: the most bytes of an update that are accepted.
+    limit: the most bytes of an update that are accepted. updates: a list in which an Assembly
+    before this one has left what it knows; it serves this one.
     """
 
-    def __init__(self, limit=limits.CONFIG_BYTES):
+    def __init__(self, limit=limits.CONFIG_BYTES, updates=None):
         self._limit = limit
-        self._updates = []   # [update ID, total, bytes missing, {index: data}], oldest first
+        # [update ID, total, bytes missing, {index: data}], oldest first
+        self._updates = [] if updates is None else updates
 
     def add(self, chunk, sender, controller):
         """Take a chunk from a peer (address) of a network with this controller (Identity).
@@ -202,7 +204,7 @@ class Assembly:
         return None
 
     def _forget(self, update_id):
-        self._updates = [update for update in self._updates if update[0] != update_id]
+        self._updates[:] = [update for update in self._updates if update[0] != update_id]
 
 
 def _network_and_text(buf, at, end):

@@ -5,7 +5,8 @@ from micropython import const
 
 from mpcore import limits
 from mpcore.vl1.peer import NEVER
-from mpcore.vl2 import addressing, credentials
+from mpcore.vl2 import addressing
+from mpcore.vl2.config import Certified
 from mpcore.vl2.credentials import CAPABILITY_TYPE, COM_TYPE, REVOCATION_TYPE, TAG_TYPE
 
 _PUSH_MS = const(500001)
@@ -14,13 +15,12 @@ _UNREAD = const(4)              # credentials kept of a member that no rule has 
 _PUSH_BYTES = const(9000)       # of credentials in one packet
 
 
-class Member:
+class Member(Certified):
     """What is known of another member, and when we last sent it what."""
 
     def __init__(self, network_id, address):
         self.address = address
         self.mac = addressing.mac_of(network_id, address)
-        self.com = None
         self.held = {}              # (type, ID) -> tag, capability or certificate of ownership
         self.unread = {}            # likewise, not verified: no rule has asked for it so far
         self.heard_ms = NEVER       # its last frame
@@ -210,21 +210,19 @@ def _revoked_key(revocation):
 
 def _payloads(config):
     """Our credentials as few NETWORK_CREDENTIALS payloads, COM and tags first."""
-    coms = (config.com,) if config.com else ()
+    from mpcore.vl2 import credentials
+
+    coms = (config.com,) if config.com_raw else ()
     sections = ([], [], [])
     payloads = []
-    size = len(config.com.raw) if config.com else 0
+    size = len(config.com_raw)
     for section, held in ((1, config.tags), (2, config.ownerships), (0, config.capabilities)):
         for credential in held:
             if size + len(credential.raw) > _PUSH_BYTES:
-                payloads.append(_pack(coms, sections))
+                payloads.append(credentials.pack(coms, sections[0], sections[1], (), sections[2]))
                 coms, sections, size = (), ([], [], []), 0
             sections[section].append(credential)
             size += len(credential.raw)
     if size:
-        payloads.append(_pack(coms, sections))
+        payloads.append(credentials.pack(coms, sections[0], sections[1], (), sections[2]))
     return tuple(payloads)
-
-
-def _pack(coms, sections):
-    return credentials.pack(coms, sections[0], sections[1], (), sections[2])

@@ -8,7 +8,6 @@ import struct
 from micropython import const
 
 from mpcore import limits
-from mpcore.vl2.credentials import COM
 
 KEY = const(18)
 
@@ -164,17 +163,17 @@ def parse_likes(buf, at, end):
     return [bytes(buf[i:i + KEY]) for i in range(at, end - KEY + 1, KEY)]
 
 
-def gather(key, limit, com=None):
-    """Payload of a MULTICAST_GATHER that asks for `limit` addresses, section 4."""
-    head = key[:8] + (b"\1" if com else b"\0") + key[8:] + struct.pack(">I", limit)
-    return head + com.raw if com else head
+def gather(key, limit, com=b""):
+    """Payload of a MULTICAST_GATHER that asks for `limit` addresses, section 4. com: the bytes of
+    our COM."""
+    return key[:8] + (b"\1" if com else b"\0") + key[8:] + struct.pack(">I", limit) + com
 
 
 def parse_gather(buf, at, end):
     """(key, limit, COM or None) of a MULTICAST_GATHER. Raises ValueError."""
     if end - at < 23:
         raise ValueError("GATHER cut short")
-    com = COM.from_bytes(buf, at + 23, end)[0] if buf[at + 8] & _COM else None
+    com = _com(buf, at + 23, end)[0] if buf[at + 8] & _COM else None
     key = bytes(buf[at:at + 8]) + bytes(buf[at + 9:at + 19])
     return key, struct.unpack_from(">I", buf, at + 19)[0], com
 
@@ -196,7 +195,7 @@ def parse_frame_answer(buf, at, end):
     key, flags = bytes(buf[at:at + KEY]), buf[at + KEY]
     at += KEY + 1
     if flags & _COM:
-        at += COM.from_bytes(buf, at, end)[1]
+        at += _com(buf, at, end)[1]
     return key, _addresses(buf, at, end) if flags & _RESULTS else []
 
 
@@ -223,7 +222,7 @@ def parse_frame(buf, at, end):
     at += 9
     com, limit, source = None, 0, None
     if flags & _COM:
-        com, length = COM.from_bytes(buf, at, end)
+        com, length = _com(buf, at, end)
         at += length
     if end - at < 12 + (4 if flags & _GATHER else 0) + (6 if flags & _SOURCE else 0):
         raise ValueError("MULTICAST_FRAME cut short")
@@ -234,6 +233,12 @@ def parse_frame(buf, at, end):
         source = bytes(buf[at:at + 6])
         at += 6
     return com, limit, source, bytes(buf[at:at + 10]), buf[at + 10] << 8 | buf[at + 11], at + 12
+
+
+def _com(buf, at, end):
+    from mpcore.vl2.credentials import COM
+
+    return COM.from_bytes(buf, at, end)
 
 
 def _addresses(buf, at, end):

@@ -11,11 +11,11 @@ from mpcore.vl1 import packet
 from mpcore.vl1.gate import Gate
 from mpcore.vl1.packet import HEADER, START
 from mpcore.vl1.peer import NEVER
-from mpcore.vl2 import addressing, credentials, exchange, multicast
+from mpcore.vl2 import addressing, multicast
 from mpcore.vl2.checks import Checks
 from mpcore.vl2.config import (ACCEPT_ALL, ACTIVE_BRIDGE, ANCHOR, BROADCAST, DEFAULT_MTU,
                                PLAIN_MULTICAST, REPLICATOR)
-from mpcore.vl2.credentials import COM, FAST_PROPAGATE, REVOCATION_TYPE
+from mpcore.vl2.credentials import FAST_PROPAGATE, REVOCATION_TYPE
 from mpcore.vl2.membership import Membership
 
 _FRAME_HEADER = const(10)        # network ID and ethertype
@@ -362,7 +362,7 @@ class Network:
         root = self._vl1.best_root(now)
         asked = [root.address] if root is not None else []
         asked.extend([address for address in self.contacts() if address not in asked])
-        payload = multicast.gather(key, want, self.config.com)
+        payload = multicast.gather(key, want, self.config.com_raw)
         for address in asked[:_ASKED]:
             self._vl1.send(now, address, packet.MULTICAST_GATHER, payload)
 
@@ -436,6 +436,8 @@ class Network:
         buf, at, end = received.buf, received.at + 9, received.end
         flags = buf[at - 1]
         if flags & _COM:
+            from mpcore.vl2.credentials import COM
+
             com, length = COM.from_bytes(buf, at, end)
             at += length
             self.offer(now, (com,), peer.address)
@@ -557,6 +559,8 @@ class Network:
             self.checks.forged(now, giver)
         elif self.membership.add(credential) and credential.TYPE == REVOCATION_TYPE:
             if credential.flags & FAST_PROPAGATE:
+                from mpcore.vl2 import credentials
+
                 payload = credentials.pack((), (), (), (credential,), ())
                 self._spread(now, packet.NETWORK_CREDENTIALS, payload, (giver, credential.signer))
             if credential.issued_to == self._vl1.address:
@@ -570,6 +574,8 @@ class Network:
 
     def receive_config(self, now, peer, received, solicited):
         """A chunk of config in OK(NETWORK_CONFIG_REQUEST) or NETWORK_CONFIG."""
+        from mpcore.vl2 import exchange
+
         chunk = exchange.Chunk.from_bytes(received.buf, received.at, received.end)
         if not self.enrolment.expects(now, peer, chunk):
             return
@@ -587,6 +593,8 @@ class Network:
 
     def _take_chunk(self, now, peer, received, chunk, solicited, good):
         new, config = self.enrolment.on_chunk(now, peer, chunk, solicited, good)
+        from mpcore.vl2 import exchange
+
         if new and chunk.flags & exchange.FAST_PROPAGATE:
             self._spread(now, packet.NETWORK_CONFIG, chunk.body, (peer.address, self.controller))
         if config is not None and not solicited:

@@ -5,7 +5,7 @@ from micropython import const
 from mpcore import VERSION, limits
 from mpcore.vl1 import packet
 from mpcore.vl1.peer import NEVER
-from mpcore.vl2 import addressing, credentials, exchange, multicast
+from mpcore.vl2 import addressing, multicast
 from mpcore.vl2.enrolment import Enrolment
 from mpcore.vl2.network import Network
 
@@ -113,6 +113,8 @@ class VL2:
             from mpcore.vl2.adhoc import AdHoc  # costs memory only where it is used
 
             return AdHoc(self._vl1, network)
+        from mpcore.vl2 import exchange
+
         metadata = exchange.metadata(VERSION, self._system, join_credential)
         return Enrolment(self._vl1, network, metadata, self._load, self._store,
                          self._ask_ourselves, self._low_bandwidth)
@@ -172,6 +174,8 @@ class VL2:
 
     def _ready(self, peer, received):
         if received.verb == packet.NETWORK_CREDENTIALS:
+            from mpcore.vl2 import credentials
+
             return not self._unknown_controllers(credentials.unpack(
                 received.buf, received.at, received.end))
         network = self._network(received)
@@ -284,6 +288,8 @@ class VL2:
                 and network.enrolment.controller() is None]
 
     def _on_credentials(self, now, peer, received):
+        from mpcore.vl2 import credentials
+
         found = credentials.unpack(received.buf, received.at, received.end)
         for address in self._unknown_controllers(found):
             self._vl1.lookup.whois(now, address)
@@ -315,6 +321,8 @@ class VL2:
                 self._settle(now)
 
     def _on_config_error(self, now, peer, received):
+        from mpcore.vl2 import exchange
+
         network_id, details = exchange.parse_error(received.buf, received.at, received.end)
         network = self.networks.get(network_id)
         if network is not None and peer.address == network.controller:

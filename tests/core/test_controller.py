@@ -4,8 +4,7 @@ from mpcore import limits
 from mpcore.roles.controller import Controller
 from mpcore.vl1 import packet
 from mpcore.vl1.identity import Identity
-from mpcore.vl2 import addressing, credentials, dictionary, exchange, multicast
-from mpcore.vl2.config import NetworkConfig
+from mpcore.vl2 import addressing, config_text, credentials, dictionary, exchange, multicast
 from tests.core.support import raises, vectors
 
 _WHO = {i["name"]: Identity.from_text(i["secret_text"])
@@ -75,7 +74,7 @@ class _OwnNetwork:
         self.revoked = []
 
     def accept(self, now, text, solicited=True):
-        self.configs.append((NetworkConfig.from_dictionary(text), solicited))
+        self.configs.append((config_text.read(text), solicited))
 
     def on_error(self, now, code, details):
         self.errors.append(code)
@@ -143,7 +142,7 @@ def _config(sent, verb, who):
         chunk = exchange.Chunk.from_bytes(body, 0, len(body))
         assert assembly.add(chunk, _OWN.address, _OWN)
         text = assembly.take(chunk.update_id) or text
-    config = NetworkConfig.from_dictionary(text)
+    config = config_text.read(text)
     assert config.issued_to == _WHO[who].address
     return config
 

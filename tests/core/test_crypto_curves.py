@@ -1,7 +1,5 @@
 """X25519 and Ed25519 against the real implementation's values (spec/identity.md 2, 4, 5)."""
 
-import sys
-
 from mpcore import crypto
 from mpcore.crypto import portable
 from support import vectors
@@ -107,16 +105,3 @@ def test_nonces_of_small_order_sign_nothing():
     s = challenge * _secret_scalar(seed) % _ORDER
     for twin in (crypto, portable):
         assert not twin.ed25519_verify(key, message, r + s.to_bytes(32, "little"))
-
-
-def test_code_that_was_released_is_loaded_again():
-    private, public = bytes(range(32)), portable.x25519_public(bytes(range(1, 33)))
-    shared, known = portable.x25519(private, public), portable.CODE_IN_HEAP
-    portable.CODE_IN_HEAP = True
-    try:
-        assert "mpcore.crypto.field_kernel" in sys.modules and portable.release()
-        assert "mpcore.crypto.field_kernel" not in sys.modules and not portable.release()
-        assert portable.x25519(private, public) == shared
-        assert "mpcore.crypto.field_kernel" in sys.modules
-    finally:
-        portable.CODE_IN_HEAP = known

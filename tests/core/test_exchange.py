@@ -2,8 +2,7 @@
 
 from mpcore import limits
 from mpcore.vl1.identity import Identity
-from mpcore.vl2 import dictionary, exchange
-from mpcore.vl2.config import NetworkConfig
+from mpcore.vl2 import config_text, dictionary, exchange
 from mpcore.vl2.exchange import Assembly, Chunk
 from tests.core.support import raises, vectors
 
@@ -102,7 +101,7 @@ def test_chunk_assembly():
             # an update that was complete already is not given out again
             assert (text is not None) <= (step["completed_update_id"] is not None), case["note"]
             if step["has_config_after"] and text:
-                assert NetworkConfig.from_dictionary(text).network_id == _NETWORK
+                assert config_text.read(text).network_id == _NETWORK
         completed = [s for s in case["steps"] if s["completed_update_id"]]
         if completed:
             assert text is not None or completed[-1] is not case["steps"][-1], case["note"]

@@ -6,7 +6,7 @@ import select
 import sys
 
 import mpcore
-from mpcore import interposed as socket, runtime as runtimes
+from mpcore import interposed as socket, runtimes
 from mpcore.ip.tcp import TcpSocket
 from mpcore.port import Native, entropy
 from lan import TIMEOUT_S, Lan

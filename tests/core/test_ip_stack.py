@@ -536,4 +536,4 @@ def test_the_payload_begins_where_the_floors_below_want_it():
     for headroom, start in ((0, 3), (3, 3), (4, 7), (38, 39), (60, 63), (64, 67)):
         stack = ip_stack.Stack(entropy)
         assert stack.add_interface(Link(headroom=headroom)).start == start
-        assert len(stack.buffer) == start + 2800
+        assert len(stack.buffer) >= start + 2800

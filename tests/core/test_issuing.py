@@ -2,8 +2,7 @@
 
 from mpcore.roles import ip_pool, issuing, records
 from mpcore.vl1.identity import Identity
-from mpcore.vl2 import exchange
-from mpcore.vl2.config import NetworkConfig
+from mpcore.vl2 import config_text, exchange
 
 _NETWORK = bytes.fromhex("e77cecac115881ef")
 
@@ -107,7 +106,7 @@ def test_the_config_of_the_spec_to_the_last_bit():
     member, ips = issuing.complete(network, member, True, lambda text: False, bytes)
     assert member["ipAssignments"] == ["10.147.17.91"]
     made = issuing.make_config(controller, network, member, holder, ips, [], 0x1A2033807F3, 1)
-    body, = exchange.split(_NETWORK, made.to_dictionary(), bytes.fromhex("1e78f86bcaad83ff"),
+    body, = exchange.split(_NETWORK, config_text.write(made), bytes.fromhex("1e78f86bcaad83ff"),
                            controller)
     assert len(body) == 1323
     # signing is deterministic, so this signature stands for all that was signed
@@ -115,7 +114,7 @@ def test_the_config_of_the_spec_to_the_last_bit():
         "a703718c747b2e45a27323adecb1a9dc17549271168feefddf2adfc8a76f85158c3f20a18f7387e7d1769f56"
         "0e6b6b0b7db057b8c702f0e6d1beaa7c13978f088275a656462b79e8e7e5ac52491ed6ff0a00ceab70ebbdf7"
         "0251099d3660647f")
-    assert NetworkConfig.from_dictionary(made.to_dictionary()).name == b"lab"
+    assert config_text.read(config_text.write(made)).name == b"lab"
 
 
 def test_the_window_of_credentials_is_kept_within_bounds():

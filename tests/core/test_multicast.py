@@ -173,7 +173,7 @@ def test_the_examples_of_the_spec():
 
 
 def test_a_request_carries_our_com():
-    payload = multicast.gather(MDNS, 33, com())
+    payload = multicast.gather(MDNS, 33, com().raw)
     key, limit, found = multicast.parse_gather(payload, 0, len(payload))
     assert (key, limit, found.raw) == (MDNS, 33, com().raw) and len(payload) == 295
     payload = multicast.gather(MDNS, 33)
@@ -190,7 +190,7 @@ def test_many_groups_make_several_packets():
 def test_what_is_cut_short_is_malformed():
     full = com().raw
     for parse, payload in (
-            (multicast.parse_gather, multicast.gather(MDNS, 33, com())),
+            (multicast.parse_gather, multicast.gather(MDNS, 33, com().raw)),
             (multicast.parse_gathered, MDNS + b"\0\0\0\1\0\1" + ANNE.address),
             (multicast.parse_frame_answer, MDNS + b"\x03" + full + b"\0\0\0\1\0\1" + ANNE.address),
             (multicast.parse_frame, NWID + b"\x07" + full + bytes(4) + bytes(6) + bytes(12))):
@@ -461,7 +461,7 @@ def test_a_member_who_asks_is_told_of_us():
     key = NWID + ALL + MY_IP
     scene.vl1.inject(10, ANNE, packet.MULTICAST_GATHER, multicast.gather(key, 2))
     assert scene.vl1.take() == []       # not a member, as far as we know
-    scene.vl1.inject(20, ANNE, packet.MULTICAST_GATHER, multicast.gather(key, 2, com(ANNE)))
+    scene.vl1.inject(20, ANNE, packet.MULTICAST_GATHER, multicast.gather(key, 2, com(ANNE).raw))
     ok, = scene.vl1.take()
     assert (ok.to, ok.answers) == (ANNE.address, packet.MULTICAST_GATHER)
     assert ok.payload == key + b"\0\0\0\1\0\1" + ME.address

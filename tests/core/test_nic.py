@@ -6,7 +6,7 @@ All of them live in one thread; whoever waits lets the others go on.
 import asyncio
 import errno
 
-from mpcore import aio, dns, runtime as runtimes, socket
+from mpcore import aio, dns, runtimes, socket
 from mpcore.nic import NIC
 from mpcore.node import Node
 from mpcore.port import Port, now_ms, wall_ms

@@ -2,7 +2,7 @@
 
 from mpcore.ip.tcp import TcpSocket
 from mpcore.ip.udp import UdpSocket
-from mpcore.vl1 import contact, packet
+from mpcore.vl1 import packet, traversal
 from mpcore.vl1.world import MOON, World
 from mpcore.vl2.addressing import mac_of
 
@@ -236,7 +236,7 @@ def test_no_path_leads_through_a_network_of_ours():
     a, b = lan.members
     inside = lan.ip(b) + b"\x27\x09"
     outside = b.port.endpoint[:3] + b"\x63\x27\x09"
-    told = contact.push_payload([inside, outside])
+    told = traversal.push_payload([inside, outside])
     asked = []
     lan.wire.passes = lambda source, destination: asked.append(destination) or True
     b.vl1.send(lan.wire.now, a.identity.address, packet.PUSH_DIRECT_PATHS, told)

@@ -3,7 +3,7 @@
 import asyncio
 import errno
 
-from mpcore import runtime as runtimes
+from mpcore import runtimes
 from mpcore.port import Port
 from mpcore.runtime import Runtime
 from mpcore.vl1.inet import ip_parse

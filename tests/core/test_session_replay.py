@@ -4,8 +4,7 @@ would take, by the rules of the spec and by what the real node answered."""
 import gc
 
 from mpcore.vl1 import packet
-from mpcore.vl2 import exchange, multicast
-from mpcore.vl2.config import NetworkConfig
+from mpcore.vl2 import config_text, exchange, multicast
 
 from tests.core.session_replay import Replay
 
@@ -150,7 +149,7 @@ def configs_are_good(replay):
         assembly[0].add(chunk, replay.me.address, replay.me)
         text = assembly[0].take(chunk.update_id)
         if text is not None:
-            config = NetworkConfig.from_dictionary(text)
+            config = config_text.read(text)
             assert config.network_id == replay.network_id and config.issued_to == sent.to
             assert config.com.verify(replay.me) and not config.public
             assembly[1] = config

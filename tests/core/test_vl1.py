@@ -1,7 +1,7 @@
 """VL1 on a simulated Internet: meeting, relaying, the direct path, loss, restarts."""
 
 from mpcore.roles.root import Root
-from mpcore.vl1 import contact, hello, inet, packet, switch
+from mpcore.vl1 import hello, inet, packet, switch, traversal
 from mpcore.vl1.packet import HEADER, START
 from mpcore.vl1.peer import Path, Peer
 from mpcore.vl1.world import MOON, World
@@ -351,21 +351,21 @@ def test_a_leaf_does_not_relay():
 def test_unknown_greeters_are_limited():
     segment = Segment(leaves=0)
     root = segment.root.vl1
-    greeting = root.greeting
-    allowed = sum(greeting._may_check(0, bytes([10, 0, 0, i, 0, 1])) for i in range(100))
+    strangers = root.strangers()
+    allowed = sum(strangers.may_be_checked(0, bytes([10, 0, 0, i, 0, 1])) for i in range(100))
     assert allowed == 20
-    assert not greeting._may_check(100, b"\x0a\0\0\xff\0\1")
-    assert greeting._may_check(300, b"\x0a\0\0\xff\0\1")
-    assert not greeting._may_check(900, b"\x0a\0\0\xff\0\1")
+    assert not strangers.may_be_checked(100, b"\x0a\0\0\xff\0\1")
+    assert strangers.may_be_checked(300, b"\x0a\0\0\xff\0\1")
+    assert not strangers.may_be_checked(900, b"\x0a\0\0\xff\0\1")
 
 
 def test_direct_path_pushes_round_trip_and_are_gated():
     endpoints = [inet.parse("192.168.1.10/9993"), inet.parse("[2001:db8::1]:9993")]
-    payload = contact.push_payload(endpoints)
+    payload = traversal.push_payload(endpoints)
     assert payload[:13] == bytes.fromhex("000200000004" + "06c0a8010a2709")
-    assert contact.pushed_endpoints(payload, 0, len(payload)) == endpoints
-    assert contact.pushed_endpoints(payload, 0, len(payload) - 1) == endpoints[:1]
-    raises(ValueError, contact.pushed_endpoints, b"\0", 0, 1)
+    assert traversal.pushed_endpoints(payload, 0, len(payload)) == endpoints
+    assert traversal.pushed_endpoints(payload, 0, len(payload) - 1) == endpoints[:1]
+    raises(ValueError, traversal.pushed_endpoints, b"\0", 0, 1)
 
 
 def test_trusted_peers_learn_each_others_addresses():

@@ -2,7 +2,7 @@
 
 from mpcore import limits
 from mpcore.vl1 import packet
-from mpcore.vl2 import exchange
+from mpcore.vl2 import config_text, exchange
 from mpcore.vl2.addressing import mac_of
 
 from tests.core.support import raises
@@ -60,7 +60,7 @@ def test_a_config_makes_the_network_usable():
     assert network.status == "OK" and scene.changes == ["OK"]
     assert network.config.static_ips == [(MY_IP, 24)] and network.config.name == b"lab"
     assert network.mtu == 1400
-    assert scene.storage[NAME] == config(mtu=1400).to_dictionary()
+    assert scene.storage[NAME] == config_text.write(config(mtu=1400))
 
 
 def test_the_mtu_is_what_every_verb_can_carry():
@@ -175,7 +175,7 @@ def test_the_controller_may_set_its_clock_back():
 
 def test_chunks_come_in_any_order():
     scene = Scene()
-    text = config(dns_domain=b"x" * 100, rules=b"\x25\x02\x08\x00\x01\x00" * 500).to_dictionary()
+    text = config_text.write(config(dns_domain=b"x" * 100, rules=b"\x25\x02\x08\x00\x01\x00" * 500))
     text = text + b"\npad=" + b"p" * 9000
     bodies = exchange.split(NWID, text, b"12345678", CONTROLLER)
     assert len(bodies) == 2
@@ -220,7 +220,7 @@ def test_a_push_waits_for_the_controllers_identity():
 
 def test_the_cached_config_serves_until_a_fresh_one_comes():
     scene = Scene(join=False)
-    scene.storage[NAME] = config(name=b"cached").to_dictionary()
+    scene.storage[NAME] = config_text.write(config(name=b"cached"))
     scene.join()
     assert scene.network.status == "OK" and scene.network.config.name == b"cached"
     assert requests(scene) == [0]
@@ -229,7 +229,7 @@ def test_the_cached_config_serves_until_a_fresh_one_comes():
 
 
 def test_a_useless_cache_is_no_config():
-    for text in (b"", b"rubbish", config(identity=ANNE).to_dictionary()):
+    for text in (b"", b"rubbish", config_text.write(config(identity=ANNE))):
         scene = Scene(join=False)
         scene.storage[NAME] = text
         scene.join()
@@ -311,7 +311,7 @@ def test_a_network_of_our_own_asks_the_controller_in_this_node():
 
     def own_controller(now, network):
         asked.append(now)
-        network.enrolment.accept(now, config(identity=CONTROLLER).to_dictionary())
+        network.enrolment.accept(now, config_text.write(config(identity=CONTROLLER)))
 
     scene.vl2.own_controller = own_controller
     scene.join()

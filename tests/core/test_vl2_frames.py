@@ -3,7 +3,7 @@
 
 from mpcore import limits
 from mpcore.vl1 import inet, packet
-from mpcore.vl2 import credentials
+from mpcore.vl2 import config_text, credentials
 from mpcore.vl2.addressing import mac_of, rfc4193, sixplane
 from mpcore.vl2.credentials import Capability, Ownership, Revocation, Tag
 
@@ -294,7 +294,7 @@ def test_an_older_com_does_not_replace_a_newer_one():
 
 def test_credentials_wait_for_the_controllers_identity():
     scene = Scene(join=False, known=())
-    scene.storage["networks.d/%s.conf" % NWID.hex()] = config().to_dictionary()
+    scene.storage["networks.d/%s.conf" % NWID.hex()] = config_text.write(config())
     scene.join()
     scene.frame(10, ANNE)
     scene.credentials(20, ANNE, com(ANNE))

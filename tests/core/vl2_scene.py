@@ -7,7 +7,7 @@ from mpcore.vl1.identity import Identity
 from mpcore.vl1.packet import Packet
 from mpcore.vl1.peer import Peer
 from mpcore.vl1.work import Work
-from mpcore.vl2 import credentials, exchange
+from mpcore.vl2 import config_text, credentials, exchange
 from mpcore.vl2.addressing import mac_of
 from mpcore.vl2.config import NetworkConfig
 from mpcore.vl2.vl2 import VL2
@@ -258,7 +258,7 @@ _bodies = {}
 
 def bodies(made, flags=0, signer=CONTROLLER):
     """The signed chunks of a config; the update ID is its own for each config."""
-    text = made.to_dictionary()
+    text = config_text.write(made)
     key = (text, flags, signer.address)
     if key not in _bodies:
         update_id = hashlib.sha256(text).digest()[:8]

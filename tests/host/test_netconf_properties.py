@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from mpcore import limits
 from mpcore.roles import records
 from mpcore.roles.rules_json import compile_rules
-from mpcore.vl2 import credentials, dictionary, exchange
-from mpcore.vl2.config import NetworkConfig
+from mpcore.vl2 import config_text, credentials, dictionary, exchange
 from mpcore.vl2.credentials import COM, Capability, Ownership, Revocation, Tag
 
 VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "netconf.json").read_text())
@@ -60,10 +59,10 @@ def test_dictionaries_and_configs(text):
     for value in (entries or {}).values():
         assert 0 <= dictionary.integer(value) < 1 << 64
         assert dictionary.boolean(value) in (True, False)
-    config = only_value_error(NetworkConfig.from_dictionary, text)
+    config = only_value_error(config_text.read, text)
     if config is not None:
-        again = NetworkConfig.from_dictionary(config.to_dictionary())
-        assert again.to_dictionary() == config.to_dictionary()
+        again = config_text.read(config_text.write(config))
+        assert config_text.write(again) == config_text.write(config)
 
 
 @quick

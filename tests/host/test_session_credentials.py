@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from mpcore.vl1.identity import Identity
-from mpcore.vl2 import credentials, exchange
-from mpcore.vl2.config import NetworkConfig
+from mpcore.vl2 import config_text, credentials, exchange
 
 SESSIONS = sorted((Path(__file__).parent.parent / "vectors" / "sessions").glob("*.json"))
 
@@ -54,8 +53,8 @@ def test_configs_assemble_and_are_written_alike(path):
         assembly.add(chunk, controller.address, controller)
         text = assembly.take(chunk.update_id)
         if text is not None:
-            config = NetworkConfig.from_dictionary(text)
-            assert config.to_dictionary() == text
+            config = config_text.read(text)
+            assert config_text.write(config) == text
             assert config.com.verify(controller)
             assert config.com.issued_to == config.issued_to
             assert exchange.split(config.network_id, text, chunk.update_id, controller)[-1] == \

@@ -3,7 +3,7 @@
 from hypothesis import given, settings, strategies as st
 
 from mpcore import limits
-from mpcore.vl1 import contact, fragment, hello, inet, packet
+from mpcore.vl1 import fragment, hello, inet, packet, traversal
 from mpcore.vl1.packet import START, Packet
 
 from tests.core.scenes import Segment
@@ -48,7 +48,7 @@ def test_any_datagram_is_a_counted_drop_at_worst(data):
     LEAF.receive(NOW, ENDPOINT, bytearray(START) + data, START, len(data))
     assert sum(LEAF.vl1.counters.values()) > before
     assert len(LEAF.vl1.lookup._incoming) <= limits.WAITING_IN
-    assert len(LEAF.vl1._reassembler._slots) <= limits.REASSEMBLY_SLOTS
+    assert len(LEAF.vl1._fragments()._slots) <= limits.REASSEMBLY_SLOTS
 
 
 @settings(max_examples=400, deadline=None, derandomize=True)
@@ -74,10 +74,10 @@ def test_parsers_raise_only_value_errors(data):
         greeting.read_moons(data)
 
     def rendezvous():
-        contact.parse_rendezvous(Packet(bytearray(28) + data, 0, 28 + len(data)))
+        traversal.parse_rendezvous(Packet(bytearray(28) + data, 0, 28 + len(data)))
 
     for parse in (hello_in_full, lambda: hello.HelloOk(data, 0, len(data)), rendezvous,
-                  lambda: contact.pushed_endpoints(data, 0, len(data))):
+                  lambda: traversal.pushed_endpoints(data, 0, len(data))):
         try:
             parse()
         except ValueError:

@@ -13,7 +13,7 @@ SEED = settings(derandomize=True, deadline=None, max_examples=250)
 
 genuine = st.sampled_from([
     com(ANNE).raw, body(config(name=b"other")), body(config(name=b"other"))[8:],
-    multicast.gather(NWID + bytes(10), 3, com(ANNE))[8:], ANNE.address, bytes(4), b"\1", b"\x07",
+    multicast.gather(NWID + bytes(10), 3, com(ANNE).raw)[8:], ANNE.address, bytes(4), b"\1", b"\x07",
     b"\xff" * 6, b"\0\0\0\1", b"\x45" + bytes(19), b"\x60" + bytes(39)])
 contents = st.one_of(
     st.binary(max_size=200),

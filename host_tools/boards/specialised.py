@@ -1,0 +1,73 @@
+"""A module for one platform of MicroPython: what depends on the platform is decided.
+
+A test of nothing but `sys` and of constants is worth True or False; the branch that never runs
+goes. So does an import that fails on MicroPython by intent, with what was to be tried first.
+"""
+
+import ast
+from collections import namedtuple
+
+_Sys = namedtuple("_Sys", "implementation platform")
+_Implementation = namedtuple("_Implementation", "name")
+
+
+def decide(test, platform):
+    """Whether a test of nothing but `sys` holds on a `sys.platform`; None for any other."""
+    if {node.id for node in ast.walk(test) if isinstance(node, ast.Name)} != {"sys"}:
+        return None
+    try:
+        return bool(eval(compile(ast.Expression(test), "<test>", "eval"),
+                         {"sys": _Sys(_Implementation("micropython"), platform)}))
+    except AttributeError:
+        return None
+
+
+class Platform(ast.NodeTransformer):
+    """Puts True and False in place of comparisons that `decide` knows, and for `try` around the
+    import of a module in `missing` what is done without it."""
+
+    def __init__(self, platform, missing):
+        self._platform = platform
+        self._missing = missing
+
+    def visit_Compare(self, node):
+        holds = decide(node, self._platform)
+        return self.generic_visit(node) if holds is None else ast.Constant(holds)
+
+    def visit_Try(self, node):
+        if any(isinstance(statement, ast.ImportFrom) and statement.module in self._missing
+               for statement in node.body):
+            [handler] = node.handlers
+            return [self.visit(statement) for statement in handler.body]
+        return self.generic_visit(node)
+
+
+class Branches(ast.NodeTransformer):
+    """Takes out branches that never run, as their test is a constant."""
+
+    def visit_If(self, node):
+        self.generic_visit(node)
+        holds = _constant(node.test)
+        return node if holds is None else node.body if holds else node.orelse
+
+    def visit_IfExp(self, node):
+        self.generic_visit(node)
+        holds = _constant(node.test)
+        return node if holds is None else node.body if holds else node.orelse
+
+    def generic_visit(self, node):
+        super().generic_visit(node)
+        if isinstance(getattr(node, "body", None), list) and not node.body \
+                and not isinstance(node, ast.Module):
+            node.body.append(ast.Pass())
+        return node
+
+
+def _constant(test):
+    """What a test of constants is worth; None for any other."""
+    if isinstance(test, ast.Constant):
+        return bool(test.value)
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        holds = _constant(test.operand)
+        return None if holds is None else not holds
+    return None
