@@ -5,6 +5,10 @@ address), `loopback`, `hostname` if it is to be found as HOSTNAME.local, and wha
 Each line it prints is a JSON object with an `event`.
 """
 
+# On a board, code is loaded into the heap and stays. This keeps room below it for what is made and
+# thrown away again: the allocator looks from the bottom, and every look would pass all the code.
+room = bytearray(24 * 1024)
+
 import asyncio
 import gc
 import json
@@ -14,6 +18,8 @@ import time
 import board
 import bulb
 from mpcore import NIC, aio
+
+del room
 
 CONFIG = "bulb.secret.json"
 _TICK_S = 1
