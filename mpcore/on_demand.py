@@ -24,6 +24,7 @@ KERNELS = ("mpcore.crypto.field25519", "mpcore.crypto.field_kernel", "mpcore.cry
 
 dropped = MODULES + KERNELS if CODE_IN_HEAP else MODULES if IS_BOARD else ()
 _before = ()        # what was there at the last release()
+_rests = []         # modules that rest() has loaded
 
 
 def load(*names):
@@ -40,7 +41,7 @@ def release():
     """Drop what was there at the last call, too: so all stay at least as long as the owner waits
     between two calls."""
     global _before
-    there = [name for name in dropped if name in sys.modules]
+    there = [name for name in dropped if name in sys.modules] + _rests
     for name in there:
         if name in _before:
             drop(name)
@@ -56,8 +57,23 @@ def make_room(but=()):
 
 def drop(name):
     """Forget a module, so that its next use loads it anew. None may be of a package's name."""
-    sys.modules.pop(name, None)
+    module = sys.modules.pop(name, None)
+    if name in _rests:
+        _rests.remove(name)
+        module.forget()
     package, _, inner = name.rpartition(".")
     package = sys.modules.get(package)
     if hasattr(package, inner):
         delattr(package, inner)
+
+
+def rest(self, name):
+    """`__getattr__` of a class, some of whose methods a build has put aside into a module with
+    the number REST of the class (host_tools/boards/rare.py): loading that adds them, and its
+    forget() takes them out again. In the sources no class has it."""
+    module = "mpcore.rest%d" % self.REST
+    if module in _rests:
+        raise AttributeError(name)
+    __import__(module)
+    _rests.append(module)
+    return getattr(self, name)

@@ -30,7 +30,7 @@ from rich.console import Console
 from host_tools import unix_port
 from host_tools.boards import facts as board_facts
 from host_tools.boards import listings, mpy, names, romfs, sets, sizes
-from host_tools.boards.compiling import compiled, files_of, platforms, program
+from host_tools.boards.compiling import compiled, file_of, files_of, platforms, program
 
 OUTPUT = unix_port.ROOT / "build" / "boards"
 _APP = "bulb"
@@ -73,7 +73,7 @@ def _names(architecture, platform):
 
 def _build(architecture, platform, image_sets, directory, plain):
     contents = compiled(architecture, platform, plain=plain)
-    files = {module: sets.file_of(module)[:-3] + ".mpy" for module in contents}
+    files = {module: file_of(module)[:-3] + ".mpy" for module in contents}
     app = unix_port.ROOT / "boards" / "apps" / _APP
     app_files = mpy.compiled(architecture, {f"{_APP}/{name}": app / name for name in _APP_FILES})
     image = romfs.image({
@@ -85,11 +85,11 @@ def _build(architecture, platform, image_sets, directory, plain):
     _write_anew(directory, {files[module]: content for module, content in contents.items()})
     sources = directory / "frozen"
     _write_anew(sources, {} if plain else {
-        sets.file_of(module): text.encode() for module, text in program(platform).texts.items()},
+        file_of(module): text.encode() for module, text in program(platform).texts.items()},
         "*.py")
     (directory / "filament.romfs").write_bytes(image)
     (directory / "manifest.py").write_text(listings.manifest(
-        {name: [sets.file_of(module) for module in files_of(platform, (name,), plain)]
+        {name: [file_of(module) for module in files_of(platform, (name,), plain)]
          for name in sets.ROOTS}, sets.sets(platform), platform,
         _from(directory, unix_port.ROOT if plain else sources),
         (_APP, _APP_FILES), _from(directory, app)))

@@ -14,16 +14,18 @@ from collections import defaultdict
 
 from host_tools.boards import program
 
+_FORGETS = "mpcore.on_demand"               # whose tuples list modules that may be forgotten
 _LITERAL = {"micropython", "const"}         # names by which the compiler knows what they are
 
 
-def bundled(modules, chunks, offered):
+def bundled(modules, chunks, lasting, offered):
     """{name: Module} of chunks and aliases, of {name: Module}, whose trees are changed.
 
-    chunks: [Chunk] of all the modules. offered: names of modules that apps import. Every node
+    chunks: [Chunk] of all the modules. lasting: names of those that are always there. offered:
+    names of modules that apps import. Every node
     in a tree tells its `origin`, the module that it is from. Raises ValueError for what cannot be.
     """
-    return _Bundler(modules, chunks, offered).modules()
+    return _Bundler(modules, chunks, lasting, offered).modules()
 
 
 def globals_for_others(modules, offered):
@@ -57,8 +59,9 @@ class _Bundler:
     elsewhere, ("dynamic", module, name) of what a module's __getattr__ knows.
     """
 
-    def __init__(self, modules, chunks, offered):
+    def __init__(self, modules, chunks, lasting, offered):
         self._modules = modules
+        self.lasting = lasting
         self._chunks = chunks
         self._offered = [name for name in offered if name in modules]
         self._chunk = {name: chunk for chunk in chunks for name in chunk.modules}
@@ -321,6 +324,22 @@ class _Writing(ast.NodeTransformer):
 
     def visit_Expr(self, node):
         return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
+
+    def visit_Constant(self, node):
+        """A text that names a module stands for the file that has it, as whoever reads it loads
+        or forgets what it names."""
+        if isinstance(node.value, str) and node.value in self._bundler._chunk:
+            node.value = self._bundler._chunk[node.value].name
+        return node
+
+    def visit_Tuple(self, node):
+        """Of a list of what may be forgotten: without what is joined with who has the list."""
+        if self._module.name == _FORGETS and self._scope.kind == "module":
+            node.elts = list({self._bundler._chunk[each.value].name: each for each in node.elts
+                              if isinstance(each, ast.Constant)
+                              and self._bundler._chunk[each.value].name not in
+                              self._bundler.lasting}.values())
+        return self.generic_visit(node)
 
     def visit_Attribute(self, node):
         if hasattr(node, "becomes"):

@@ -1,6 +1,8 @@
 """Which modules are always loaded together: from what imports what, each such chunk is one file.
 
-What the core's roots load at once is one chunk. Any other module that is loaded by itself, as
+What the core's roots load at once is one chunk, or rather a few, which the package of all loads
+one after the other: what MicroPython needs only while it loads a file lies between what stays, in
+pieces too small for anything but parts of the next file. Any other module that is loaded by itself, as
 somebody imports it inside a function or as it is for apps, is a root; modules that the same roots
 load at once are one chunk. So nothing is loaded that was not loaded before, and what is imported
 later can be missing, or forgotten, as before.
@@ -20,10 +22,20 @@ def imports(module, names):
     return reader.found
 
 
-def chunks(modules, core, roots, part_of):
-    """[Chunk] of {name: Module}.
+def _parts(modules, order, count):
+    """Chunks of about equal size of modules in an order."""
+    sizes = [sum(1 for _ in ast.walk(modules[name].tree)) for name in order]
+    found, filled = [[] for _ in range(count)], 0
+    for name, size in zip(order, sizes):
+        found[min(count * filled // sum(sizes), count - 1)].append(name)
+        filled += size
+    return [Chunk(part[-1], tuple(part)) for part in found if part]
 
-    core: roots that are one; roots: further modules that are loaded by themselves. part_of: {name:
+
+def chunks(modules, core, roots, part_of, parts=4):
+    """[Chunk] of {name: Module}; the core's come first, in some `parts` and its package.
+
+    core: roots that are loaded together, their package first; roots: further modules that are loaded by themselves. part_of: {name:
     what it must not be parted from and not be joined with, such as a set}.
     """
     found = {name: imports(module, modules.keys()) for name, module in modules.items()}
@@ -43,7 +55,9 @@ def chunks(modules, core, roots, part_of):
     groups = {}
     for name in order[len(at_core):]:
         groups.setdefault((part_of[name], *sorted(signatures[name])), []).append(name)
-    return [Chunk(core[0], tuple(at_core)),
+    package = core[0]
+    return [*_parts(modules, [name for name in at_core if name != package], parts),
+            Chunk(package, (package,)),
             *(Chunk(group[-1], tuple(group)) for group in groups.values())]
 
 

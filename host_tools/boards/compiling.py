@@ -7,7 +7,7 @@ from functools import cache
 
 from host_tools import unix_port
 from host_tools.boards import (
-    bundles, chunks, common_names, constants, mpy, names, sets, specialised, unused)
+    bundles, chunks, common_names, constants, mpy, names, rare, sets, specialised, steady, unused)
 from host_tools.boards import program as programs
 
 # texts: {module: source} of the files, chunks and aliases. names: {module: what tracebacks say},
@@ -43,16 +43,18 @@ def program(platform):
     texts = {module: sets.MODULES[module].read_text() for module in sets.modules([platform])}
     part_of = {module: name for name, part in sets.sets(platform).items()
                for module in part.modules}
-    return joined(texts, platform, sets.ROOTS["core"], names.PUBLIC, part_of, outside())
+    return joined(texts, platform, sets.ROOTS["core"], names.PUBLIC, part_of, outside(),
+                  running=steady.functions())
 
 
 def joined(texts, platform, core, offered, part_of, outside, kept=(),
-           constant=()):
+           constant=(), running=None):
     """The Program of {module: text}.
 
     core: modules that are loaded together. offered: those that apps import, with names that stay.
     part_of: {module: its set}. outside: texts that use the program. kept: further names that stay. constant: modules
-    whose constants others read by name.
+    whose constants others read by name. running: functions (steady.py) but for which methods are
+    put aside; None leaves all where they are.
     """
     modules = {name: programs.Module(name, specialised.Platform(
         platform, sets.HOST_TWINS).visit(ast.parse(text))) for name, text in texts.items()}
@@ -64,19 +66,45 @@ def joined(texts, platform, core, offered, part_of, outside, kept=(),
     used = set().union(*(module.identifiers() | module.strings() for module in (
         programs.Module("outside", text) for text in outside)))
     bundles.without_stars(modules)
+    if running is not None:             # whose classes need it, come after it
+        core = (core[0], rare.LOADER[0], *core[1:])
     parts = chunks.chunks(modules, core, {*offered, *core}, part_of)
-    modules = bundles.bundled(modules, parts, offered)
-    unused.remove(modules, bundles.globals_for_others(modules, offered),
-                  kept | used | names.platform_names()["reserved"])
+    lasting = [part.name for part in parts[:[part.name for part in parts].index(core[0]) + 1]]
+    modules = bundles.bundled(modules, parts, lasting, offered)
+    lasting = [name for name in lasting if name in modules]
+    others = bundles.globals_for_others(modules, offered)
+    if running is not None:
+        home, rest = rare.loader([modules[name] for name in lasting])
+        others[home].add(rest)
+    unused.remove(modules, others, kept | used | names.platform_names()["reserved"])
+    aside = {}
+    if running is not None:
+        aside = rare.put_aside(modules, lasting, home, rest, steady.WATCHED, running)
+        modules |= aside
     written, told = names.renamed(modules, outside, kept)
     texts = {}
     for name, text in written.items():
         module = programs.Module(name, text)
+        if name == core[0]:
+            module.tree.body += _loading(lasting[:-1])
         common_names.own(module)
         common_names.first(module)
         texts[name] = ast.unparse(module.tree) + "\n"
     own = {part.name: part.modules for part in parts if part.name in texts}
-    return Program(texts, told, own, {name: part_of[name] for name in texts})
+    own |= {name: module.origins for name, module in aside.items()}
+    return Program(texts, told, own, {
+        name: part_of[core[0] if name in aside else name] for name in texts})
+
+
+def _loading(parts):
+    """Statements that load parts, and free what was needed only for that before the next."""
+    return ast.parse("".join(f"__import__({name!r})\n__import__('gc').collect()\n"
+                             for name in parts)).body
+
+
+def file_of(module):
+    """The path of a module's source, relative to the directory of all."""
+    return sets.file_of(module) if module in sets.MODULES else module.replace(".", "/") + ".py"
 
 
 @cache

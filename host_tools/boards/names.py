@@ -119,7 +119,7 @@ class _Names:
         self._packages = {program.words(name)[0] for name in modules}
         self._classes = [scope for module in self._every for scope in module.scopes
                          if scope.kind == "class"]
-        self._family = _families(self._classes)
+        self._family = families(self._classes)
         self._places = defaultdict(set)     # identifier -> where it is; see the rules above
         self._anywhere = set()              # attributes that any object may have
         self._keywords = set()
@@ -213,6 +213,8 @@ class _Names:
             for node, scope, stored in module.attributes:
                 if isinstance(node.value, ast.Name) and node.value.id in module.outside:
                     self._kept.add(node.attr)
+                elif stored and hasattr(node, "of_class"):      # rare.py puts a method there
+                    self._places[node.attr].add(("family", self._family(node.of_class)))
                 elif stored and (family := self._own(node.value, scope)):
                     self._places[node.attr].add(("family", family))
                 elif stored:
@@ -338,11 +340,12 @@ class _Names:
 
 def _path(scope):
     """Where a function is written, such as "nic.NIC.connect" in mpcore/nic.py."""
-    names = [getattr(around.node, "name", "") for around in scope.around()][-2::-1]
+    names = getattr(scope.node, "path", None) or [
+        getattr(around.node, "name", "") for around in scope.around()][-2::-1]
     return ".".join([scope.origin.partition(".")[2] or scope.origin, *filter(None, names)])
 
 
-def _families(classes):
+def families(classes):
     """A function that gives the family of a class by its name: all that may be relatives."""
     family = {}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from host_tools import unix_port
 from host_tools.boards import sets
-from host_tools.boards.compiling import compiled, program
+from host_tools.boards.compiling import compiled, file_of, program
 
 ARCHITECTURE = "armv6m"
 PLATFORM = "rp2"
@@ -72,6 +72,6 @@ def _write_short(directory, modules):
     chunks = program(PLATFORM).chunks
     for name, content in contents.items():
         if not modules.isdisjoint(chunks.get(name, (name,))):
-            target = (directory / sets.file_of(name)).with_suffix(".mpy")
+            target = (directory / file_of(name)).with_suffix(".mpy")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)

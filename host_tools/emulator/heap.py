@@ -1,8 +1,10 @@
 """What each module takes of the heap when real firmware imports it from an .mpy file.
 
-    python -m host_tools.emulator.heap [--root DIR] [--json FILE] [MODULE ...]
+    python -m host_tools.emulator.heap [--plain [--root DIR]] [--json FILE] [MODULE ...]
 
-In the order in which they import each other; bytes that are live after a collection. The names
+The files are those of `make boards`, where the core is one thing to import; --plain: each module
+for itself, in the order in which they import each other. Bytes that are live after a collection.
+The names
 that a module brings (qstrs) are counted apart: the firmware keeps them in pools that grow in
 steps, so a module's own row has them only by chance.
 """
@@ -61,14 +63,15 @@ def order(modules, root):
     return [name for name in dict.fromkeys(names) if name.split(".")[0] in ("mpcore", *modules)]
 
 
-def measure(modules, root=unix_port.ROOT, heap=ROOMY, optimise=2):
+def measure(modules, root=unix_port.ROOT, heap=ROOMY, optimise=2, plain=False):
     """{"free": bytes before, "modules": [[name, bytes, bytes of new qstrs], ...], "failed": what
-    did not fit, or None}."""
+    did not fit, or None}. root and optimise are for plain files."""
     directory = _BUILD / "heap"
     files.build(directory, files.core(root) | files.app(files.GUEST, "boards/apps/bulb"), root,
-                optimise)
+                optimise, short=not plain)
+    names = order(modules, root) if plain else ["mpcore", *modules]
     with Board(_BUILD, heap=heap) as board:
-        said = board.mpremote("mount", directory, "exec", _MEASURE % (order(modules, root),))
+        said = board.mpremote("mount", directory, "exec", _MEASURE % (names,))
     found = {"modules": [], "failed": None}
     names_before = None
     for line in said.splitlines():
@@ -107,6 +110,7 @@ def table(found):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--plain", action="store_true", help="Modules as they are written.")
     parser.add_argument("--root", type=Path, default=unix_port.ROOT, help="Another checkout.")
     parser.add_argument("--real", action="store_true",
                         help="The firmware's own heap of 201 KB, whether it fits or not.")
@@ -116,7 +120,7 @@ def main():
     parser.add_argument("modules", nargs="*", metavar="MODULE", default=_MODULES)
     arguments = parser.parse_args()
     found = measure(arguments.modules, arguments.root.resolve(),
-                    None if arguments.real else ROOMY, arguments.optimise)
+                    None if arguments.real else ROOMY, arguments.optimise, arguments.plain)
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=2) + "\n")
     print(table(found))

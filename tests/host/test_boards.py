@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from host_tools.boards import __main__ as boards
-from host_tools.boards import facts, listings, mpy, names, romfs, sets
+from host_tools.boards import compiling, facts, listings, mpy, names, romfs, sets
 from host_tools.unix_port import ROOT
 
 KNOWN = facts.load()
@@ -78,8 +78,8 @@ def test_there_is_a_board_for_every_architecture(built):
 
 
 def test_every_module_is_compiled_for_its_architecture(kind):
-    assert kind.files == {sets.file_of(module)[:-3] + ".mpy"
-                          for module in sets.modules([kind.platform])}
+    assert kind.files == {compiling.file_of(module)[:-3] + ".mpy"
+                          for module in compiling.files_of(kind.platform)}
     codes = {"x64": 2, "armv6m": 4, "armv7emsp": 7, "xtensawin": 10, "rv32imc": 11}
     for file in kind.files:
         content = (kind.directory / file).read_bytes()
@@ -172,7 +172,8 @@ def test_plain_files_name_their_sources_and_differ(plain, built):
     for path in plain.directory.rglob("*.mpy"):
         file = path.relative_to(plain.directory / "x64").as_posix()
         assert (file[:-4] + ".py").encode() in path.read_bytes()
-        assert (built.directory / "x64" / file).read_bytes() != path.read_bytes()
+        joined = built.directory / "x64" / file
+        assert not joined.exists() or joined.read_bytes() != path.read_bytes()
 
 
 def test_the_core_runs_without_the_other_sets(plain, micropython, tmp_path):
@@ -264,12 +265,24 @@ def frozen(kind, **chosen):
 
 def test_the_manifest_names_every_module(kind):
     every = frozen(kind, bulb=True, **dict.fromkeys(sets.ROOTS, True))
+    files = {file[:-4] + ".py" for file in kind.files}
     assert {file: path for file, path in every.items() if file.startswith("mpcore/")} == {
-        sets.file_of(module): sets.MODULES[module] for module in sets.modules([kind.platform])}
-    assert sorted(every.keys() - {file[:-4] + ".py" for file in kind.files}) == [
-        "bulb.py", "main.py", "sse.py"]
+        file: kind.directory.resolve() / "frozen" / file for file in files}
+    assert sorted(every.keys() - files) == ["bulb.py", "main.py", "sse.py"]
     assert sorted(frozen(kind)) == sorted(
-        map(sets.file_of, sets.modules([kind.platform], listings.USUAL)))
+        map(compiling.file_of, compiling.files_of(kind.platform, listings.USUAL)))
+
+
+def test_what_is_frozen_is_what_is_compiled(kind):
+    texts = {module: (kind.directory / "frozen" / compiling.file_of(module)).read_text()
+             for module in compiling.files_of(kind.platform)}
+    assert texts == compiling.program(kind.platform).texts
+
+
+def test_the_manifest_of_plain_files_freezes_the_sources(plain):
+    named = frozen(SimpleNamespace(directory=plain.directory / "x64"))
+    assert named == {sets.file_of(module): sets.MODULES[module]
+                     for module in sets.modules(["linux"], listings.USUAL)}
 
 
 # ROMFS
@@ -374,7 +387,7 @@ def test_what_is_told_adds_up(kind, built):
     assert told["romfs"] == (kind.directory / "filament.romfs").stat().st_size
     assert json.loads((built.directory / "sizes.json").read_text()) == built.facts
     table = (built.directory / "sizes.md").read_text()
-    assert all(f"| {module} |" in table for module in sets.modules([kind.platform]))
+    assert all(f"| {module} |" in table for module in compiling.files_of(kind.platform))
 
 
 @pytest.mark.parametrize("name", sets.ROOTS)
