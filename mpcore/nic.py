@@ -11,7 +11,7 @@
 import asyncio
 from errno import ENODEV, ENOENT, EPERM
 
-from mpcore import port as platform
+from mpcore import on_demand, port as platform
 from mpcore.node import Node
 from mpcore.runtime import Runtime, activate, deactivate
 from mpcore.vl1.identity import Identity
@@ -204,6 +204,7 @@ class NIC:
             port.close()
             raise
         self.node = node
+        on_demand.make_room()
         activate(self.runtime)
         try:
             self.runtime.start()

@@ -16,8 +16,8 @@ MODULES = (
     "mpcore.crypto.curve25519", "mpcore.crypto.edwards25519",
     "mpcore.ip.half_open", "mpcore.ip.options", "mpcore.port.storage", "mpcore.vl1.fragment",
     "mpcore.vl1.greeting", "mpcore.vl1.hello", "mpcore.vl1.traversal", "mpcore.vl1.world",
-    "mpcore.vl2.config_text", "mpcore.vl2.credentials", "mpcore.vl2.dictionary",
-    "mpcore.vl2.exchange",
+    "mpcore.vl2.config_text", "mpcore.vl2.correspondence", "mpcore.vl2.credentials",
+    "mpcore.vl2.dictionary", "mpcore.vl2.exchange",
 )
 # These have machine code, which on most boards does not lie in the heap and stays for good.
 KERNELS = ("mpcore.crypto.field25519", "mpcore.crypto.field_kernel", "mpcore.crypto.sha2")
@@ -46,6 +46,13 @@ def release():
         if name in _before:
             drop(name)
     _before = [name for name in there if name not in _before]
+
+
+def make_room(but=()):
+    """Drop all that is not named, for something large to be loaded."""
+    for name in dropped:
+        if name in sys.modules and name not in but:
+            drop(name)
 
 
 def drop(name):

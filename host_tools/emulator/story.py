@@ -26,6 +26,7 @@ BUILD = unix_port.ROOT / "build" / "board"
 SECRETS = ("identity.secret", "planet", "bulb.secret.json")
 MORE_PEERS = 4          # with the root, the controller and the games there are eight
 PINGS = 100
+RELEASED_S = 12         # of the board's time: after so long, nothing that is on demand is left
 SEED = 7
 
 
@@ -125,9 +126,16 @@ class Story:
         before = await asyncio.to_thread(self._board.memory)
         for number, identity in enumerate(self._more):
             await self._tell(lambda: self._meet(f"peer{number}", identity))
+        await self._tell(self._rest)
         after = await asyncio.to_thread(self._board.memory)
         self.figures["heap"]["more_peers"] = {
             "count": len(self._more), "first": before, "last": after}
+
+    def _rest(self):
+        """Wait until the board has dropped what it loaded to get to know somebody."""
+        end = self._board.state()["nanos"] + RELEASED_S * 1e9
+        while self._board.state()["nanos"] < end:
+            time.sleep(0.2)
 
     def _meet(self, name, identity):
         scene, place = self._scene, self._scene.directory / name

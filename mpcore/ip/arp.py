@@ -38,9 +38,19 @@ class Arp(Neighbours):
         if operation == _REQUEST and for_us:
             self._send(now, mac, _REPLY, target, mac, ip)
 
+    _new = ()               # addresses to announce
+
     def announce(self, now, ip):
-        """Tell the neighbours that `ip` is ours from now on (RFC 5227 2.3)."""
-        self.ask(now, ip, ip)
+        """Tell the neighbours at the next poll that `ip` is ours from now on (RFC 5227 2.3). Not
+        at once: a board's stack is short, and this comes at the end of taking over a config."""
+        self._new += (ip,)
+        self._stack.schedule(now)
+
+    def poll(self, now):
+        new, self._new = self._new, ()
+        for ip in new:
+            self.ask(now, ip, ip)
+        super().poll(now)
 
     def ask(self, now, source, ip):
         """Send a request; see Neighbours."""

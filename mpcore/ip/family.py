@@ -8,13 +8,14 @@ _TTL = const(64)
 class Family:
     """One version of IP in a stack; `stack.families` has it under its length of addresses.
 
-    A subclass has ICMP (protocol number), make_icmp(stack, family), HEADER (bytes), FRAGMENT_HEADER (bytes more that a fragment has), MIN_MTU and
-    NOBODY (how addresses begin that no host has), and answers is_group, is_multicast,
-    is_limited_broadcast, group_mac, quoted; it sends by send(now, route, source, destination,
-    protocol, n, ttl), and parts of a datagram by send_part.
+    A subclass has ICMP (protocol number), make_icmp(stack, family), HEADER (bytes),
+    FRAGMENT_HEADER (bytes more that a fragment has), MIN_MTU and NOBODY (how addresses begin that
+    no host has), and answers is_group, is_multicast, is_limited_broadcast, group_mac, quoted; it
+    sends by send(now, route, source, destination, protocol, n, ttl), and parts of a datagram by
+    send_part.
 
-    icmp: its twin of ICMP, loaded with the first message. handlers: protocol number -> who takes the payload, by
-    receive(now, interface, unicast, buf, addresses, size, off, n).
+    icmp: its twin of ICMP, loaded with the first message. handlers: protocol number -> who takes
+    the payload, by receive(now, interface, unicast, buf, addresses, size, off, n).
     """
 
     def __init__(self, stack):

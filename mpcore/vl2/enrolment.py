@@ -20,9 +20,7 @@ _STATUS = {packet.E_OBJ_NOT_FOUND: "NOT_FOUND",
            packet.E_NETWORK_AUTHENTICATION_REQUIRED: "AUTHENTICATION_REQUIRED"}
 _LOGIN_URLS = (b"aU", b"iU")
 
-# What is loaded before a request is sent, and while the answer is on its way.
-_TO_ASK = ("mpcore.vl2.exchange",)
-_TO_READ = ("mpcore.vl2.credentials", "mpcore.vl2.config_text")
+_TO_ASK = ("mpcore.vl2.exchange",)      # what is loaded before a request is sent
 
 
 class Enrolment:
@@ -97,7 +95,6 @@ class Enrolment:
         payload = exchange.build_request(network.id, self._metadata,
                                        held.revision if held else 0, held.timestamp if held else 0)
         self._vl1.send(now, network.controller, packet.NETWORK_CONFIG_REQUEST, payload, True)
-        self._vl1.work.start(now, _TO_READ, on_demand.load(*_TO_READ), _ignore)
 
     def controller(self):
         """The Identity of the controller, or None while it is not known."""
@@ -117,18 +114,26 @@ class Enrolment:
             self._refused(now, peer, error)
             raise
 
-    def on_chunk(self, now, peer, chunk, solicited, good):
+    def on_chunk(self, now, peer, chunk, good):
         """A chunk that was expected has been checked; good: it is the controller's.
 
-        solicited: it came in the OK to our own request. Returns whether the chunk was new, and
-        the config when this completed one that now applies. Raises ValueError.
+        Returns whether the chunk was new, and the text when this completed a config, which
+        take_text() is to be given. Raises ValueError.
         """
         try:
             assembly = self._assembly()
             if not assembly.insert(chunk, good):
                 return False, None
-            text = assembly.take(chunk.update_id)
-            return True, None if text is None else self.accept(now, text, solicited)
+            return True, assembly.take(chunk.update_id)
+        except ValueError as error:
+            self._refused(now, peer, error)
+            raise
+
+    def take_text(self, now, peer, text, solicited):
+        """A peer has brought the whole text of a config. solicited: in the OK to our own request.
+        Returns as accept(). Raises ValueError."""
+        try:
+            return self.accept(now, text, solicited)
         except ValueError as error:
             self._refused(now, peer, error)
             raise
@@ -177,7 +182,3 @@ class Enrolment:
         if config.network_id != self._network.id or config.issued_to != self._vl1.address:
             raise ValueError("config of another network or member")
         return config
-
-
-def _ignore(now, result):
-    """That it has been loaded is all."""

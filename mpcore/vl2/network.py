@@ -15,7 +15,6 @@ from mpcore.vl2 import addressing, multicast
 from mpcore.vl2.checks import Checks
 from mpcore.vl2.config import (ACCEPT_ALL, ACTIVE_BRIDGE, ANCHOR, BROADCAST, DEFAULT_MTU,
                                PLAIN_MULTICAST, REPLICATOR)
-from mpcore.vl2.credentials import FAST_PROPAGATE, REVOCATION_TYPE
 from mpcore.vl2.membership import Membership
 
 _FRAME_HEADER = const(10)        # network ID and ethertype
@@ -82,7 +81,7 @@ class Network:
         self.membership = Membership(network_id, max_members)
         self.checks = Checks(vl1)
         self.enrolment = enrolment(self)
-        self._vl1 = vl1
+        self.vl1 = vl1
         self._groups = groups
         self._policy = None             # what rules make of a frame, if any can stop one
         self._usable = False            # there is a config whose rules we honour ...
@@ -112,13 +111,13 @@ class Network:
             from mpcore.vl2.policy import Policy    # with the rules engine: not all need it
 
             try:
-                self._policy = Policy(self._vl1, self.membership, config)
+                self._policy = Policy(self.vl1, self.membership, config)
             except ValueError as error:
                 status, reason = "RULES_UNSUPPORTED", "the network's rules: %s" % error
         self._usable = status == "OK"
         self._open = self._usable and self._policy is None
         self.membership.configure(config, () if self._policy is None else self._policy.wanted)
-        self._bridges = [a for a in config.specialists_as(ACTIVE_BRIDGE) if a != self._vl1.address]
+        self._bridges = [a for a in config.specialists_as(ACTIVE_BRIDGE) if a != self.vl1.address]
         own = set([addressing.resolution_group(ip) for ip, _ in config.static_ips])
         if config.flags & BROADCAST:
             own.add(_BROADCAST_GROUP)
@@ -159,7 +158,7 @@ class Network:
             self._subscribed.discard(group)
             if not self.listens(group):
                 for member in self._listening_members():
-                    self._vl1.send(now, member.address, packet.ERROR, self._unwanted_answer(group))
+                    self.vl1.send(now, member.address, packet.ERROR, self._unwanted_answer(group))
 
     def _unwanted_answer(self, group):
         """ERROR to a MULTICAST_FRAME that nobody has sent, spec/vl2-multicast.md 8."""
@@ -176,12 +175,12 @@ class Network:
             addresses.add(self.controller)
         if self.config is not None:
             addresses.update(self.config.specialists_as(ANCHOR))
-        addresses.discard(self._vl1.address)
+        addresses.discard(self.vl1.address)
         return addresses
 
     def _announcees(self):
         """Who keeps lists of listeners for others."""
-        return self.contacts() | set([root.address for root in self._vl1.roots()])
+        return self.contacts() | set([root.address for root in self.vl1.roots()])
 
     def keeps_listeners(self, peer):
         """Whether a Peer may name us the listeners of this network's groups."""
@@ -191,7 +190,7 @@ class Network:
         """Announce groups to one node; False when that has to wait."""
         sent = True
         for payload in multicast.likes(self.id, groups):
-            if self._vl1.send(now, address, packet.MULTICAST_LIKE, payload, True) is None:
+            if self.vl1.send(now, address, packet.MULTICAST_LIKE, payload, True) is None:
                 sent = False
         return sent
 
@@ -208,7 +207,7 @@ class Network:
         pause_ms, announcees = _ANNOUNCE_MS, self._announcees()
         if self._low_bandwidth:
             pause_ms = _SELDOM_MS
-            announcees = set([root.address for root in self._vl1.roots()]) or announcees
+            announcees = set([root.address for root in self.vl1.roots()]) or announcees
         for address in announcees if groups else ():
             if now - self._announced_ms.get(address, NEVER) >= pause_ms:
                 if self._like(now, address, groups):
@@ -222,21 +221,21 @@ class Network:
             return
         quiet = self._is_quiet(now, member)
         if quiet and (self._low_bandwidth or since_ms < _SELDOM_MS
-                      or self._vl1.peers[member.address].best_path(now) is None):
+                      or self.vl1.peers[member.address].best_path(now) is None):
             return      # all that this is for is a path that outlives the root
         member.announced_ms = now
         if not quiet or now - member.pushed_ms >= self.config.credential_max_delta // 2:
-            self._push(now, member)
+            self.push(now, member)
         self._like(now, member.address, list(self._own | self._subscribed))
 
     def _is_quiet(self, now, member):
         """Whether a member, while it sends us nothing, may learn of us from a root."""
-        root = self._vl1.best_root(now)
+        root = self.vl1.best_root(now)
         return (now - member.heard_ms >= _QUIET_MS and root is not None and root.direct(now))
 
     def _listening_members(self):
         """Members in good standing whose identity VL1 still has."""
-        peers, gate = self._vl1.peers, self.membership.gate
+        peers, gate = self.vl1.peers, self.membership.gate
         return [m for m in list(self.membership.members.values())
                 if m.address in peers and gate(peers[m.address]) is m]
 
@@ -259,13 +258,13 @@ class Network:
         copy(buf, at, self.id, 0, 8)
         buf[off - 2] = ethertype >> 8
         buf[off - 1] = ethertype & 255
-        self._vl1.send_frame(now, member.address, buf, at, n + _FRAME_HEADER)
+        self.vl1.send_frame(now, member.address, buf, at, n + _FRAME_HEADER)
 
     def _prepare(self, now, destination_mac, ethertype, buf, off, n):
         """See to all that a frame may need; returns the Member to send it to as a FRAME, if that
         is still to be done."""
         if not self._usable or n > self.mtu:
-            return self._vl1.count("frame_not_sendable")
+            return self.vl1.count("frame_not_sendable")
         if destination_mac[0] & 1:
             return self._transmit_multicast(now, destination_mac, ethertype, buf, off, n)
         if destination_mac == self.mac:
@@ -276,14 +275,14 @@ class Network:
         policy = self._policy
         if policy is not None and not policy.outbound(
                 now, member.address, member, destination_mac, ethertype, buf, off, n):
-            return self._vl1.count("rules_out")
+            return self.vl1.count("rules_out")
         if now >= member.push_ms:
-            self._push(now, member)
+            self.push(now, member)
         return member
 
     def _transmit_bridged(self, now, destination_mac, ethertype, buf, off, n):
         """To a MAC that is no member's: by the bridge that had it, or by all of them."""
-        policy, vl1 = self._policy, self._vl1
+        policy, vl1 = self._policy, self.vl1
         if policy is not None and not policy.outbound(
                 now, _NOBODY, None, destination_mac, ethertype, buf, off, n):
             return vl1.count("rules_out")
@@ -297,10 +296,10 @@ class Network:
                     now, address, member, destination_mac, ethertype, buf, off, n, False):
                 vl1.send(now, address, packet.EXT_FRAME, payload)
 
-    def _push(self, now, member, asked=False):
+    def push(self, now, member, asked=False):
         """Our credentials, ahead of what needs them."""
         for payload in self.membership.pushes(now, member, asked):
-            self._vl1.send(now, member.address, packet.NETWORK_CREDENTIALS, payload, True)
+            self.vl1.send(now, member.address, packet.NETWORK_CREDENTIALS, payload, True)
 
     def _transmit_multicast(self, now, destination_mac, ethertype, buf, off, n):
         config, policy = self.config, self._policy
@@ -310,27 +309,27 @@ class Network:
             if ethertype == _ARP and n >= 28 and data[2:8] == _ARP_REQUEST:
                 group = destination_mac + data[24:28]   # only its owner gets the question
             elif not config.flags & BROADCAST:
-                return self._vl1.count("broadcast_off")
+                return self.vl1.count("broadcast_off")
         elif ethertype == _IPV6:
             from mpcore.vl2 import emulation    # of IPv6 alone
 
             answer = emulation.advertisement(config, ethertype, data)
             if answer is not None:
-                return self.above.receive(now, answer[0], self.mac, ethertype, bytearray(answer[1]), 0,
-                                     len(answer[1]))
+                return self.above.receive(now, answer[0], self.mac, ethertype,
+                                          bytearray(answer[1]), 0, len(answer[1]))
         if not config.multicast_limit:
-            return self._vl1.count("multicast_off")
+            return self.vl1.count("multicast_off")
         if policy is not None and not policy.outbound(
                 now, _NOBODY, None, destination_mac, ethertype, buf, off, n):
-            return self._vl1.count("rules_out")
+            return self.vl1.count("rules_out")
         self._replicate(now, self.id + group, ethertype, data)
 
     def _replicate(self, now, key, ethertype, data):
         """Send a multicast to each listener, and look for more (spec/vl2-multicast.md 9)."""
         replicator = self._replicator(now)
         if replicator is not None:
-            self._push(now, self.membership.member(replicator))
-            self._vl1.send(now, replicator, packet.MULTICAST_FRAME,
+            self.push(now, self.membership.member(replicator))
+            self.vl1.send(now, replicator, packet.MULTICAST_FRAME,
                            multicast.order(key, self.mac, ethertype, data), True)
             return
         limit = self.config.multicast_limit
@@ -342,7 +341,7 @@ class Network:
         payload = multicast.frame(key, want, ethertype, data)
         bridges = self._bridges
         targets = multicast.rotated([a for a in listeners if a not in bridges],
-                                    self._vl1.entropy(1)[0])
+                                    self.vl1.entropy(1)[0])
         targets = (list(bridges) + targets)[:limit]
         if want > 1:
             self._outbound.hold(now, key, payload, targets, limit)
@@ -352,19 +351,19 @@ class Network:
     def _replicator(self, now):
         """Address of who sends multicasts to all listeners for us; None if nobody does."""
         replicators = self.config.specialists_as(REPLICATOR)
-        if self._vl1.address in replicators:
+        if self.vl1.address in replicators:
             return None
-        peers = [self._vl1.peers[a] for a in replicators if a in self._vl1.peers]
+        peers = [self.vl1.peers[a] for a in replicators if a in self.vl1.peers]
         live = [peer for peer in peers if peer.direct(now)]
         return min(live, key=lambda peer: peer.latency_ms(now)).address if live else None
 
     def _gather(self, now, key, want):
-        root = self._vl1.best_root(now)
+        root = self.vl1.best_root(now)
         asked = [root.address] if root is not None else []
         asked.extend([address for address in self.contacts() if address not in asked])
         payload = multicast.gather(key, want, self.config.com_raw)
         for address in asked[:_ASKED]:
-            self._vl1.send(now, address, packet.MULTICAST_GATHER, payload)
+            self.vl1.send(now, address, packet.MULTICAST_GATHER, payload)
 
     def _copy(self, now, address, payload):
         """One listener's copy of a multicast."""
@@ -373,9 +372,9 @@ class Network:
         if policy is not None and not policy.outbound(
                 now, address, member, payload[13:19], payload[23] << 8 | payload[24], payload,
                 multicast.DATA, len(payload) - multicast.DATA, False):
-            return self._vl1.count("rules_out")
-        self._push(now, member)
-        self._vl1.send(now, address, packet.MULTICAST_FRAME, payload,
+            return self.vl1.count("rules_out")
+        self.push(now, member)
+        self.vl1.send(now, address, packet.MULTICAST_FRAME, payload,
                        not self.config.flags & PLAIN_MULTICAST)
 
     def learned(self, now, key, address):
@@ -391,11 +390,11 @@ class Network:
         member = self.membership.gate(peer)
         if member is None:
             if not self.checks.waiting(peer.address) and self._refused.allow(now, peer.address):
-                self._vl1.send_error(now, peer, received,
+                self.vl1.send_error(now, peer, received,
                                      packet.E_NEED_MEMBERSHIP_CERTIFICATE, self.id)
             return None
         member.heard_ms = now
-        self._vl1.trust(now, peer, received)
+        self.vl1.trust(now, peer, received)
         if now - member.announced_ms >= _ANNOUNCE_MS:
             self._announce_to(now, member)
         return member
@@ -425,7 +424,7 @@ class Network:
         buf, at = received.buf, received.at + _FRAME_HEADER
         ethertype, n = buf[at - 2] << 8 | buf[at - 1], received.end - at
         if not self._usable:
-            self._vl1.count("frame_refused")
+            self.vl1.count("frame_refused")
         elif self._judge(now, member, member.mac, self.mac, ethertype, buf, at, n) != _DROP:
             self.above.receive(now, member.mac, self.mac, ethertype, buf, at, n)
         return True
@@ -446,14 +445,14 @@ class Network:
             return False
         if end - at < 15 or self._receive_ext(now, member, buf, at, end):
             if flags & _ACKNOWLEDGE:
-                self._vl1.send_ok(now, peer, received, self.id)
+                self.vl1.send_ok(now, peer, received, self.id)
         return True
 
     def _receive_ext(self, now, member, buf, at, end):
         """Whether the frame may be acknowledged, though rules may have stopped it."""
         destination_mac, source_mac = bytes(buf[at:at + 6]), bytes(buf[at + 6:at + 12])
         if not self._usable or source_mac == bytes(6) or source_mac == self.mac:
-            self._vl1.count("frame_refused")
+            self.vl1.count("frame_refused")
             return False
         ethertype = buf[at + 12] << 8 | buf[at + 13]
         at += 14
@@ -463,7 +462,7 @@ class Network:
             return True
         if verdict != _SUPER_ACCEPT and not (
                 self._may_bear(member, source_mac) and self._takes(destination_mac)):
-            self._vl1.count("frame_refused")
+            self.vl1.count("frame_refused")
             return False
         self.above.receive(now, source_mac, destination_mac, ethertype, buf, at, n)
         return True
@@ -478,26 +477,26 @@ class Network:
         if member is None:
             return False
         if not self._usable or not self.config.multicast_limit:
-            self._vl1.count("multicast_off")
+            self.vl1.count("multicast_off")
             return True
         if end > at:
             source_mac = source_mac or member.mac
             if (not group[0] & 1 or source_mac[0] & 1 or source_mac == self.mac
                     or source_mac == bytes(6) or not self._may_bear(member, source_mac)):
-                self._vl1.count("frame_refused")
+                self.vl1.count("frame_refused")
                 return True
             if self._judge(now, member, source_mac, group[:6], ethertype, buf, at,
                            end - at) != _DROP:
                 self.above.receive(now, source_mac, group[:6], ethertype, buf, at, end - at)
             if not self.listens(group) and self._unwanted.allow(now, peer.address + group):
-                self._vl1.send_error(now, peer, received, packet.E_UNWANTED_MULTICAST,
+                self.vl1.send_error(now, peer, received, packet.E_UNWANTED_MULTICAST,
                                      self.id + group)
         if limit:
             key = self.id + group
             found = self._groups.gathered(now, key, peer.address, limit, self.listens(group),
-                                          self._vl1.entropy(1)[0])
+                                          self.vl1.entropy(1)[0])
             if found is not None:
-                self._vl1.send_ok(now, peer, received, multicast.frame_answer(key, found))
+                self.vl1.send_ok(now, peer, received, multicast.frame_answer(key, found))
         return True
 
     def _judge(self, now, member, source_mac, destination_mac, ethertype, buf, off, n):
@@ -507,7 +506,7 @@ class Network:
         verdict = self._policy.inbound(now, member, source_mac, destination_mac, ethertype, buf,
                                        off, n)
         if verdict == _DROP:
-            self._vl1.count("rules_in")
+            self.vl1.count("rules_in")
         return verdict
 
     def _may_bear(self, member, mac):
@@ -525,87 +524,14 @@ class Network:
         """Whether frames to this MAC are for us; nobody is behind us."""
         return mac == self.mac or bool(mac[0] & 1 and self.config.multicast_limit)
 
-    # --- credentials and configs -----------------------------------------------------------
+    # --- credentials -----------------------------------------------------------------------
 
     def offer(self, now, found, giver):
-        """Store credentials that `giver` (address) sent as far as they are good and news, at once
-        or after a while, and spread what is to be spread.
+        """Store credentials that `giver` (address) sent; see correspondence.py."""
+        if found:
+            from mpcore.vl2 import correspondence
 
-        Nothing is done while the controller's identity is not known.
-        """
-        controller = self.enrolment.controller()
-        if controller is None or not found:
-            return
-        if self.checks.distrusts(now, giver):
-            return self._vl1.count("credentials_ignored")
-        for credential in found:
-            self._check(credential, controller, giver)
-        self.checks.run(now)
-
-    def _check(self, credential, controller, giver):
-        self.checks.add(giver, credential.raw, self._verdict(credential, controller),
-                        lambda now, good: self._store(now, credential, giver, good),
-                        giver == self.controller)
-
-    def _verdict(self, credential, controller):
-        """In slices: whether a credential is good; None when nobody needs to know."""
-        if self.membership.wants(credential):   # now that those before it are stored
-            return (yield from credential.verification(controller))
-
-    def _store(self, now, credential, giver, good):
-        if good is None:
-            return
-        if not good:
-            self.checks.forged(now, giver)
-        elif self.membership.add(credential) and credential.TYPE == REVOCATION_TYPE:
-            if credential.flags & FAST_PROPAGATE:
-                from mpcore.vl2 import credentials
-
-                payload = credentials.pack((), (), (), (credential,), ())
-                self._spread(now, packet.NETWORK_CREDENTIALS, payload, (giver, credential.signer))
-            if credential.issued_to == self._vl1.address:
-                self.enrolment.request(now)     # to be told at once how we stand
-
-    def asked_for_credentials(self, now, peer):
-        """ERROR: a member to whom we sent something lacks our credentials."""
-        member = self.membership.members.get(peer.address)
-        if member is not None:
-            self._push(now, member, True)
-
-    def receive_config(self, now, peer, received, solicited):
-        """A chunk of config in OK(NETWORK_CONFIG_REQUEST) or NETWORK_CONFIG."""
-        from mpcore.vl2 import exchange
-
-        chunk = exchange.Chunk.from_bytes(received.buf, received.at, received.end)
-        if not self.enrolment.expects(now, peer, chunk):
-            return
-        answered = received.head()
-
-        def checked(now, good):
-            self._take_chunk(now, peer, answered, chunk, solicited, good)
-
-        if chunk.signature is None:
-            return checked(now, True)
-        self.checks.add(peer.address, chunk.body,
-                        chunk.verification(self.enrolment.controller()), checked,
-                        peer.address == self.controller)
-        self.checks.run(now)
-
-    def _take_chunk(self, now, peer, received, chunk, solicited, good):
-        new, config = self.enrolment.on_chunk(now, peer, chunk, solicited, good)
-        from mpcore.vl2 import exchange
-
-        if new and chunk.flags & exchange.FAST_PROPAGATE:
-            self._spread(now, packet.NETWORK_CONFIG, chunk.body, (peer.address, self.controller))
-        if config is not None and not solicited:
-            # It is ECHO that is acknowledged, as the reference does it.
-            self._vl1.send_ok(now, peer, received, self.id + chunk.update_id,
-                              in_re_verb=packet.ECHO)
-
-    def _spread(self, now, verb, payload, spared):
-        for address in list(self.membership.members):
-            if address not in spared and address in self._vl1.peers:
-                self._vl1.send(now, address, verb, payload, True)
+            correspondence.offer(self, now, found, giver)
 
 
 class _Nobody:

@@ -13,7 +13,7 @@ from host_tools.emulator import story
 from host_tools.emulator.board import ROOMY
 
 PEER_BYTES = 4_000          # each further peer, known and pinged: what the target puts at 1 KB
-LIVE_BYTES = {"active": 290_000, "joined": 300_000, "reacting": 350_000}
+LIVE_BYTES = {"active": 190_000, "joined": 210_000, "reacting": 260_000}
 GROWTH_BYTES = 8_000        # what a few seconds more may add: caches that are not full yet
 JOIN_MS = 5_000             # of the board's time, from a soft reset, importing included
 SECONDS = 20

@@ -55,7 +55,7 @@ def play(scene, story):
 
 def check_bounds(scene):
     network = scene.network
-    assert len(scene.vl2._held) <= limits.HELD_FRAMES
+    assert len(scene.vl2.held) <= limits.HELD_FRAMES
     assert len(network.membership.members) <= limits.PEERS
     assert len(network._outbound._held) <= limits.PENDING_MULTICASTS
     assert len(network._behind) <= limits.BRIDGE_ROUTES
