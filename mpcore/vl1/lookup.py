@@ -39,7 +39,7 @@ class Lookup:
             data[START:] = memoryview(buf)[off:off + n]
             self._incoming.append((now, source, endpoint, data))
         if source not in self._vl1.peers:
-            self.due = True     # to ask a root, when whoever called us has returned
+            self._vl1.unsettled = True  # to ask a root, when whoever called us has returned
 
     def hold_outgoing(self, now, address, verb, buf, off, n):
         """Keep a packet until its destination is known and reachable; the oldest gives way."""
@@ -52,7 +52,7 @@ class Lookup:
         data[START + HEADER:] = memoryview(buf)[off:off + n]
         self._outgoing.append((now, address, verb, data))
         if address not in self._vl1.peers:
-            self.due = True     # as above: a board's stack is short
+            self._vl1.unsettled = True  # as above: a board's stack is short
 
     def whois(self, now, address):
         """Ask the best root for an identity, at most every 500 ms for each address."""

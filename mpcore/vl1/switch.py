@@ -113,7 +113,7 @@ class VL1:
         self._packet = Packet()
         self._ids = bytearray(_IDS)
         self._ids_at = _IDS
-        self.unsettled = False        # an identity, a key or a path is new: see what waits
+        self.unsettled = False        # what waits is to be looked at: something is known now
         self._last = None             # the peer whose packet came last by the straight way
         self._talk = None             # the network of the frame before
         self._inflated = bytearray(0)
