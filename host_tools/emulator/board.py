@@ -40,11 +40,12 @@ class Board:
     """directory: where the firmware and the log are. flash: an image that save() made, or None
     for a fresh board. seed: of the random bits. heap: None for the firmware's own of 201 KB; or
     bytes, to measure what does not fit into that. stepped: time passes only by step(), so that all
-    that happens repeats to the cycle; there is no network but what step() carries.
+    that happens repeats to the cycle; there is no network but what step() carries. more: UF2 files
+    that were copied onto it after the firmware.
     """
 
     def __init__(self, directory, flash=None, seed=1, heap=None, rx_queue=_RX_QUEUE,
-                 stepped=False):
+                 stepped=False, more=()):
         directory = Path(directory).resolve()
         firmware, bootrom = provisions.provide(directory)
         terminal, slave = _terminal()
@@ -52,8 +53,8 @@ class Board:
         self._slave = slave         # open as long as we live, or the master would be hung up
         self._talking = False       # mpremote is at the serial port: what is printed is for it
         options = {"firmware": str(firmware), "bootrom": str(bootrom), "seed": seed, "heap": heap,
-                   "flash": flash and str(flash), "queue": rx_queue, "pins": [LED],
-                   "stepped": stepped, "terminal": terminal}
+                   "flash": flash and str(flash), "more": list(map(str, more)),
+                   "queue": rx_queue, "pins": [LED], "stepped": stepped, "terminal": terminal}
         self._facts = queue.SimpleQueue()
         self._printed = []
         self._log = directory / "runner.log"

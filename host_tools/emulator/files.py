@@ -1,4 +1,5 @@
-"""What goes onto a board, as .mpy files in a directory that mpremote copies."""
+"""What goes onto a board: .mpy files in a directory that mpremote copies, or an image in its flash
+and the few files that go with it."""
 
 import shutil
 import subprocess
@@ -6,11 +7,13 @@ import sys
 from pathlib import Path
 
 from host_tools import unix_port
-from host_tools.boards import sets
+from host_tools.boards import facts, images, listings, sets
 from host_tools.boards.compiling import compiled
 
 ARCHITECTURE = "armv6m"
 GUEST = "host_tools/emulator/guest"
+_BOARD = "rp2_pico_w"
+_BULB = "boards/apps/bulb"
 # Of the core, what no board ever loads, and what a bulb does not.
 _LEFT_OUT = ("mpcore/port/cpython", "mpcore/port/micropython_shim", "mpcore/crypto/native",
              "mpcore/vl1/hashcash_integers", "mpcore/port/micropython_unix",
@@ -58,3 +61,19 @@ def build(directory, files, root=unix_port.ROOT, optimise=2, short=False):
             subprocess.run([compiler, f"-march={ARCHITECTURE}", f"-O{optimise}", "-s", on_board,
                             "-o", target.with_suffix(".mpy"), root / source],
                            check=True, capture_output=True, text=True)
+
+
+def bulb(directory):
+    """The bulb as .mpy files, whose code is copied into the heap, in `directory`, made anew."""
+    build(directory, core() | app(GUEST, _BULB), short=True)
+
+
+def bulb_in_flash(directory, uf2):
+    """The bulb as the image that `make boards` makes, in the file `uf2`, and what belongs on the
+    file system beside it in `directory`, made anew."""
+    board = facts.load()[_BOARD]
+    build(directory, app(GUEST))
+    shutil.copy(images.LOADER, directory)
+    (directory / "boot.py").write_text(images.boot(board))
+    (directory / "main.py").write_text(images.MAIN)
+    uf2.write_bytes(images.in_flash(board, listings.USUAL, compiled(ARCHITECTURE, board.platform)))

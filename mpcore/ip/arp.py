@@ -16,6 +16,7 @@ _NOBODY = bytes(6)
 
 class Arp(Neighbours):
     ETHERTYPE = ethernet.IPV4
+    _new = ()           # addresses that are to be announced
 
     def receive(self, now, buf, off, n):
         """Learn from an ARP packet and answer a request for one of our addresses."""
@@ -39,8 +40,16 @@ class Arp(Neighbours):
             self._send(now, mac, _REPLY, target, mac, ip)
 
     def announce(self, now, ip):
-        """Tell the neighbours that `ip` is ours from now on (RFC 5227 2.3)."""
-        self.ask(now, ip, ip)
+        """Tell the neighbours that `ip` is ours from now on (RFC 5227 2.3), at the next poll: a
+        config on its way to here has used most of a board's stack."""
+        self._new += (ip,)
+        self._stack.schedule(now)
+
+    def poll(self, now):
+        new, self._new = self._new, ()
+        for ip in new:
+            self.ask(now, ip, ip)
+        super().poll(now)
 
     def ask(self, now, source, ip):
         """Send a request; see Neighbours."""

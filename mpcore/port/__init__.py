@@ -9,12 +9,13 @@
     to_sockaddr, to_endpoint, lookup    addresses as those take and give them, and names
     wait                    sleep until a socket is ready
     CODE_IN_HEAP            whether the code of modules lies in the heap, and leaves it when they
-                            are forgotten: so on RP2; native code stays on ESP32
+                            are forgotten: so on RP2, unless they are in an image; on ESP32
+                            native code stays
 """
 
 import sys
 
-CODE_IN_HEAP = sys.platform == "rp2"
+CODE_IN_HEAP = sys.platform == "rp2" and not __file__.startswith("/rom/")
 
 if sys.implementation.name != "micropython":
     from mpcore.port import micropython_shim

@@ -53,7 +53,7 @@ class Lookup:
         data[START + HEADER:] = memoryview(buf)[off:off + n]
         self._outgoing.append((now, address, verb, data))
         if address not in self._vl1.peers:
-            self.whois(now, address)
+            self.due = True     # asked for by settle(): a board's stack may be at its end here
 
     def whois(self, now, address):
         """Ask the best root for an identity, at most every 500 ms for each address."""

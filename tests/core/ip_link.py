@@ -155,6 +155,7 @@ def make(link=None, learn=True):
     stack = ip_stack.Stack(entropy)
     interface = stack.add_interface(link)
     interface.set_addresses(0, [(US, 24)])
+    stack.poll(0)
     if learn:
         give(interface, 0, arp(1, PEER_MAC, PEER, bytes(6), US), ARP, BROADCAST_MAC)
     link.take()

@@ -30,9 +30,12 @@ def test_new_addresses_are_announced():
     link = Link()
     interface = stack.add_interface(link)
     interface.set_addresses(5, [(US, 24)])
+    assert link.take() == []
+    assert stack.poll(5) is None
     announcement = arp(1, OUR_MAC, US, bytes(6), US)
     assert link.take() == [(5, BROADCAST_MAC, ARP, announcement)]
     interface.set_addresses(6, [(US, 24)])
+    stack.poll(6)
     assert link.take() == []
 
 

@@ -240,6 +240,7 @@ def test_no_path_leads_through_a_network_of_ours():
     asked = []
     lan.wire.passes = lambda source, destination: asked.append(destination) or True
     b.vl1.send(lan.wire.now, a.identity.address, packet.PUSH_DIRECT_PATHS, told)
+    lan.wire.touch(b)
     lan.run(1000)
     assert outside in asked and inside not in asked
     # Neither do we tell of such an address of our own.

@@ -326,6 +326,7 @@ vfs.mount(vfs.VfsRom(memoryview(image)), "/rom")
 sys.path[:] = ["/rom", "/rom/lib", sys.argv[2], ".frozen"]
 try:
     import start_bulb
+    start_bulb.start()
 except OSError as error:
     print(error.errno)
 for name, module in sys.modules.items():

@@ -7,7 +7,7 @@ time, with what the wire has for it.
 import json
 
 from host_tools.emulator import files
-from host_tools.emulator.board import Board
+from host_tools.emulator.board import ROOMY, Board
 from mpcore.ip.tcp import TcpSocket
 from mpcore.ip.udp import UdpSocket
 
@@ -21,21 +21,27 @@ CHANGE_MS = 250
 HEAD = b"HTTP/1.0 200 OK\r\nContent-Type: %s\r\n%s\r\n"
 
 
-def prepare(directory, heap):
-    """A flash image with the bulb's files, as mpremote has put them there, and a Lan to be in."""
+def prepare(directory, in_flash):
+    """What a Board needs to be the bulb's, with its files as mpremote has put them there, and its
+    code in the flash or, which needs more heap than a Pico W has, in .mpy files."""
     lan = Lan(members=1)
     own = directory / "own"
-    files.build(own, files.core() | files.app(files.GUEST, "boards/apps/bulb"), short=True)
+    installed = {"heap": None if in_flash else ROOMY, "more": []}
+    if in_flash:
+        installed["more"].append(directory / "filament.uf2")
+        files.bulb_in_flash(own, *installed["more"])
+    else:
+        files.bulb(own)
     (own / "identity.secret").write_text(identity(BOARD_IDENTITY).to_text(secret=True))
     (own / "planet").write_bytes(lan.planet.to_bytes())
     (own / "bulb.secret.json").write_text(json.dumps({
         "network": lan.nwid.hex(), "bind": f"0.0.0.0:{BIND_PORT}", "loopback": False,
         "place": [0, 0], "radius": 1, "client": "bulb", "secret": "s", "token": None}))
     flash = directory / "flash.bin"
-    with Board(directory, heap=heap) as board:
+    with Board(directory, **installed) as board:
         board.copy(own)
         board.save(flash)
-    return flash
+    return installed | {"flash": flash}
 
 
 class Machine:
@@ -118,8 +124,8 @@ class Game:
         stream.send(now, b"event: near\ndata: " + json.dumps(facts).encode() + b"\n\n")
 
 
-def play(directory, flash, heap, changes, limit_ms=60_000):
-    """Switch the board on and let it react to so many changes.
+def play(directory, installed, changes, limit_ms=60_000):
+    """Switch the board on and let it react to so many changes. installed: from prepare().
 
     Returns {"joined_ms", "following_ms", "reactions": [[cycles, ns], ...]}.
     """
@@ -127,7 +133,7 @@ def play(directory, flash, heap, changes, limit_ms=60_000):
     assert lan.joined()
     lan.wire.run(1)
     start = lan.wire.now
-    with Board(directory, flash=flash, heap=heap, stepped=True) as board:
+    with Board(directory, stepped=True, **installed) as board:
         # The board's clock begins at 0, the wire's has gone on.
         machine = Machine(lan.wire, _Later(board, start))
         game = Game(lan, lan.members[0])
