@@ -20,6 +20,7 @@ from micropython import const
 from uctypes import addressof, bytearray_at
 
 _words = machine.mem32
+_MAGIC = b"FILAIMG1"
 
 _SIZE = const(8)
 _CRC = const(12)
@@ -27,10 +28,15 @@ _CHECKED = const(16)
 _MPY = const(16)
 _NO_MACHINE_CODE = const(0xff)
 _INDEX = const(20)
-_INDEX_SIZE = const(24)
+_ENTRIES = const(24)
+_ENTRY = const(12)          # of the index: key, where the file is, its size or 0 for a directory
+_ENTRY_DATA = const(4)
+_ENTRY_SIZE = const(8)
+_KEY = const(0x3fffffff)
 _DIRECTORY = const(0x4000)
 _FILE = const(0x8000)
 _NO_FILE = const(2)
+_COLLECT = const(8)         # modules; what they leave behind must not lie between what is to stay
 
 _CONTEXT = const(4)         # a function in memory: type, context, functions inside it, code
 _INNER = const(8)
@@ -40,17 +46,32 @@ _RECORD_INNER = const(8)
 _BYTECODE = const(0x20000)
 
 
+_LENGTH = const(8)          # a bytes in memory: type, hash or 0, length, where its bytes are
+_DATA = const(12)
+
+
 @micropython.asm_thumb
 def _object(r0) -> object:
     """The object at an address."""
     nop()
 
 
+def _bytes(address, size):
+    """The bytes that lie at an address, without a copy."""
+    new = bytearray(16)
+    at = addressof(new)
+    words = _words
+    words[at] = id(bytes)
+    words[at + _LENGTH] = size
+    words[at + _DATA] = address
+    return _object(at)
+
+
 def body(function, record, names, size):
     """The function of which this is the record, in the module that `function` is from. Modules
     whose names lie at this address are imported now."""
-    for name in str(bytearray_at(names, size), "ascii").split():
-        __import__(name)
+    for name in _bytes(names, size).split():
+        __import__(str(name, "ascii"))
     new = bytearray(16)
     at = addressof(new)
     words = _words
@@ -62,13 +83,16 @@ def body(function, record, names, size):
 
 
 def _as_expected():
-    """Whether this firmware has functions and their records as the image has them."""
+    """Whether this firmware has bytes, functions and their records as they are here."""
     def outer():
         def inner():
             pass
         return inner
 
     words = _words
+    if words[id(_MAGIC)] != id(bytes) or words[id(_MAGIC) + _LENGTH] != len(_MAGIC) or \
+            bytearray_at(words[id(_MAGIC) + _DATA], len(_MAGIC)) != _MAGIC:
+        return False
     inner = outer()
     if words[id(outer)] != id(type(outer)) or words[id(inner) + _CONTEXT] != \
             words[id(outer) + _CONTEXT]:
@@ -80,7 +104,7 @@ def _as_expected():
 
 def mount(address, at="/rom"):
     """Make the image at an address of the flash importable. Raises OSError saying why not."""
-    if bytes(bytearray_at(address, 8)) != b"FILAIMG1":
+    if bytearray_at(address, len(_MAGIC)) != _MAGIC:
         raise OSError("no image at 0x%x: copy filament.uf2" % address)
     size = _words[address + _SIZE]
     if size > 1 << 20 or _words[address + _CRC] & 0xffffffff != crc32(
@@ -98,8 +122,9 @@ class _Files:
     """The image as a file system, as far as an import needs one."""
 
     def __init__(self, address):
-        self._index = bytearray_at(address + _words[address + _INDEX],
-                                   _words[address + _INDEX_SIZE])
+        self._index = address + _words[address + _INDEX]
+        self._count = _words[address + _ENTRIES]
+        self._opened = 0
 
     def mount(self, readonly, mkfs):
         pass
@@ -107,23 +132,29 @@ class _Files:
     def umount(self):
         pass
 
+    def _find(self, path):
+        key = crc32(path) & _KEY
+        words, index = _words, self._index
+        low, high = 0, self._count
+        while low < high:
+            middle = low + high >> 1
+            at = index + middle * _ENTRY
+            found = words[at]
+            if found == key:
+                return at
+            if found < key:
+                low = middle + 1
+            else:
+                high = middle
+        raise OSError(_NO_FILE)
+
     def stat(self, path):
-        find = self._index.find
-        if find(b"\n%s " % path) >= 0:
-            mode = _FILE
-        elif find(b"\n%s/" % path) >= 0:
-            mode = _DIRECTORY
-        else:
-            raise OSError(_NO_FILE)
-        return mode, 0, 0, 0, 0, 0, 0, 0, 0, 0
+        size = _words[self._find(path) + _ENTRY_SIZE]
+        return _FILE if size else _DIRECTORY, 0, 0, 0, 0, 0, size, 0, 0, 0
 
     def open(self, path, mode):
-        index = self._index
-        key = b"\n%s " % path
-        start = index.find(key)
-        if start < 0:
-            raise OSError(_NO_FILE)
-        start += len(key)
-        gc.collect()        # or what a module leaves behind would lie between what is to stay
-        address, size = bytes(index[start:index.find(b"\n", start)]).split()
-        return io.BytesIO(bytearray_at(int(address), int(size)))
+        at = self._find(path)
+        self._opened += 1
+        if self._opened % _COLLECT == 0:
+            gc.collect()
+        return io.BytesIO(_bytes(_words[at + _ENTRY_DATA], _words[at + _ENTRY_SIZE]))

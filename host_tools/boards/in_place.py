@@ -15,8 +15,9 @@ has looked whether this firmware's records are as they are here. The records hav
 
   function   indicator u16 = 0, kind u8, is a generator u8, code u32, inner functions u32
   image      MAGIC, size u32, CRC-32 u32 of all that follows, sys.implementation._mpy u32,
-             index u32 and its size u32, both of the image's start; code; skeletons; index
-  index      for each file a line: "/PATH ADDRESS SIZE", decimal
+             where its index is u32, entries of that u32; code; skeletons; index
+  index      for each file and directory: key u32, 30 bits of the CRC-32 of "/PATH"; address u32;
+             size u32, of a directory 0; in the order of keys, so that it can be bisected
 """
 
 import binascii
@@ -47,15 +48,27 @@ def image(files, address, before=()):
         raise ValueError("files for several architectures")
     memory = _Memory(address + _HEAD.size)
     records = {path: memory.function(module.code) for path, module in modules.items()}
-    lines = [b""]
+    index = {_key(directory): (0, 0) for path in modules for directory in _directories(path)}
+    entries = len(index) + len(modules)
     for path, module in modules.items():
         names = " ".join(dict(before).get(path, ())).encode()
         content = _skeleton(module, records[path], memory.put(names), len(names))
-        lines.append(b"/%s %d %d" % (path.encode(), memory.put(content), len(content)))
-    index = b"\n".join([*lines, b""])
-    start = memory.put(index) - address
+        index[_key(path)] = memory.put(content), len(content)
+    if len(index) != entries:
+        raise ValueError("two paths have one key; rename a module")
+    start = memory.put(b"".join(struct.pack("<3I", key, *where)
+                                for key, where in sorted(index.items()))) - address
     body = struct.pack("<3I", 6 | feature << 8, start, len(index)) + memory.content
     return MAGIC + struct.pack("<2I", _CHECKED + len(body), binascii.crc32(body)) + body
+
+
+def _key(path):
+    return binascii.crc32(b"/" + path.encode()) & 0x3FFFFFFF
+
+
+def _directories(path):
+    parts = path.split("/")
+    return ["/".join(parts[:n]) for n in range(1, len(parts))]
 
 
 class _Memory:

@@ -16,6 +16,7 @@ import termios
 import threading
 import time
 import tty
+from collections import namedtuple
 from pathlib import Path
 
 from host_tools.demo.processes import die_with_parent
@@ -30,6 +31,11 @@ _LOG_LINES = 200
 _MEMORY = re.compile(r"GC: total: \d+, used: (\d+), free: (\d+)")
 _LARGEST = re.compile(r"max free sz: (\d+)")
 _BLOCK = 16             # bytes, of the garbage collector
+
+
+# A datagram that a stepped board sent, to an address that is a number, and how long that was after
+# the one that it had taken before had come.
+Sent = namedtuple("Sent", "address port data since_rx_cycles since_rx_nanos")
 
 
 class Failure(Exception):
@@ -174,15 +180,19 @@ class Board:
     def memory(self):
         """What the running program's heap looks like after a collection: bytes `used`, `free` and
         in the `largest_free` block. The guest's board.py answers."""
-        self._command("ask")
+        self.ask()
         facts = self.wait_for("memory")
         return {name: facts[name] for name in ("used", "free", "largest_free")}
+
+    def ask(self):
+        """Have the running program tell the fact "memory", see memory()."""
+        self._command("ask")
 
     def step(self, nanos, datagrams=()):
         """Deliver datagrams, (guest's port, source address as a number, source port, data) each,
         and let time pass until the guest's clock shows `nanos`.
 
-        Returns the datagrams that it sent, (address, port, data), and the facts that came.
+        Returns the datagrams that it sent, each a Sent, and the facts that came.
         """
         self._command("step", nanos=nanos, datagrams=[
             {"to": to, "address": address, "port": port, "data": data.hex()}
@@ -193,8 +203,8 @@ class Board:
             if each is None:
                 raise Failure(f"the emulator has ended: {self._log.read_text()[-2000:]}")
             if each["event"] == "stepped":
-                return [(s["address"], s["port"], bytes.fromhex(s["data"]))
-                        for s in each["sent"]], facts
+                return [Sent(*(bytes.fromhex(s[name]) if name == "data" else s[name]
+                               for name in Sent._fields)) for s in each["sent"]], facts
             facts.append(each)
 
     def save(self, file):

@@ -14,6 +14,7 @@ ARCHITECTURE = "armv6m"
 GUEST = "host_tools/emulator/guest"
 _BOARD = "rp2_pico_w"
 _BULB = "boards/apps/bulb"
+_ECHO = "host_tools/emulator/echo.py"
 # Of the core, what no board ever loads, and what a bulb does not.
 _LEFT_OUT = ("mpcore/port/cpython", "mpcore/port/micropython_shim", "mpcore/crypto/native",
              "mpcore/vl1/hashcash_integers", "mpcore/port/micropython_unix",
@@ -68,12 +69,13 @@ def bulb(directory):
     build(directory, core() | app(GUEST, _BULB), short=True)
 
 
-def bulb_in_flash(directory, uf2):
-    """The bulb as the image that `make boards` makes, in the file `uf2`, and what belongs on the
-    file system beside it in `directory`, made anew."""
+def in_flash(directory, uf2, program="bulb"):
+    """The image that `make boards` makes, in the file `uf2`, and what belongs on the file system
+    beside it in `directory`, made anew: the bulb is in the image, "echo" is not."""
     board = facts.load()[_BOARD]
-    build(directory, app(GUEST))
+    build(directory, app(GUEST) | ({} if program == "bulb" else {"echo.py": _ECHO}))
     shutil.copy(images.LOADER, directory)
     (directory / "boot.py").write_text(images.boot(board))
-    (directory / "main.py").write_text(images.MAIN)
+    (directory / "main.py").write_text(
+        images.MAIN if program == "bulb" else "import echo\necho.start()\n")
     uf2.write_bytes(images.in_flash(board, listings.USUAL, compiled(ARCHITECTURE, board.platform)))

@@ -1,13 +1,19 @@
-"""The bulb's board among simulated nodes, in one time: all of it repeats to the cycle.
+"""An emulated board among simulated nodes, in one time: all of it repeats to the cycle.
+
+    with Play(directory, prepare(directory)) as play:
+        play.follow()
+        play.react(200)
 
 The nodes are tests.core.scenes.Lan's, on a simulated wire; the board is run one millisecond at a
 time, with what the wire has for it.
 """
 
 import json
+import struct
 
 from host_tools.emulator import files
-from host_tools.emulator.board import ROOMY, Board
+from host_tools.emulator.board import ROOMY, Board, Failure
+from mpcore.ip.events import WRITE
 from mpcore.ip.tcp import TcpSocket
 from mpcore.ip.udp import UdpSocket
 
@@ -16,20 +22,29 @@ from tests.core.scenes import Lan, identity
 BOARD_AT = "10.0.3.1/9993"
 BOARD_IDENTITY = 4
 BIND_PORT = 9993
-DISCOVERY_PORT, HTTP_PORT = 7300, 80
+DISCOVERY_PORT, HTTP_PORT, ECHO_PORT = 7300, 80, 7
 CHANGE_MS = 250
+LIMIT_MS = 60_000           # for anything that is waited for
+STORED_MS = 35_000          # after so long what is known of peers is in storage
+SIZE = 64                   # of what is echoed
 HEAD = b"HTTP/1.0 200 OK\r\nContent-Type: %s\r\n%s\r\n"
+_AROUND = 28 + 10 + 28      # of VL1, VL2, IPv4 and UDP: what is at least around it
+_MORE_FROM = 5              # identities of further members
 
 
-def prepare(directory, in_flash):
-    """What a Board needs to be the bulb's, with its files as mpremote has put them there, and its
-    code in the flash or, which needs more heap than a Pico W has, in .mpy files."""
+def prepare(directory, in_flash=True, program="bulb"):
+    """What a Board needs to be one of a Lan's, with its files as mpremote has put them there: the
+    code in its flash or, which needs more heap than a Pico W has, in .mpy files.
+
+    program: "bulb", or "echo", of which there is only one in flash.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
     lan = Lan(members=1)
     own = directory / "own"
     installed = {"heap": None if in_flash else ROOMY, "more": []}
     if in_flash:
         installed["more"].append(directory / "filament.uf2")
-        files.bulb_in_flash(own, *installed["more"])
+        files.in_flash(own, *installed["more"], program)
     else:
         files.bulb(own)
     (own / "identity.secret").write_text(identity(BOARD_IDENTITY).to_text(secret=True))
@@ -45,11 +60,12 @@ def prepare(directory, in_flash):
 
 
 class Machine:
-    """The board as a node of the wire."""
+    """The board as a node of the wire. `facts` and `sent` are what it has told and sent."""
 
     def __init__(self, wire, board):
         self.port = wire.port(BOARD_AT)
-        self.facts = []
+        self.facts, self.sent = [], []
+        self._start_ms = wire.now       # its clock begins at 0, the wire's has gone on
         self._wire = wire
         self._board = board
         self._inbox = []
@@ -61,11 +77,12 @@ class Machine:
 
     def poll(self, now):
         inbox, self._inbox = self._inbox, []
-        sent, facts = self._board.step(now * 1_000_000, inbox)
+        sent, facts = self._board.step((now - self._start_ms) * 1_000_000, inbox)
         self.facts += facts
-        for address, port, data in sent:
-            self._wire.transmit(self.port.endpoint,
-                                address.to_bytes(4, "big") + port.to_bytes(2, "big"), data)
+        self.sent += sent
+        for each in sent:
+            self._wire.transmit(self.port.endpoint, each.address.to_bytes(4, "big")
+                                + each.port.to_bytes(2, "big"), each.data)
         return now + 1
 
 
@@ -124,50 +141,167 @@ class Game:
         stream.send(now, b"event: near\ndata: " + json.dumps(facts).encode() + b"\n\n")
 
 
-def play(directory, installed, changes, limit_ms=60_000):
-    """Switch the board on and let it react to so many changes. installed: from prepare().
+class Play:
+    """A Lan of one member, which is the game, and the board, which is switched on.
 
-    Returns {"joined_ms", "following_ms", "reactions": [[cycles, ns], ...]}.
+    installed: from prepare().
     """
-    lan = Lan(members=1)
-    assert lan.joined()
-    lan.wire.run(1)
-    start = lan.wire.now
-    with Board(directory, stepped=True, **installed) as board:
-        # The board's clock begins at 0, the wire's has gone on.
-        machine = Machine(lan.wire, _Later(board, start))
-        game = Game(lan, lan.members[0])
 
-        def at(event, **expected):
-            return next((i for i, facts in enumerate(machine.facts)
+    def __init__(self, directory, installed):
+        self.lan = Lan(members=1)
+        if not self.lan.joined():
+            raise Failure("the simulated member did not join")
+        self.lan.wire.run(1)
+        self._start_ms = self.lan.wire.now
+        self.board = Board(directory, stepped=True, **installed)
+        self._machine = Machine(self.lan.wire, self.board)
+        self._game = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.board.stop()
+
+    # --- time --------------------------------------------------------------------------------
+
+    @property
+    def now_ms(self):
+        """What the board's clock shows."""
+        return self.lan.wire.now - self._start_ms
+
+    def run(self, duration_ms):
+        self.lan.run(duration_ms)
+
+    def until(self, holds, what):
+        """Let time pass until holds(); raises Failure, saying `what` did not come to be."""
+        if not self.lan.run(LIMIT_MS, holds):
+            raise Failure(f"no {what} within {LIMIT_MS} ms; the board printed:\n"
+                          f"{self.board.tail()}")
+
+    def wait_for(self, event, since=0, **expected):
+        """The first fact of this kind after the first `since`; when it was told is now_ms."""
+        def found():
+            return next((facts for facts in self._machine.facts[since:]
                          if facts["event"] == event and expected.items() <= facts.items()), None)
 
-        def wait(event, **expected):
-            if not lan.run(limit_ms, lambda: at(event, **expected) is not None):
-                raise AssertionError(f"no {event} within {limit_ms} ms:\n{board.tail()}")
-            return lan.wire.now - start
+        self.until(lambda: found() is not None, event)
+        return found()
 
-        joined_ms = wait("network", status="OK")
-        following_ms = wait("following")
-        assert lan.run(limit_ms, lambda: len(_changes(machine.facts)) >= changes), board.tail()
-    return {"joined_ms": joined_ms, "following_ms": following_ms,
-            "reactions": [[facts["since_rx_cycles"], facts["since_rx_nanos"]]
-                          for facts in _changes(machine.facts)]}
+    # --- what happens ------------------------------------------------------------------------
+
+    def follow(self):
+        """The bulb joins and follows the game: {"joined_ms", "following_ms"} of board time."""
+        self._game = Game(self.lan, self.lan.members[0])
+        self.wait_for("network", status="OK")
+        joined_ms = self.now_ms
+        self.wait_for("following")
+        return {"joined_ms": joined_ms, "following_ms": self.now_ms}
+
+    def react(self, changes):
+        """Let the bulb react so many times more: [[cycles, ns], …] from datagram in to pin set."""
+        before = len(self._changes())
+        self.until(lambda: len(self._changes()) >= before + changes, f"{changes} changes")
+        return [[facts["since_rx_cycles"], facts["since_rx_nanos"]]
+                for facts in self._changes()[before:]]
+
+    def reactions(self):
+        """All reactions so far."""
+        return [[facts["since_rx_cycles"], facts["since_rx_nanos"]] for facts in self._changes()]
+
+    def _changes(self):
+        """The pin's changes since it was first on."""
+        pins = [each for each in self._machine.facts if each["event"] == "pin"]
+        first = next((i for i, each in enumerate(pins) if each["value"]), len(pins))
+        return pins[first:]
+
+    def meet(self, count):
+        """So many more members join, and ping the board until it answers each."""
+        for i in range(_MORE_FROM, _MORE_FROM + count):
+            member = self.lan.start_member(i)
+            self.until(lambda: self.lan.network(member).status == "OK", "config")
+            self.ping(member)
+
+    def ping(self, member, every_ms=200):
+        """Ping the board from a member until it answers."""
+        answers = []
+        address = self.address()
+
+        def answered():
+            if not answers and self.lan.wire.now % every_ms == 0:
+                member.stack.echo(self.lan.wire.now, address, 7, len(answers), b"ping",
+                                  lambda now, ip, sequence, data: answers.append(data))
+                self.lan.wire.touch(member)
+            return bool(answers and answers[-1])
+
+        self.until(answered, "answer to pings")
+
+    def address(self):
+        """The board's on the network (4 bytes), once it has told it."""
+        for facts in self._machine.facts:
+            text = facts.get("address")
+            if text and text != "0.0.0.0":
+                return bytes(map(int, text.split(".")))
+        raise Failure("the board has told no address")
+
+    def memory(self):
+        """Bytes `used`, `free` and in the `largest_free` block, after a collection."""
+        known = len(self._machine.facts)
+        self.board.ask()
+        facts = self.wait_for("memory", known)
+        return {name: facts[name] for name in ("used", "free", "largest_free")}
+
+    def echo_udp(self, count, every_ms=50):
+        """Datagrams of SIZE bytes to the echo: [[cycles, ns], …] from datagram in to out."""
+        member = self.lan.members[0]
+        socket = UdpSocket(member.stack)
+        socket.bind(None, 0)
+        address = self.address()
+
+        def send(now, data):
+            socket.sendto(now, data, address, ECHO_PORT)
+
+        def receive(now):
+            found = socket.recvfrom()
+            return b"" if found is None else found[0]
+
+        return self._echo(count, every_ms, send, receive)
+
+    def echo_tcp(self, count, every_ms=50):
+        """The same over one TCP stream: from segment in to segment out."""
+        member = self.lan.members[0]
+        socket = TcpSocket(member.stack)
+        socket.connect(self.lan.wire.now, self.address(), ECHO_PORT)
+        self.lan.wire.touch(member)
+        self.until(lambda: socket.events() & WRITE, "connection")
+        return self._echo(count, every_ms, socket.send,
+                          lambda now: socket.recv(now, SIZE) or b"")
+
+    def _echo(self, count, every_ms, send, receive):
+        lan, found = self.lan, []
+        for number in range(count):
+            data, back = struct.pack(">I", number) * (SIZE // 4), []
+            known = len(self._machine.sent)
+            send(lan.wire.now, data)
+            lan.wire.touch(lan.members[0])
+
+            def answered():
+                back.append(receive(lan.wire.now))
+                return b"".join(back) == data
+
+            self.until(answered, f"echo {number}")
+            out = next(each for each in self._machine.sent[known:]
+                       if len(each.data) >= SIZE + _AROUND)
+            found.append([out.since_rx_cycles, out.since_rx_nanos])
+            self.run(every_ms)
+        return found
 
 
-class _Later:
-    """A board whose clock began when the wire's showed start_ms."""
+def play(directory, installed, changes):
+    """Switch the board on and let it react to so many changes.
 
-    def __init__(self, board, start_ms):
-        self._board = board
-        self._start_ns = start_ms * 1_000_000
-
-    def step(self, nanos, datagrams):
-        return self._board.step(nanos - self._start_ns, datagrams)
-
-
-def _changes(facts):
-    """The pin's changes since it was first on."""
-    pins = [each for each in facts if each["event"] == "pin"]
-    first = next((i for i, each in enumerate(pins) if each["value"]), len(pins))
-    return pins[first:]
+    Returns {"joined_ms", "following_ms", "reactions": [[cycles, ns], ...], "heap"}.
+    """
+    with Play(directory, installed) as found:
+        times = found.follow()
+        return times | {"reactions": found.react(changes), "heap": found.memory()}

@@ -31,7 +31,7 @@ const pico = new Pico(fs.readFileSync(options.firmware), fs.readFileSync(options
 const serial = new SerialPort(pico);
 let sent = [];
 const nic = new Nic(pico, tell, options.queue, options.stepped ? (from, port, address, data) => {
-    sent.push({ port, address, data: data.toString('hex') });
+    sent.push({ port, address, data: data.toString('hex'), ...nic.now() });
 } : null);
 for (const pin of options.pins) {
     pico.onPin(pin, (value) => tell({ event: 'pin', pin, value, ...nic.now() }));
