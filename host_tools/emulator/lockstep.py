@@ -191,23 +191,31 @@ class Play:
     # --- what happens ------------------------------------------------------------------------
 
     def follow(self):
-        """The bulb joins and follows the game: {"joined_ms", "following_ms"} of board time."""
-        self._game = Game(self.lan, self.lan.members[0])
+        """The bulb joins, and follows the game, which only then opens: {"joined_ms",
+        "following_ms"} of board time, and "joined", the memory between the two."""
         self.wait_for("network", status="OK")
-        joined_ms = self.now_ms
+        joined_ms, joined = self.now_ms, self.memory()
+        self._game = Game(self.lan, self.lan.members[0])
+        opened_ms = self.now_ms
         self.wait_for("following")
-        return {"joined_ms": joined_ms, "following_ms": self.now_ms}
+        return {"joined_ms": joined_ms, "following_ms": joined_ms + self.now_ms - opened_ms,
+                "joined": joined}
 
     def react(self, changes):
         """Let the bulb react so many times more: [[cycles, ns], …] from datagram in to pin set."""
         before = len(self._changes())
         self.until(lambda: len(self._changes()) >= before + changes, f"{changes} changes")
-        return [[facts["since_rx_cycles"], facts["since_rx_nanos"]]
-                for facts in self._changes()[before:]]
+        return self._reactions(before)
 
-    def reactions(self):
-        """All reactions so far."""
-        return [[facts["since_rx_cycles"], facts["since_rx_nanos"]] for facts in self._changes()]
+    def react_for(self, duration_ms):
+        """The same for so long."""
+        before = len(self._changes())
+        self.run(duration_ms)
+        return self._reactions(before)
+
+    def _reactions(self, since):
+        return [[facts["since_rx_cycles"], facts["since_rx_nanos"]]
+                for facts in self._changes()[since:]]
 
     def _changes(self):
         """The pin's changes since it was first on."""
@@ -224,15 +232,18 @@ class Play:
 
     def ping(self, member, every_ms=200):
         """Ping the board from a member until it answers."""
-        answers = []
+        answers, due_ms = [], self.lan.wire.now
         address = self.address()
 
         def answered():
-            if not answers and self.lan.wire.now % every_ms == 0:
-                member.stack.echo(self.lan.wire.now, address, 7, len(answers), b"ping",
+            nonlocal due_ms
+            now = self.lan.wire.now
+            if now >= due_ms:
+                due_ms = now + every_ms
+                member.stack.echo(now, address, 7, 1, b"ping",
                                   lambda now, ip, sequence, data: answers.append(data))
                 self.lan.wire.touch(member)
-            return bool(answers and answers[-1])
+            return any(answers)
 
         self.until(answered, "answer to pings")
 
