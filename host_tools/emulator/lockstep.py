@@ -151,11 +151,16 @@ class Play:
         self.lan = Lan(members=1)
         if not self.lan.joined():
             raise Failure("the simulated member did not join")
+        self._directory = directory
+        self._installed = installed
+        self._game = None
+        self._switch_on()
+
+    def _switch_on(self):
         self.lan.wire.run(1)
         self._start_ms = self.lan.wire.now
-        self.board = Board(directory, stepped=True, **installed)
+        self.board = Board(self._directory, stepped=True, **self._installed)
         self._machine = Machine(self.lan.wire, self.board)
-        self._game = None
 
     def __enter__(self):
         return self
@@ -189,6 +194,15 @@ class Play:
         return found()
 
     # --- what happens ------------------------------------------------------------------------
+
+    def power_cycle(self):
+        """Switch the board off and on; what it has told before is forgotten."""
+        flash = self._directory / "stored.bin"
+        self.board.save(flash)
+        self.lan.wire.detach(self._machine)
+        self.board.stop()
+        self._installed |= {"flash": flash}
+        self._switch_on()
 
     def follow(self):
         """The bulb joins, and follows the game, which only then opens: {"joined_ms",
@@ -228,12 +242,11 @@ class Play:
         for i in range(_MORE_FROM, _MORE_FROM + count):
             member = self.lan.start_member(i)
             self.until(lambda: self.lan.network(member).status == "OK", "config")
-            self.ping(member)
+            self.ping(member, self.address())
 
-    def ping(self, member, every_ms=200):
-        """Ping the board from a member until it answers."""
+    def ping(self, member, address, every_ms=200):
+        """Ping the board at its address on the network from a member until it answers."""
         answers, due_ms = [], self.lan.wire.now
-        address = self.address()
 
         def answered():
             nonlocal due_ms
