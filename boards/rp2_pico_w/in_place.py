@@ -14,7 +14,6 @@ import sys
 from binascii import crc32
 
 import machine
-import micropython
 import vfs
 from micropython import const
 from uctypes import addressof, bytearray_at
@@ -25,6 +24,7 @@ _MAGIC = b"FILAIMG1"
 _SIZE = const(8)
 _CRC = const(12)
 _CHECKED = const(16)
+_LARGEST = const(0x200000)
 _MPY = const(16)
 _NO_MACHINE_CODE = const(0xff)
 _INDEX = const(20)
@@ -48,12 +48,14 @@ _BYTECODE = const(0x20000)
 
 _LENGTH = const(8)          # a bytes in memory: type, hash or 0, length, where its bytes are
 _DATA = const(12)
+_ITEMS = const(12)          # a list: type, places, length, where they are
 
 
-@micropython.asm_thumb
-def _object(r0) -> object:
+def _object(address):
     """The object at an address."""
-    nop()
+    box = [None]
+    _words[_words[id(box) + _ITEMS]] = address
+    return box[0]
 
 
 def _bytes(address, size):
@@ -83,13 +85,16 @@ def body(function, record, names, size):
 
 
 def _as_expected():
-    """Whether this firmware has bytes, functions and their records as they are here."""
+    """Whether this firmware has lists, bytes, functions and their records as they are here."""
     def outer():
         def inner():
             pass
         return inner
 
     words = _words
+    box = [_MAGIC]
+    if words[id(box) + _LENGTH] != 1 or words[words[id(box) + _ITEMS]] != id(_MAGIC):
+        return False
     if words[id(_MAGIC)] != id(bytes) or words[id(_MAGIC) + _LENGTH] != len(_MAGIC) or \
             bytearray_at(words[id(_MAGIC) + _DATA], len(_MAGIC)) != _MAGIC:
         return False
@@ -107,7 +112,7 @@ def mount(address, at="/rom"):
     if bytearray_at(address, len(_MAGIC)) != _MAGIC:
         raise OSError("no image at 0x%x: copy filament.uf2" % address)
     size = _words[address + _SIZE]
-    if size > 1 << 20 or _words[address + _CRC] & 0xffffffff != crc32(
+    if not _CHECKED < size < _LARGEST or _words[address + _CRC] & 0xffffffff != crc32(
             bytearray_at(address + _CHECKED, size - _CHECKED)):
         raise OSError("the image is damaged: copy filament.uf2 again")
     ours = sys.implementation._mpy
