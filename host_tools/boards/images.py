@@ -13,6 +13,7 @@ APP = "bulb"
 APP_FILES = ("bulb.py", "main.py", "sse.py")
 MAIN = "import start_bulb\nstart_bulb.start()\n"      # a board's main.py; an image has none,
 _MAIN = "start_bulb.mpy"                    # as the board's own would be found before it
+_COLLECT_AFTER = 32768          # bytes allocated
 LOADER = unix_port.ROOT / "boards" / "rp2_pico_w" / "in_place.py"
 
 
@@ -55,5 +56,7 @@ def in_flash(board, image_sets, contents):
 
 
 def boot(board):
-    """The text of a boot.py that mounts it."""
-    return f"import in_place\nin_place.mount({board.flash_free[0]:#x})\n"
+    """The text of a boot.py that mounts it. Garbage is collected early, or what is to stay would
+    be scattered over all of a small heap, with no free block of a few KB left between."""
+    return (f"import gc\nimport in_place\ngc.threshold({_COLLECT_AFTER})\n"
+            f"in_place.mount({board.flash_free[0]:#x})\n")
