@@ -1,13 +1,15 @@
 """Raspberry Pi Pico W, stock firmware. Fields: host_tools/boards/facts.py.
 
 The LED hangs on the Wi-Fi chip. In an emulator firmware 1.27 has 199,968 bytes free once Wi-Fi is
-active; connected was not measured.
+active; connected was not measured. It ends at 0x100D5E00, and the file system of 848 KB begins
+where the free flash ends.
 """
 
 CHIP = "RP2040"
 FIRMWARE = "RPI_PICO_W"
 PLATFORM = "rp2"
 MPY_ARCH = "armv6m"
+FLASH_FREE = (0x100E0000, 0x1012C000)
 FLASH_OFFSET = None
 LED_PIN = "LED"
 LED_LIT = 1

@@ -4,6 +4,7 @@ CHIP = "x86-64"
 FIRMWARE = None
 PLATFORM = "linux"
 MPY_ARCH = "x64"
+FLASH_FREE = None
 FLASH_OFFSET = None
 LED_PIN = None
 LED_LIT = None

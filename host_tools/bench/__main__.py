@@ -22,7 +22,7 @@ from rich.console import Console
 from host_tools import unix_port
 from host_tools.bench import section
 
-SECTIONS = ("faces", "kernels", "reaction", "throughput", "join", "idle")
+SECTIONS = ("faces", "kernels", "reaction", "throughput", "join", "idle", "board")
 BUILD = unix_port.ROOT / "build"
 
 

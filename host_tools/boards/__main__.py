@@ -7,8 +7,12 @@ Below build/boards, for each architecture that a board in boards/ has:
   ARCH/frozen/mpcore/…   the sources of the same
   ARCH/manifest.py       freezes those into firmware of your own
   ARCH/filament.romfs    an image for `mpremote romfs deploy`, the bulb's program in it: with
-                         boards/BOARD/board.py and a main.py of `import start_bulb` on the board's
-                         file system it starts
+                         boards/BOARD/board.py and a main.py of `import start_bulb` and
+                         `start_bulb.start()` on the board's file system it starts
+  ARCH/BOARD/            for a board whose firmware has no ROMFS, but a place for it in its flash:
+    filament.uf2         the same, to be copied onto the drive that the board is in BOOTSEL mode,
+    fs/                  and what to copy onto its file system (mpremote fs cp -r): the code then
+                         runs from flash, with stock firmware
 sizes.json, sizes.md     what each module and set takes
 names.json               what the names in the .mpy files were before they were made short; a
                          traceback from a board is translated by
@@ -29,13 +33,10 @@ from rich.console import Console
 
 from host_tools import unix_port
 from host_tools.boards import facts as board_facts
-from host_tools.boards import listings, mpy, names, romfs, sets, sizes
+from host_tools.boards import images, listings, mpy, names, sets, sizes
 from host_tools.boards.compiling import compiled, file_of, files_of, platforms, program
 
 OUTPUT = unix_port.ROOT / "build" / "boards"
-_APP = "bulb"
-_APP_FILES = ("bulb.py", "main.py", "sse.py")
-_APP_MAIN = "start_bulb.mpy"        # a board's own main.py is found before any in an image
 _HEAP = "8M"
 _LEVELS = ("-O0", "-O1", "-O2", "-O3")
 
@@ -51,6 +52,9 @@ def build(boards, image_sets, output, plain=False):
         of_boards = [board.board for board in boards if board.mpy_arch == architecture]
         facts["architectures"][architecture] = {"boards": of_boards, **_build(
             architecture, platform, image_sets, output / architecture, plain)}
+        for board in boards:
+            if board.mpy_arch == architecture and board.flash_free:
+                _build_in_flash(board, image_sets, output / architecture / board.board, plain)
     facts["import_heap"] = _import_heap(output, facts["architectures"], plain)
     facts["names"] = {} if plain else _names(*list(platforms(boards).items())[0])
     (output / "sizes.json").write_text(json.dumps(facts, indent=1) + "\n")
@@ -74,13 +78,7 @@ def _names(architecture, platform):
 def _build(architecture, platform, image_sets, directory, plain):
     contents = compiled(architecture, platform, plain=plain)
     files = {module: file_of(module)[:-3] + ".mpy" for module in contents}
-    app = unix_port.ROOT / "boards" / "apps" / _APP
-    app_files = mpy.compiled(architecture, {f"{_APP}/{name}": app / name for name in _APP_FILES})
-    image = romfs.image({
-        **{"lib/" + files[module]: contents[module]
-           for module in files_of(platform, image_sets, plain)},
-        **{_APP_MAIN if name.endswith("/main.py") else name[len(_APP) + 1:-3] + ".mpy": content
-           for name, content in app_files.items()}})
+    image = images.for_partition(architecture, platform, image_sets, plain)
 
     _write_anew(directory, {files[module]: content for module, content in contents.items()})
     sources = directory / "frozen"
@@ -92,7 +90,8 @@ def _build(architecture, platform, image_sets, directory, plain):
         {name: [file_of(module) for module in files_of(platform, (name,), plain)]
          for name in sets.ROOTS}, sets.sets(platform), platform,
         _from(directory, unix_port.ROOT if plain else sources),
-        (_APP, _APP_FILES), _from(directory, app)))
+        (images.APP, images.APP_FILES),
+        _from(directory, unix_port.ROOT / "boards" / "apps" / images.APP)))
     kind = {"mpy": mpy.version()[1], "arch": architecture}
     for name, chosen in {"package": tuple(sets.ROOTS),
                          **{name: (name,) for name in sets.ROOTS}}.items():
@@ -102,6 +101,15 @@ def _build(architecture, platform, image_sets, directory, plain):
         name: sizes.of_set(sets.sets(platform)[name].needs, {
             module: contents[module] for module in files_of(platform, (name,), plain)})
         for name in sets.ROOTS}}
+
+
+def _build_in_flash(board, image_sets, directory, plain):
+    (directory / "fs").mkdir(parents=True, exist_ok=True)
+    (directory / "filament.uf2").write_bytes(images.in_flash(board, image_sets, plain))
+    for name, text in {"in_place.py": images.LOADER.read_text(), "boot.py": images.boot(board),
+                       "main.py": images.MAIN,
+                       "board.py": (images.LOADER.parent / "board.py").read_text()}.items():
+        (directory / "fs" / name).write_text(text)
 
 
 def _write_anew(directory, files, pattern="*.mpy"):

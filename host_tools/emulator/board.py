@@ -16,6 +16,7 @@ import termios
 import threading
 import time
 import tty
+from collections import namedtuple
 from pathlib import Path
 
 from host_tools.demo.processes import die_with_parent
@@ -32,6 +33,11 @@ _LARGEST = re.compile(r"max free sz: (\d+)")
 _BLOCK = 16             # bytes, of the garbage collector
 
 
+# A datagram that a stepped board sent, to an address that is a number, and how long that was after
+# the one that it had taken before had come.
+Sent = namedtuple("Sent", "address port data since_rx_cycles since_rx_nanos")
+
+
 class Failure(Exception):
     """The board did not do what it was waited for; the message has what it printed last."""
 
@@ -40,11 +46,12 @@ class Board:
     """directory: where the firmware and the log are. flash: an image that save() made, or None
     for a fresh board. seed: of the random bits. heap: None for the firmware's own of 201 KB; or
     bytes, to measure what does not fit into that. stepped: time passes only by step(), so that all
-    that happens repeats to the cycle; there is no network but what step() carries.
+    that happens repeats to the cycle; there is no network but what step() carries. more: UF2 files
+    that were copied onto it after the firmware.
     """
 
     def __init__(self, directory, flash=None, seed=1, heap=None, rx_queue=_RX_QUEUE,
-                 stepped=False):
+                 stepped=False, more=()):
         directory = Path(directory).resolve()
         firmware, bootrom = provisions.provide(directory)
         terminal, slave = _terminal()
@@ -52,8 +59,8 @@ class Board:
         self._slave = slave         # open as long as we live, or the master would be hung up
         self._talking = False       # mpremote is at the serial port: what is printed is for it
         options = {"firmware": str(firmware), "bootrom": str(bootrom), "seed": seed, "heap": heap,
-                   "flash": flash and str(flash), "queue": rx_queue, "pins": [LED],
-                   "stepped": stepped, "terminal": terminal}
+                   "flash": flash and str(flash), "more": list(map(str, more)),
+                   "queue": rx_queue, "pins": [LED], "stepped": stepped, "terminal": terminal}
         self._facts = queue.SimpleQueue()
         self._printed = []
         self._log = directory / "runner.log"
@@ -173,15 +180,19 @@ class Board:
     def memory(self):
         """What the running program's heap looks like after a collection: bytes `used`, `free` and
         in the `largest_free` block. The guest's board.py answers."""
-        self._command("ask")
+        self.ask()
         facts = self.wait_for("memory")
         return {name: facts[name] for name in ("used", "free", "largest_free")}
+
+    def ask(self):
+        """Have the running program tell the fact "memory", see memory()."""
+        self._command("ask")
 
     def step(self, nanos, datagrams=()):
         """Deliver datagrams, (guest's port, source address as a number, source port, data) each,
         and let time pass until the guest's clock shows `nanos`.
 
-        Returns the datagrams that it sent, (address, port, data), and the facts that came.
+        Returns the datagrams that it sent, each a Sent, and the facts that came.
         """
         self._command("step", nanos=nanos, datagrams=[
             {"to": to, "address": address, "port": port, "data": data.hex()}
@@ -192,8 +203,8 @@ class Board:
             if each is None:
                 raise Failure(f"the emulator has ended: {self._log.read_text()[-2000:]}")
             if each["event"] == "stepped":
-                return [(s["address"], s["port"], bytes.fromhex(s["data"]))
-                        for s in each["sent"]], facts
+                return [Sent(*(bytes.fromhex(s[name]) if name == "data" else s[name]
+                               for name in Sent._fields)) for s in each["sent"]], facts
             facts.append(each)
 
     def save(self, file):

@@ -1,4 +1,5 @@
-"""What goes onto a board, as .mpy files in a directory that mpremote copies."""
+"""What goes onto a board: .mpy files in a directory that mpremote copies, or an image in its flash
+and the few files that go with it."""
 
 import shutil
 import subprocess
@@ -6,12 +7,15 @@ import sys
 from pathlib import Path
 
 from host_tools import unix_port
-from host_tools.boards import sets
+from host_tools.boards import facts, images, listings, sets
 from host_tools.boards.compiling import compiled, file_of, program
 
 ARCHITECTURE = "armv6m"
 PLATFORM = "rp2"
 GUEST = "host_tools/emulator/guest"
+_BOARD = "rp2_pico_w"
+_BULB = "boards/apps/bulb"
+_ECHO = "host_tools/emulator/echo.py"
 # Of the core, what no board ever loads, and what a bulb does not.
 _LEFT_OUT = ("mpcore/port/cpython", "mpcore/port/micropython_shim", "mpcore/crypto/native",
              "mpcore/vl1/hashcash_integers", "mpcore/port/micropython_unix",
@@ -75,3 +79,20 @@ def _write_short(directory, modules):
             target = (directory / file_of(name)).with_suffix(".mpy")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
+
+
+def bulb(directory):
+    """The bulb as .mpy files, whose code is copied into the heap, in `directory`, made anew."""
+    build(directory, core() | app(GUEST, _BULB), short=True)
+
+
+def in_flash(directory, uf2, app_name="bulb"):
+    """The image that `make boards` makes, in the file `uf2`, and what belongs on the file system
+    beside it in `directory`, made anew: the bulb is in the image, "echo" is not."""
+    board = facts.load()[_BOARD]
+    build(directory, app(GUEST) | ({} if app_name == "bulb" else {"echo.py": _ECHO}))
+    shutil.copy(images.LOADER, directory)
+    (directory / "boot.py").write_text(images.boot(board))
+    (directory / "main.py").write_text(
+        images.MAIN if app_name == "bulb" else "import echo\necho.start()\n")
+    uf2.write_bytes(images.in_flash(board, listings.USUAL))

@@ -52,17 +52,19 @@ class RingOscillator extends BasePeripheral {
 
 export class Pico {
     // firmware: UF2. bootrom: 16 KiB. flash: an image of the whole chip from saveFlash(), or null.
+    // more: further UF2 files, which are written after the others.
     // heap: null for the board's own, or bytes, to measure what does not fit onto the board: the
     // firmware's heap then lies in memory that no Pico has, and its stack has the heap's place.
-    constructor(firmware, bootrom, seed, flash = null, heap = null) {
+    constructor(firmware, bootrom, seed, flash = null, heap = null, more = []) {
         const rp2040 = this.rp2040 = new RP2040();
         rp2040.logger = { debug() {}, info() {}, warn() {}, error() {} };
         this.clock = rp2040.clock;
         rp2040.peripherals[ROSC] = new RingOscillator(rp2040, seed);
         rp2040.loadBootrom(patched(bootrom));
         rp2040.onBreak = (number) => this.#flashRoutine(FLASH_ROUTINES[number]);
-        this.#program(firmware);
+        this.end = this.#program(firmware);
         if (flash) rp2040.flash.set(flash.subarray(this.end), this.end);
+        for (const uf2 of more) this.#program(uf2);
         this.growStack = heap !== null;
         if (heap !== null) this.#moveHeap(heap);
         for (const pin of rp2040.gpio) {        // a pin that is an output reads what it puts out
@@ -128,15 +130,17 @@ export class Pico {
     // The chip's content; what the firmware takes of it is not read again.
     saveFlash() { return this.rp2040.flash.subarray(0, FLASH_BYTES); }
 
+    // Returns where the flash goes on after it.
     #program(uf2) {
-        this.end = 0;
+        let end = 0;
         for (let at = 0; at + UF2_BLOCK <= uf2.length; at += UF2_BLOCK) {
             const block = uf2.subarray(at, at + UF2_BLOCK);
             if (block.readUInt32LE(0) !== 0x0a324655) throw new Error('not an UF2 file');
             const address = block.readUInt32LE(12), size = block.readUInt32LE(16);
             this.rp2040.flash.set(block.subarray(32, 32 + size), address - FLASH);
-            this.end = Math.max(this.end, address - FLASH + size);
+            end = Math.max(end, address - FLASH + size);
         }
+        return end;
     }
 
     #moveHeap(bytes) {

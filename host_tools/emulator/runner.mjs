@@ -3,6 +3,7 @@
 //   node runner.mjs OPTIONS     a JSON object:
 //       firmware, bootrom       files
 //       flash, heap             a file and bytes, or null: see pico.mjs
+//       more                    UF2 files that are in the flash beside the firmware
 //       seed                    of the random bits
 //       queue                   datagrams that wait for a socket of the guest
 //       pins                    those that are told of
@@ -26,11 +27,11 @@ const tell = (facts) => process.stdout.write(JSON.stringify(facts) + '\n');
 
 const pico = new Pico(fs.readFileSync(options.firmware), fs.readFileSync(options.bootrom),
                       options.seed, options.flash ? fs.readFileSync(options.flash) : null,
-                      options.heap ?? null);
+                      options.heap ?? null, options.more.map((file) => fs.readFileSync(file)));
 const serial = new SerialPort(pico);
 let sent = [];
 const nic = new Nic(pico, tell, options.queue, options.stepped ? (from, port, address, data) => {
-    sent.push({ port, address, data: data.toString('hex') });
+    sent.push({ port, address, data: data.toString('hex'), ...nic.now() });
 } : null);
 for (const pin of options.pins) {
     pico.onPin(pin, (value) => tell({ event: 'pin', pin, value, ...nic.now() }));

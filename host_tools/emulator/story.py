@@ -1,6 +1,6 @@
 """The bulb on an emulated Pico W, among a root, a controller and games on this machine.
 
-    python -m host_tools.emulator.story [--seconds N] [--output FILE]
+    python -m host_tools.emulator.story [--seconds N] [--flash] [--output FILE]
 
 Deploys the bulb's own files with mpremote, lets it join and react, resets it, and pulls its cable.
 Times are the board's: cycles at 125 MHz as the emulator counts them, idle time included.
@@ -34,16 +34,18 @@ class Story:
     """What happens to one board. `figures` grow as it goes.
 
     directory: for all that is made. identities: one for each of demo.scene.NODES and MORE_PEERS.
-    heap: see Board.
+    heap: see Board. in_flash: the code runs in place, from an image in the board's flash; else it
+    is in .mpy files, of which the heap gets copies.
     """
 
-    def __init__(self, directory, identities, heap=None):
+    def __init__(self, directory, identities, heap=None, in_flash=False):
         self.directory = directory
         self.figures = {"heap": {}, "reactions": {}}
         self._scene = Scene(directory / "scene", identities[:len(NODES)], SEED)
         self._more = identities[len(NODES):]
         self._peers = []
         self._heap = heap
+        self._in_flash = in_flash
         self._board = None
 
     async def __aenter__(self):
@@ -51,8 +53,16 @@ class Story:
         await self._scene.start_controller()
         for game in GAMES:
             await self._scene.start_game(game)
-        self._board = Board(self.directory, heap=self._heap)
+        self._board = await asyncio.to_thread(self._switch_on)
         return self
+
+    def _switch_on(self):
+        compiled, uf2 = self.directory / "files", self.directory / "filament.uf2"
+        if self._in_flash:
+            files.in_flash(compiled, uf2)
+        else:
+            files.bulb(compiled)
+        return Board(self.directory, heap=self._heap, more=[uf2] if self._in_flash else [])
 
     async def __aexit__(self, *error):
         if self._board is not None:
@@ -68,8 +78,6 @@ class Story:
     def _deploy(self):
         began = time.monotonic()
         compiled = self.directory / "files"
-        files.build(compiled, files.core() | files.app(files.GUEST, "boards/apps/bulb"),
-                    short=True)
         self._board.copy(compiled)
         home = self._scene.furnish_bulb()
         for name in SECRETS:
@@ -183,9 +191,9 @@ def _reactions(pins):
             "min_cycles": cycles[0], "p50_cycles": round(statistics.median(cycles))}
 
 
-async def play(directory, identities, seconds, heap, tell=lambda text: None):
+async def play(directory, identities, seconds, heap, tell=lambda text: None, in_flash=False):
     """All of it; returns the figures."""
-    async with Story(directory, identities, heap) as story:
+    async with Story(directory, identities, heap, in_flash) as story:
         for text, act in (
                 ("deploy", lambda: story.deploy()),
                 ("start, join, follow, react", lambda: story.start()),
@@ -203,13 +211,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--real", action="store_true", help="The firmware's own heap.")
+    parser.add_argument("--flash", action="store_true",
+                        help="The code in the board's flash, and the firmware's own heap.")
     parser.add_argument("--output", type=Path, default=unix_port.ROOT / "build" / "board.json")
     arguments = parser.parse_args()
     identities = generate(len(NODES) + MORE_PEERS, lambda found, hashes: None)
     try:
         figures = asyncio.run(play(BUILD, identities, arguments.seconds,
-                                   None if arguments.real else ROOMY,
-                                   lambda text: print(text, file=sys.stderr, flush=True)))
+                                   None if arguments.real or arguments.flash else ROOMY,
+                                   lambda text: print(text, file=sys.stderr, flush=True),
+                                   arguments.flash))
     except Failure as failure:
         sys.exit(str(failure))
     arguments.output.write_text(json.dumps(figures, indent=2) + "\n")

@@ -11,12 +11,14 @@ from unittest import mock
 
 from rp2040py.boards import BOARDS, resolve_firmware
 from rp2040py.device import MicroPythonDevice
+from rp2040py.device.load_flash import load_uf2
 from rp2040py.external.cyw43 import chip, nat, net
 
 SSID = "RP2040PY-GUEST"
 HOST = "10.0.0.1"       # as the guest knows this machine
 START_S = 300
 _CHUNK = 768            # bytes of a file in one statement
+_FILES, _FLASH = 0x12C000, 0x200000     # where the file system is in the flash, and the flash ends
 
 
 class HostBridge(nat.NatBridge):
@@ -65,12 +67,18 @@ class HostBridge(nat.NatBridge):
 
 
 class WifiBoard:
-    """`async with WifiBoard(firmware) as board`. firmware: path of the UF2."""
+    """`async with WifiBoard(firmware) as board`. firmware: path of the UF2. more: further UF2
+    files in the flash. flash: what a Board has saved, of which the file system is taken.
+    """
 
-    def __init__(self, firmware):
+    def __init__(self, firmware, more=(), flash=None):
         spec = resolve_firmware(BOARDS["pico_w"], "micropython", str(firmware))
         with mock.patch.object(chip, "NatBridge", HostBridge):
             self._device = MicroPythonDevice(board=spec)
+        for uf2 in more:
+            load_uf2(uf2, self._device.mcu)
+        if flash is not None:
+            self._device.mcu.flash[_FILES:_FLASH] = flash.read_bytes()[_FILES:_FLASH]
 
     async def __aenter__(self):
         await self._device.astart(START_S)

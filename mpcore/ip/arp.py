@@ -16,6 +16,7 @@ _NOBODY = bytes(6)
 
 class Arp(Neighbours):
     ETHERTYPE = ethernet.IPV4
+    _new = ()           # addresses that are to be announced
 
     def receive(self, now, buf, off, n):
         """Learn from an ARP packet and answer a request for one of our addresses."""
@@ -37,8 +38,6 @@ class Arp(Neighbours):
                 self.learn(now, entry, mac)
         if operation == _REQUEST and for_us:
             self._send(now, mac, _REPLY, target, mac, ip)
-
-    _new = ()               # addresses to announce
 
     def announce(self, now, ip):
         """Tell the neighbours at the next poll that `ip` is ours from now on (RFC 5227 2.3). Not

@@ -8,7 +8,8 @@ import pytest
 from host_tools import loopback
 from host_tools.bench import __main__ as bench
 from host_tools.bench import (
-    faces, idle, join, kernels, profile, reaction, section, throughput, valgrind)
+    board, faces, idle, join, kernels, profile, reaction, section, throughput, valgrind)
+from host_tools.emulator import reacting
 from tests.core.scenes import identity
 
 
@@ -145,6 +146,25 @@ def test_the_profile_shows_every_layer():
     assert "low " in text and "75.0 %" in text and "| armor | 12,345 |  |" in text
     low, high = [line for line in text.splitlines() if "█" in line]
     assert low.count("█") > 2 * high.count("█") and high.index("█") > low.rindex("█")
+
+
+def memory(used, s=30):
+    return {"s": s, "used": used, "free": 205_568 - used, "largest_free": 5_000}
+
+
+def test_the_board_is_held_against_the_targets():
+    fast, slow = [reacting.quantiles([[1_000_000 * ms // 8, ms * 1_000_000] for ms in times])
+                  for times in ([4] * 150 + [7], [4] * 150 + [12] * 2)]
+    assert fast["count"] == 151 and (fast["p50_ms"], fast["p99_ms"], fast["max_ms"]) == (4, 4, 7)
+    assert slow["p99_ms"] == 12 and slow["p50_cycles"] == 500_000
+    bulb = {"joined_ms": 2000, "following_ms": 2500, "joined": memory(120_000),
+            "reacting": [memory(130_000), memory(130_500, 60)], "reactions": fast,
+            "reacting_peers": [memory(150_000)], "reactions_peers": slow}
+    found = facts(board.summary({"X25519": 17_000_000}, {
+        "udp": fast, "tcp": fast, "cold_ms": 2100, "warm_ms": 1300}, bulb))
+    assert [target["met"] for target in found["targets"]] == [True, True, True, False, True]
+    assert ["X25519", 17_000_000, 136.0] in found["tables"][0]["rows"]
+    assert reacting.growth(bulb["reacting"]) == 500
 
 
 def test_a_target_is_judged():

@@ -339,6 +339,7 @@ vfs.mount(vfs.VfsRom(memoryview(image)), "/rom")
 sys.path[:] = ["/rom", "/rom/lib", sys.argv[2], ".frozen"]
 try:
     import start_bulb
+    start_bulb.start()
 except OSError as error:
     print(error.errno)
 for name, module in sys.modules.items():
@@ -425,6 +426,8 @@ GOOD = (ROOT / "boards/esp32/facts.py").read_text()
     ("0x1000", '"0x1000"', "FLASH_OFFSET cannot be '0x1000'"),
     ("0x1000", "True", "FLASH_OFFSET cannot be True"),
     ("147984", "-1", "HEAP_CONNECTED cannot be -1"),
+    ("FREE = None", "FREE = (4097, 8192)", r"FLASH_FREE cannot be \(4097, 8192\)"),
+    ("FREE = None", "FREE = (8192, 4096)", r"FLASH_FREE cannot be \(8192, 4096\)"),
     ("LED_PIN = 2", "LED_PIN = None", "LED_PIN and LED_LIT go together"),
     ("TICK_MS = 10", "TICK_MS = None", "TICK_MS and TICK_REMEDY go together"),
     ("CHIP = ", "CHOP = ", "missing or unknown: CHIP, CHOP"),

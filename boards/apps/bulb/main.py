@@ -65,7 +65,14 @@ async def main(config):
     await bulb.Bulb(config, board.led(), aio.open_connection, lan, report).run()
 
 
-report(event="started", at_ns=time.time_ns(),
-       runtime="%s %d.%d.%d" % ((sys.implementation.name,) + sys.implementation.version[:3]))
-with open(CONFIG) as file:
-    asyncio.run(main(json.load(file)))
+def start():
+    """Runs the bulb. Call it when everything is imported: an import takes from a board's stack."""
+    report(event="started", at_ns=time.time_ns(),
+           runtime="%s %d.%d.%d" % ((sys.implementation.name,) + sys.implementation.version[:3]))
+    with open(CONFIG) as file:
+        config = json.load(file)
+    asyncio.run(main(config))
+
+
+if __name__ == "__main__":
+    start()

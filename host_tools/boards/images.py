@@ -1,0 +1,58 @@
+"""What images for boards have in them: modules below lib, and the bulb's program.
+
+A ROMFS image is for firmware with a partition for it (romfs.py), one that runs in place for boards
+whose facts name a place (in_place.py).
+"""
+
+from functools import cache
+
+from host_tools import unix_port
+from host_tools.boards import in_place, mpy, romfs, uf2
+from host_tools.boards.compiling import compiled, file_of, files_of
+
+APP = "bulb"
+APP_FILES = ("bulb.py", "main.py", "sse.py")
+MAIN = "import start_bulb\nstart_bulb.start()\n"      # a board's main.py; an image has none,
+_MAIN = "start_bulb.mpy"                    # as the board's own would be found before it
+_COLLECT_AFTER = 32768          # bytes allocated
+LOADER = unix_port.ROOT / "boards" / "rp2_pico_w" / "in_place.py"
+
+
+@cache
+def _app(architecture):
+    directory = unix_port.ROOT / "boards" / "apps" / APP
+    compiled = mpy.compiled(architecture, {f"{APP}/{name}": directory / name
+                                           for name in APP_FILES})
+    return {_MAIN if name.endswith("/main.py") else name[len(APP) + 1:-3] + ".mpy": content
+            for name, content in compiled.items()}
+
+
+def _files(architecture, platform, image_sets, plain, in_place):
+    contents = compiled(architecture, platform, plain=plain, in_place=in_place)
+    return {**{"lib/" + file_of(module)[:-3] + ".mpy": contents[module]
+               for module in files_of(platform, image_sets, plain, in_place)},
+            **_app(architecture)}
+
+
+def for_partition(architecture, platform, image_sets, plain=False):
+    """The ROMFS image."""
+    return romfs.image(_files(architecture, platform, image_sets, plain, True))
+
+
+def in_flash(board, image_sets, plain=False):
+    """The UF2 file that puts the image into a board's flash. Raises ValueError when it is larger
+    than the place for it."""
+    start, end = board.flash_free
+    content = in_place.image(
+        _files(board.mpy_arch, board.platform, image_sets, plain, True), start)
+    if len(content) > end - start:
+        raise ValueError(f"{board.board}: an image of {len(content)} bytes does not fit into "
+                         f"{end - start}; leave out a set")
+    return uf2.encode(content, start)
+
+
+def boot(board):
+    """The text of a boot.py that mounts it. Garbage is collected early, or what is to stay would
+    be scattered over all of a small heap, with no free block of a few KB left between."""
+    return (f"import gc\nimport in_place\ngc.threshold({_COLLECT_AFTER})\n"
+            f"in_place.mount({board.flash_free[0]:#x})\n")

@@ -1,0 +1,140 @@
+"""An image of modules for a place in a board's flash, whose code runs where it lies there.
+
+Stock firmware of the Pico W copies the code of an .mpy file into its heap, and has no ROMFS. But
+its flash is in the address space, between the firmware and the file system some is free, and what
+the firmware has for a function in memory only points to its code. So of each module the image has
+
+  code       the firmware's own records of its functions, ready, and all that they point to;
+  skeleton   the .mpy file without the code: names and constants, which the firmware must load,
+             and a body that asks in_place.body for the function that is the module's own body,
+             and calls it. Modules can be named that are imported before: the board's stack is
+             too short for a deep nest of imports.
+
+boards/rp2_pico_w/in_place.py mounts the image so that the skeletons are importable files, after it
+has looked whether this firmware's records are as they are here. The records have words of 32 bits:
+
+  function   indicator u16 = 0, kind u8, is a generator u8, code u32, inner functions u32
+  image      MAGIC, size u32, CRC-32 u32 of all that follows, sys.implementation._mpy u32,
+             where its index is u32, entries of that u32; code; skeletons; index
+  index      for each file and directory: key u32, 30 bits of the CRC-32 of "/PATH"; address u32;
+             size u32, of a directory 0; in the order of keys, so that it can be bisected
+"""
+
+import binascii
+import struct
+
+from host_tools.boards import mpy
+
+MAGIC = b"FILAIMG1"
+_HEAD = struct.Struct("<8s5I")
+_CHECKED = 16               # the CRC begins there
+_RECORD = struct.Struct("<HBBII")
+_KINDS = {mpy.BYTECODE: 2, mpy.NATIVE: 3, mpy.VIPER: 4}     # as the firmware numbers them
+_WORD = 4
+_GENERATOR = 1              # of a function's flags
+_LOADER, _BODY = b"in_place", b"body"
+
+
+def image(files, address, before=()):
+    """The bytes of {path: content of an .mpy} for this address, which is a multiple of 4.
+
+    before: {path: names of the modules that are to be imported before it, in this order}.
+    Raises ValueError for anything that is no .mpy file of one architecture.
+    """
+    modules = {path: mpy.parse(content) for path, content in sorted(files.items())}
+    feature = max(module.features[0] for module in modules.values())
+    # A file without machine code says nothing of an architecture.
+    if {module.features[0] >> 2 for module in modules.values()} - {0, feature >> 2}:
+        raise ValueError("files for several architectures")
+    memory = _Memory(address + _HEAD.size)
+    records = {path: memory.function(module.code) for path, module in modules.items()}
+    index = {_key(directory): (0, 0) for path in modules for directory in _directories(path)}
+    entries = len(index) + len(modules)
+    for path, module in modules.items():
+        names = " ".join(dict(before).get(path, ())).encode()
+        content = _skeleton(module, records[path], memory.put(names), len(names))
+        index[_key(path)] = memory.put(content), len(content)
+    if len(index) != entries:
+        raise ValueError("two paths have one key; rename a module")
+    start = memory.put(b"".join(struct.pack("<3I", key, *where)
+                                for key, where in sorted(index.items()))) - address
+    body = struct.pack("<3I", 6 | feature << 8, start, len(index)) + memory.content
+    return MAGIC + struct.pack("<2I", _CHECKED + len(body), binascii.crc32(body)) + body
+
+
+def _key(path):
+    return binascii.crc32(b"/" + path.encode()) & 0x3FFFFFFF
+
+
+def _directories(path):
+    parts = path.split("/")
+    return ["/".join(parts[:n]) for n in range(1, len(parts))]
+
+
+class _Memory:
+    """What is laid out from an address on."""
+
+    def __init__(self, start):
+        self.content = bytearray()
+        self._start = start
+
+    def put(self, data):
+        """Returns the address where it lies, a multiple of 4."""
+        self.content += bytes(-len(self.content) % _WORD)
+        self.content += data
+        return self._start + len(self.content) - len(data)
+
+    def function(self, code):
+        """The address of the record of a function."""
+        data = self.put(code.data)
+        inner = [self.function(child) for child in code.children]
+        prelude = data if code.kind == mpy.BYTECODE else None
+        if code.kind == mpy.NATIVE:             # its prelude comes after the functions inside
+            prelude = data + code.prelude
+            inner.append(prelude)
+        table = (prelude if inner == [prelude] else
+                 self.put(struct.pack(f"<{len(inner)}I", *inner)) if inner else 0)
+        flags = 0 if prelude is None else _flags(code.data[prelude - data:])
+        return self.put(_RECORD.pack(0, _KINDS[code.kind], flags & _GENERATOR, data, table))
+
+
+def _flags(prelude):
+    """The scope flags in a prelude, whose bytes but the first are xFSSKAED."""
+    flags = 0
+    for number, byte in enumerate(prelude):
+        flags |= bool(number and byte & 0x40) << (number - 1 if number else 0)
+        if byte < 0x80:
+            return flags
+    raise ValueError("a prelude is cut short")
+
+
+def _skeleton(module, *arguments):
+    """An .mpy file with a module's names and constants that has its code run."""
+    names = len(module.names)
+    strings = module.strings + b"".join(
+        _uint(len(name) << 1) + name + b"\0" for name in (_LOADER, _BODY))
+    inner = bytes([0x00, 0x02, 0x00, 0x51, 0x63])           # returns None
+    outer = (b"\x38\x02\x00"                                 # a stack of eight; no name
+            b"\x80\x51\x1b" + _uint(names)                  # from 0, None: import in_place
+            + b"\x14" + _uint(names + 1)                    # its method body
+            + b"\x32\x00"                                   # the inner function
+            + b"".join(b"\x22" + _signed(argument) for argument in arguments)
+            + b"\x36" + _uint(1 + len(arguments))           # called with all
+             + b"\x34\x00\x63")                        # call what it gives; return
+    return (b"M\x06" + module.features + _uint(names + 2) + _uint(module.n_objects) + strings
+            + module.objects + _uint(len(outer) << 3 | 4) + outer
+            + _uint(1) + _uint(len(inner) << 3) + inner)
+
+
+def _uint(value):
+    """7 bits a byte, the most significant first, all but the last with the top bit."""
+    found = [value & 0x7F]
+    while value := value >> 7:
+        found.append(value & 0x7F | 0x80)
+    return bytes(reversed(found))
+
+
+def _signed(value):
+    """The same of a number that is not negative: the second bit of all is its sign."""
+    encoded = _uint(value)
+    return b"\x80" + encoded if encoded[0] & 0x40 else encoded
