@@ -291,7 +291,7 @@ def _credentials(kind, texts):
 def _comparable(config):
     """What a NetworkConfig holds, by name; credentials as their bytes."""
     values = dict(config.__dict__)
-    values["com"] = config.com and config.com.raw
+    values["com"] = values.pop("com_raw", b"") or None
     for name in ("capabilities", "tags", "ownerships"):
         values[name] = [credential.raw for credential in values[name]]
     for name in ("specialists", "routes", "static_ips", "dns_servers"):

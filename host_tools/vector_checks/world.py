@@ -91,17 +91,18 @@ def _node(entry, scene):
         before = _held(upstreams, offered)
         blob = offered.to_bytes()
         upstreams.offer(0, sender, blob, 0, len(blob))
-        same(_held(upstreams, offered) is not before, step["accepted"],
+        same(_held(upstreams, offered) != before, step["accepted"],
              "acceptance of " + step["world"])
         same(sorted([address.hex() for address in upstreams.addresses]), step["upstreams_after"],
              "upstreams after " + step["world"])
 
 
 def _held(upstreams, world_like):
-    """The World of the same kind that the node holds now, or None."""
-    if world_like.type == world.MOON:
-        return upstreams.moons.get(world_like.id)
-    return upstreams.planet
+    """The world of the same kind that the node holds now as its bytes, or None."""
+    if world_like.type == world.PLANET:
+        return upstreams.planet_raw
+    held = upstreams.moons.get(world_like.id)
+    return held and held.to_bytes()
 
 
 def _blob(entry, scene):

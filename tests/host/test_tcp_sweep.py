@@ -34,7 +34,7 @@ def test_wrong_bytes_would_be_seen(monkeypatch):
 
     def damage(self, at, source, off, n):
         write(self, at, source, off, n)
-        self._bytes[(self.head + at) % self.size] ^= 1
+        self.bytes[(self.head + at) % self.size] ^= 1
 
     monkeypatch.setattr(Ring, "write", damage)
     assert tcp_sweep.run(("loss", tcp_sweep.SMALL, 0, 0))["wrong"] == 1

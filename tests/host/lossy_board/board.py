@@ -19,12 +19,20 @@ class LossyPort(port.Port):
         if self._passes():
             super().send(endpoint, buf, off, n)
 
-    def drain(self, callback, *ready):
-        def maybe(endpoint, buf, off, n):
-            if self._passes():
-                callback(endpoint, buf, off, n)
+    def drain(self, receiver, now, *ready):
+        return super().drain(Losing(receiver, self._passes), now, *ready)
 
-        super().drain(maybe, *ready)
+
+class Losing:
+    """Hands on those datagrams that pass."""
+
+    def __init__(self, receiver, passes):
+        self._receiver = receiver
+        self._passes = passes
+
+    def receive(self, now, endpoint, buf, off, n):
+        if self._passes():
+            self._receiver.receive(now, endpoint, buf, off, n)
 
 
 def connect(config):
