@@ -47,10 +47,11 @@ def test_a_hang_would_be_seen(monkeypatch):
 
 
 def test_the_command_writes_a_chart_and_results(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(tcp_sweep, "LOSSES", (0, 30))
+    # Up to 10 % none may fail: the chart has a point of both.
+    monkeypatch.setattr(tcp_sweep, "LOSSES", (0, 10))
     monkeypatch.setattr(tcp_sweep, "SIZES", {tcp_sweep.SMALL: 20000, tcp_sweep.LARGE: 20000})
     monkeypatch.setattr(tcp_sweep, "jobs", lambda seeds: [
-        job for job in JOBS if job[0] != "crowd" and job[2] in (0, 30)])
+        job for job in JOBS if job[0] != "crowd" and job[2] in (0, 10)])
     monkeypatch.setattr(tcp_sweep, "Pool", _NoPool)
     output, results = tmp_path / "deep" / "sweep.svg", tmp_path / "sweep.json"
     assert tcp_sweep.main(["--output", str(output), "--json", str(results)]) == 0
@@ -61,7 +62,7 @@ def test_the_command_writes_a_chart_and_results(tmp_path, monkeypatch, capsys):
         points = [tuple(map(float, point.split(","))) for point in line.get("points").split()]
         (x0, y0), (x1, y1) = points
         assert 0 < x0 < x1 < 860 and 0 < y0 < y1 < 540      # loss makes it slower
-    assert sum(result["delivered"] for result in json.loads(results.read_text())) >= 14
+    assert sum(result["delivered"] for result in json.loads(results.read_text())) == 16
     assert "hanging 0" in capsys.readouterr().out
 
 
