@@ -4,7 +4,7 @@ import subprocess
 
 from host_tools import loopback, unix_port
 from host_tools.bench.faces import Bench, network_of
-from host_tools.bench.section import Result, Table
+from host_tools.bench.section import Result, Table, at_most
 from host_tools.bench.valgrind import counted, need
 
 ABOUT = ("Instructions on MicroPython's unix port (x86-64; code from source, kernels in viper), "
@@ -20,6 +20,10 @@ _ALLOCATIONS = 50           # times it is done to see what it allocates
 _EVENT = ("micropython", "node", "event")
 
 # (what it is called here, piece, few, many)
+_STEADY = (
+    ("frame of 128 bytes in, from VL1 to above VL2", "frame in 128", 20, 220),
+    ("frame of 128 bytes out, from VL2 to the port", "frame out 128", 20, 220),
+)
 _KERNELS = (
     ("Salsa20/12 and Poly1305, armor, 64 bytes", "armor 64", 20, 220),
     ("Salsa20/12 and Poly1305, dearmor, 64 bytes", "dearmor 64", 20, 220),
@@ -27,7 +31,8 @@ _KERNELS = (
     ("Salsa20/12 and Poly1305, dearmor, 1400 bytes", "dearmor 1400", 20, 120),
     ("X25519", "x25519", 1, 4),
     ("Ed25519, verify", "ed25519 verify", 1, 4),
-    ("frame of 128 bytes: parse, dearmor, dispatch", "dispatch 128", 20, 220),
+    ("packet of 128 bytes by the way of all: parse, dearmor, dispatch", "dispatch 128", 20, 220),
+    *_STEADY,
 )
 _BLOCKS = ("sha512 block", "sha512 two blocks", 20, 120)
 _LAYERS = (("armor segment", 20, 120), ("dearmor segment", 20, 120), ("port", 20, 120),
@@ -102,5 +107,7 @@ def measure(options):
         Table("layers, one end of a round trip", ["layer", "instructions", "%"], [
             *([each["layer"], each["instructions"], round(100 * each["share"], 1)]
               for each in figures["layers"]), ["together", event, 100]])],
+        [at_most(f"{each['kernel']}: heap on the steady path", 0, each["heap"], "bytes")
+         for each in figures["kernels"] if each["kernel"] in dict(row[:2] for row in _STEADY)],
         notes=["The heap of a segment is in part that of the test's own wire. The port's share is "
                "without the kernel's work, which valgrind does not see."], figures=figures)

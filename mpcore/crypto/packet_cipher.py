@@ -73,7 +73,9 @@ class PacketCipher(CipherSuite):
 
     @micropython.native
     def seal(self, buf, off, n, encrypt):
-        state, block, key, computed, xor = _STATE, _BLOCK, _ONE_TIME_KEY, _TAG, xor_blocks
+        state, block = _STATE, _BLOCK       # each looked up once; no tuple is made for two
+        key, computed = _ONE_TIME_KEY, _TAG
+        xor = xor_blocks
         _key(state, self._shared, buf, off, n, key)
         xor(0, 0, state, block, key, 0, 64, 6)
         if encrypt:
@@ -83,7 +85,9 @@ class PacketCipher(CipherSuite):
 
     @micropython.native
     def open(self, buf, off, n, decrypt):
-        state, block, key, computed, xor = _STATE, _BLOCK, _ONE_TIME_KEY, _TAG, xor_blocks
+        state, block = _STATE, _BLOCK       # each looked up once; no tuple is made for two
+        key, computed = _ONE_TIME_KEY, _TAG
+        xor = xor_blocks
         _key(state, self._shared, buf, off, n, key)
         xor(0, 0, state, block, key, 0, 64, 6)
         tag(0, 0, key, buf, off + 27, n - 27, block, computed)

@@ -32,7 +32,8 @@ def take(self, now, buf, off, n):
     Returns whether it was; if not, nothing has happened."""
     if not self.straight:
         return False
-    una, nxt, highest, out = self.snd_una, self.rcv_nxt, self._snd_max, _out
+    una, nxt = self.snd_una, self.rcv_nxt
+    highest, out = self._snd_max, _out
     n = flow_read(self._flow, self.wire, buf, off, n, una, nxt, out)
     if n < 0:
         return False

@@ -37,7 +37,10 @@ _HEADER = const(28)
 _HELLO = const(0x01)
 _VERB_MASK = const(0x1F)
 _FRAME = const(0x06)
-_IDS = const(256)              # bytes of entropy for packet IDs that are drawn at once
+_IDS = const(256)              # bytes of packet IDs that are drawn at once
+_IDS_BLOCKS = const(4)
+_IDS_IV = bytes(8)
+_REKEY = const(0x3FFF)         # blocks of keystream under one key
 _PUSH_MS = const(120000)        # as contact.py has it ...
 _HEARD_MS = const(243000)       # ... and peer.py
 _PROBE_MS = const(2000)
@@ -113,6 +116,7 @@ class VL1:
         self._packet = Packet()
         self._ids = bytearray(_IDS)
         self._ids_at = _IDS
+        self._ids_drawn = 0           # blocks of keystream
         self.unsettled = False        # what waits is to be looked at: something is known now
         self._last = None             # the peer whose packet came last by the straight way
         self._talk = None             # the network of the frame before
@@ -523,7 +527,13 @@ class VL1:
               _FRAGMENTED if length > limits.MTU else 0, verb)
 
     def _draw_ids(self):
-        self._ids[:] = self.entropy(_IDS)
+        # Keystream, as real nodes draw theirs, under keys of the system's entropy: nothing is made
+        # on the heap for it.
+        if not self._ids_drawn & _REKEY:
+            self._ids_key = self.entropy(32)
+        crypto.salsa20_xor(self._ids_key, _IDS_IV, self._ids_drawn & _REKEY, self._ids, 0, _IDS,
+                           12)
+        self._ids_drawn += _IDS_BLOCKS
         return 0
 
     def put(self, now, endpoint, path, buf, start, length, verb):

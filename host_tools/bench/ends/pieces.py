@@ -198,6 +198,49 @@ def vl2():
     return work
 
 
+def frame(n, out):
+    """A frame whose datagram has n bytes, out of one member or into another."""
+    from mpcore.octets import copy
+    lan, cable = members()
+    a, b = [lan.network(member) for member in lan.members]
+    size, room, now, taken = n - 38, a.headroom, cable.now, []
+    payload = bytearray(room + size)
+    heard = [0]
+
+    class Hear:
+        def receive(self, *frame):
+            heard[0] += 1
+
+    class HearNothing:
+        def receive(self, now, source_mac, destination_mac, ethertype, buf, off, n):
+            pass
+
+    def send():
+        a.transmit(now, b.mac, ETHERTYPE, payload, room, size)
+
+    b.above = Hear()
+    for _ in range(3):
+        send()
+        cable.settle()
+    assert heard == [3]
+    vl1 = lan.members[0].vl1
+    if out:
+        vl1.datagram = lambda endpoint, buf, off, n: None
+        return send
+    vl1.datagram = lambda endpoint, buf, off, n: taken.append(bytes(buf[off:off + n]))
+    send()
+    armored, source = taken[0], lan.members[0].port.endpoint
+    assert len(armored) == n
+    buf, receiver = bytearray(1 + n), lan.members[1].receiver
+    b.above = HearNothing()
+
+    def work():
+        copy(buf, 1, armored, 0, n)
+        receiver.receive(now, source, buf, 1, n)
+
+    return work
+
+
 def tcp():
     from mpcore.ip.tcp import TcpSocket
     lan, cable = members()
@@ -273,6 +316,7 @@ PIECES = {
     "dearmor 64": lambda: dearmor(64), "dearmor 1400": lambda: dearmor(1400),
     "sha512 block": lambda: sha512(100), "sha512 two blocks": lambda: sha512(200),
     "x25519": x25519, "ed25519 verify": verify, "dispatch 128": lambda: dispatch(128),
+    "frame in 128": lambda: frame(128, False), "frame out 128": lambda: frame(128, True),
     "armor segment": lambda: armor(SIZE + HEADERS),
     "dearmor segment": lambda: dearmor(SIZE + HEADERS),
     "vl1": vl1, "vl2": vl2, "tcp": tcp, "port": port,
