@@ -9,6 +9,8 @@ module and 2 ms a KB.
 
 import sys
 
+from micropython import const
+
 from mpcore.port import CODE_IN_HEAP, IS_BOARD
 
 # Of what is made of these, everything is gone when a config has been taken over or a peer greeted.
@@ -23,7 +25,10 @@ MODULES = (
 KERNELS = ("mpcore.crypto.field25519", "mpcore.crypto.field_kernel", "mpcore.crypto.sha2")
 
 dropped = MODULES + KERNELS if CODE_IN_HEAP else MODULES if IS_BOARD else ()
+_STAYS = const(24)  # calls of release() for which what is used all the time stays
 _before = ()        # what was there at the last release()
+_gone = ()          # what that has dropped
+_staying = {}       # name -> for how many more calls
 _rests = []         # modules that rest() has loaded
 
 
@@ -39,13 +44,21 @@ def load(*names):
 
 def release():
     """Drop what was there at the last call, too: so all stay at least as long as the owner waits
-    between two calls."""
-    global _before
+    between two calls. What is there again so soon after it was dropped stays for longer: somebody
+    uses it all the time, and would wait for it each time."""
+    global _before, _gone
     there = [name for name in dropped if name in sys.modules] + _rests
+    gone = []
     for name in there:
-        if name in _before:
+        if name in _gone:
+            _staying[name] = _STAYS
+        if _staying.get(name):
+            _staying[name] -= 1
+        elif name in _before:
             drop(name)
-    _before = [name for name in there if name not in _before]
+            gone.append(name)
+    _before = [name for name in there if name not in gone]
+    _gone = gone
 
 
 def make_room(but=()):

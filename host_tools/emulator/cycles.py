@@ -60,13 +60,14 @@ def measure(root=unix_port.ROOT):
     """Cycles by what they are for."""
     directory = _BUILD / "cycles"
     chosen = {on_board: source for on_board, source in files.core(root).items()
-              if on_board.startswith(("mpcore/crypto/", "mpcore/__init__", "mpcore/limits"))}
-    # The facade and the package import the port, of which this measurement needs one fact.
+              if on_board.startswith(("mpcore/crypto/", "mpcore/__init__", "mpcore/limits",
+                                            "mpcore/on_demand"))}
+    # The facade and the package import the port, of which this measurement needs two facts.
     files.build(directory, chosen | files.app(files.GUEST), root)
     for package in ("mpcore", "mpcore/crypto"):
         (directory / package / "__init__.mpy").unlink(missing_ok=True)
         (directory / package / "__init__.py").write_text("")
-    (directory / "mpcore" / "port.py").write_text("CODE_IN_HEAP = True\n")
+    (directory / "mpcore" / "port.py").write_text("CODE_IN_HEAP = IS_BOARD = True\n")
     with Board(_BUILD) as board:
         said = board.mpremote("mount", directory, "exec", _MEASURE)
     found = {}
