@@ -7,6 +7,7 @@ state of its own. What is used every few seconds is not here: loading takes a Pi
 module and 2 ms a KB.
 """
 
+import gc
 import sys
 
 from micropython import const
@@ -22,9 +23,11 @@ MODULES = (
     "mpcore.vl2.dictionary", "mpcore.vl2.exchange",
 )
 # These have machine code, which on most boards does not lie in the heap and stays for good.
-KERNELS = ("mpcore.crypto.field25519", "mpcore.crypto.field_kernel", "mpcore.crypto.sha2")
+KERNELS = ("mpcore.crypto.field25519", "mpcore.crypto.field_kernel", "mpcore.crypto.lz4",
+           "mpcore.crypto.sha2")
 
 dropped = MODULES + KERNELS if CODE_IN_HEAP else MODULES if IS_BOARD else ()
+_ROOM = const(49152) # bytes free below which what is loaded takes the place of what was
 _STAYS = const(24)  # calls of release() for which what is used all the time stays
 _before = ()        # what was there at the last release()
 _gone = ()          # what that has dropped
@@ -63,9 +66,8 @@ def release():
 
 def make_room(but=()):
     """Drop all that is not named, for something large to be loaded."""
-    for name in dropped:
-        if name in sys.modules and name not in but:
-            drop(name)
+    for name in [name for name in dropped if name in sys.modules and name not in but] + _rests:
+        drop(name)
 
 
 def drop(name):
