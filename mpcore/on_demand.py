@@ -38,7 +38,14 @@ _rests = []         # modules that rest() has loaded
 def load(*names):
     """Load modules that will be needed soon, in slices (crypto/slices.py): one takes a Pico as
     long as a slice of arithmetic. Each must be one that somebody imports in a function: others
-    may have been joined to those that import them (host_tools/boards/chunks.py)."""
+    may have been joined to those that import them (host_tools/boards/chunks.py). On a board whose
+    heap is short of room these take the place of others."""
+    if IS_BOARD and not all([name in sys.modules for name in names]):
+        gc.collect()        # or what stays would come to lie above what is thrown away
+        if gc.mem_free() < _ROOM:
+            make_room(names)
+            gc.collect()
+        yield
     for name in names:
         if name not in sys.modules:
             __import__(name)

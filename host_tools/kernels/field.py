@@ -21,7 +21,7 @@ SMALL = 121665
 REDUCED = [4096] * LIMBS
 REDUCED[2] += 3
 
-_HEAD = f'''\
+_TOP = f'''\
 """Arithmetic modulo 2**255 - 19 by programs. Written by host_tools/kernels/field.py."""
 
 import micropython
@@ -39,6 +39,24 @@ AGAIN = const(8)        # from the start, until all bits are taken
 
 
 @micropython.viper
+def fold(a: int, d: int, low: ptr32):
+    """Add up the columns of three products of halves from `low` on, into the element at d.
+
+    The columns' words are of 32 bits, read without their sign where words have more: there each
+    sum is made positive, by 2**31 that `up` adds and what it makes of the carry, which `over` is.
+    """
+    p = ptr16(d)
+    mixed = ptr32(int(low) + {4 * LIMBS})
+    high = ptr32(int(low) + {8 * LIMBS})
+    mask = low[{LIMBS - 1}]
+    up = mask + 1 >> 1
+    over = up >> 13
+    up = up - over
+'''
+
+_RUN = f'''
+
+@micropython.viper
 def run(a: int, d: int, low: ptr32, program: ptr8, scalar: ptr8, bit: int):
     """Run a program of four-byte instructions: operation, number of `to`, of x, and of y.
 
@@ -50,15 +68,8 @@ def run(a: int, d: int, low: ptr32, program: ptr8, scalar: ptr8, bit: int):
     """
     start = int(low)
     base = start + {SCRATCH}
-    mixed = ptr32(start + {4 * LIMBS})
     high = ptr32(start + {8 * LIMBS})
-    # A column is a word of 32 bits, read without its sign where words have more: there it is
-    # made positive, by 2**31 that `up` adds and what it makes of the carry, which `over` is.
-    low[0] = 0 - 1
-    mask = low[0]
-    up = mask + 1 >> 1
-    over = up >> 13
-    up = up - over
+    low[{LIMBS - 1}] = 0 - 1
     both = {BIAS}
     both = (both << 16) + both      # of two limbs, which are added as one word
     pc = int(program)
@@ -166,12 +177,17 @@ def _lines(indent, statements):
 
 def source():
     every, half, words = range(LIMBS), range(HALF), range(HALF // 2)
+    text = _TOP + _lines(4, [
+        *_columns(),
+        f"d = d * {FOLD} + g0", "a = d + 4096 >> 13", "g0 = d - (a << 13)",
+        "d = a + g1", "a = d + 4096 >> 13", "g1 = d - (a << 13)", "g2 = g2 + a",
+        *(f"p[{i}] = g{i} + {BIAS}" for i in every)])
     # The lower halves, their sums with the upper ones, and the upper ones.
-    text = _HEAD + _lines(16, [
+    text += _RUN + _lines(16, [
         *(line for at, own in enumerate("rs") for i in words for line in (
             f"a = {own}[{i}]",
             f"high[{i + at * HALF // 2}] = {own}[{i + HALF // 2}] + a - both")),
-        "p = ptr16(x)", "q = ptr16(y)", "x = x + %d" % LIMBS, "y = y + %d" % LIMBS,
+        "p = ptr16(x)", "q = ptr16(y)", f"x = x + {LIMBS}", f"y = y + {LIMBS}",
         f"x_next = start + {8 * LIMBS}", f"y_next = x_next + {LIMBS}",
         "part = 0", "while part < 3:"]) + _lines(20, [
         *(f"a{i} = p[{i}] - {BIAS}" for i in half),
@@ -179,14 +195,8 @@ def source():
         *_products(),
         f"low = ptr32(int(low) + {4 * LIMBS})",
         "p = ptr16(x_next)", "q = ptr16(y_next)", "x_next = x", "y_next = y",
-        "part += 1"])
-    text += _lines(16, [
-        "low = ptr32(start)",
-        *_columns(),
-        f"d = d * {FOLD} + g0", "a = d + 4096 >> 13", "g0 = d - (a << 13)",
-        "d = a + g1", "a = d + 4096 >> 13", "g1 = d - (a << 13)", "g2 = g2 + a",
-        "p = ptr16(to)", *(f"p[{i}] = g{i} + {BIAS}" for i in every),
-        "x = to", "y = to"])
+        "part += 1"]) + _lines(16, [
+        "low = ptr32(start)", "fold(0, to, start)", "x = to", "y = to"])
     for op, sign, bias in (("ADD", "+", "-"), ("SUB", "-", "+")):
         text += _lines(8, [f"elif op == {op}:"])
         text += _lines(12, ["r = ptr32(x)", "s = ptr32(y)", "t = ptr32(to)",
