@@ -7,7 +7,10 @@ state of its own. What is used every few seconds is not here: loading takes a Pi
 module and 2 ms a KB.
 """
 
+import gc
 import sys
+
+from micropython import const
 
 from mpcore.port import CODE_IN_HEAP, IS_BOARD
 
@@ -20,17 +23,29 @@ MODULES = (
     "mpcore.vl2.dictionary", "mpcore.vl2.exchange",
 )
 # These have machine code, which on most boards does not lie in the heap and stays for good.
-KERNELS = ("mpcore.crypto.field25519", "mpcore.crypto.field_kernel", "mpcore.crypto.sha2")
+KERNELS = ("mpcore.crypto.field25519", "mpcore.crypto.field_kernel", "mpcore.crypto.lz4",
+           "mpcore.crypto.sha2")
 
 dropped = MODULES + KERNELS if CODE_IN_HEAP else MODULES if IS_BOARD else ()
+_ROOM = const(49152) # bytes free below which what is loaded takes the place of what was
+_STAYS = const(24)  # calls of release() for which what is used all the time stays
 _before = ()        # what was there at the last release()
+_gone = ()          # what that has dropped
+_staying = {}       # name -> for how many more calls
 _rests = []         # modules that rest() has loaded
 
 
 def load(*names):
     """Load modules that will be needed soon, in slices (crypto/slices.py): one takes a Pico as
     long as a slice of arithmetic. Each must be one that somebody imports in a function: others
-    may have been joined to those that import them (host_tools/boards/chunks.py)."""
+    may have been joined to those that import them (host_tools/boards/chunks.py). On a board whose
+    heap is short of room these take the place of others."""
+    if IS_BOARD and not all([name in sys.modules for name in names]):
+        gc.collect()        # or what stays would come to lie above what is thrown away
+        if gc.mem_free() < _ROOM:
+            make_room(names)
+            gc.collect()
+        yield
     for name in names:
         if name not in sys.modules:
             __import__(name)
@@ -39,20 +54,27 @@ def load(*names):
 
 def release():
     """Drop what was there at the last call, too: so all stay at least as long as the owner waits
-    between two calls."""
-    global _before
+    between two calls. What is there again so soon after it was dropped stays for longer: somebody
+    uses it all the time, and would wait for it each time."""
+    global _before, _gone
     there = [name for name in dropped if name in sys.modules] + _rests
+    gone = []
     for name in there:
-        if name in _before:
+        if name in _gone:
+            _staying[name] = _STAYS
+        if _staying.get(name):
+            _staying[name] -= 1
+        elif name in _before:
             drop(name)
-    _before = [name for name in there if name not in _before]
+            gone.append(name)
+    _before = [name for name in there if name not in gone]
+    _gone = gone
 
 
 def make_room(but=()):
     """Drop all that is not named, for something large to be loaded."""
-    for name in dropped:
-        if name in sys.modules and name not in but:
-            drop(name)
+    for name in [name for name in dropped if name in sys.modules and name not in but] + _rests:
+        drop(name)
 
 
 def drop(name):

@@ -167,7 +167,10 @@ class _Aside:
                     method.name = f"{name}_of_{node.name}"
                 body += [method, ast.Assign([_member(node, name, ast.Store())],
                                             ast.Name(method.name, ast.Load()))]
-                taking.append(ast.Delete([_member(node, name, ast.Del())]))
+                # MicroPython keeps the value of what is deleted from a class until something else
+                # comes to its place.
+                taking += [ast.Assign([_member(node, name, ast.Store())], ast.Constant(None)),
+                           ast.Delete([_member(node, name, ast.Del())])]
             self._lead(node, number)
         forget = ast.parse("def forget(): pass").body[0]
         forget.body = taking

@@ -1,8 +1,9 @@
 """What a member of a network goes on running: found by letting one do so, in virtual time.
 
 The build puts aside what is not among it (rare.py), so this decides over memory and time, never
-over what a board does. The member hears a stream over TCP and answers, sends broadcasts, pings
-and is pinged; keepalives and what is due every few minutes come by themselves.
+over what a board does. The member hears a stream over TCP and answers, sends broadcasts and hears
+the answers, looks whether it is online; keepalives and what is due every few minutes come by
+themselves.
 """
 
 import sys
@@ -18,6 +19,7 @@ _MINUTES = 12
 _SETTLE_MS = 5000
 _BEAT_MS = 500
 _PORT = 80
+_EVENT = bytes(70)      # so many of them that a ring ends within some
 _CORE = str(ROOT / "mpcore") + "/"
 
 
@@ -28,11 +30,13 @@ def functions():
     lan = Lan(members=2)
     node, peer = lan.members
     assert lan.joined()
-    listener, broadcast = TcpSocket(peer.stack), UdpSocket(node.stack)
+    listener, broadcast, answering = TcpSocket(peer.stack), *(
+        UdpSocket(each.stack) for each in lan.members)
     listener.bind(None, _PORT)
     listener.listen(1)
     broadcast.bind(None, _PORT)
     broadcast.broadcast = True
+    answering.bind(None, _PORT)
     stream = TcpSocket(node.stack)
     stream.connect(lan.wire.now, lan.ip(peer), _PORT)
     lan.wire.touch(node)
@@ -44,11 +48,15 @@ def functions():
         setattr(node, name, watch.around(getattr(node, name)))
     for beat in range(_MINUTES * 60000 // _BEAT_MS):
         now = lan.wire.now
-        talk.send(now, b"event")
+        talk.send(now, _EVENT)
+        while (heard := answering.recvfrom()) is not None:
+            answering.sendto(now, *heard)
         lan.wire.touch(peer)
         lan.wire.run(_BEAT_MS)
         now = lan.wire.now
         watch.around(stream.recv)(now, 100)
+        watch.around(broadcast.recvfrom)()
+        watch.around(node.online)(now)
         if beat % 2:
             watch.around(stream.send)(now, b"answer")
             watch.around(broadcast.sendto)(now, b"look", b"\xff\xff\xff\xff", _PORT)

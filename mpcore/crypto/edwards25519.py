@@ -6,7 +6,6 @@ from mpcore import limits
 from mpcore.crypto import field25519 as field
 from mpcore.crypto.field25519 import P
 from mpcore.crypto.field_kernel import ADD, CARRY, MUL, SUB
-from mpcore.crypto.sha2 import sha512, sha512_slices
 from mpcore.crypto.slices import finish
 
 _ORDER = (1 << 252) + 27742317777372353535851937790883648493
@@ -151,6 +150,8 @@ def _scalar(digest):
 
 def _expand(seed):
     """The secret scalar modulo the group's order, and the prefix for nonces, 32 bytes."""
+    from mpcore.crypto.sha2 import sha512
+
     digest = bytearray(sha512(seed))
     digest[0] &= 0xF8
     digest[31] = digest[31] & 0x7F | 0x40
@@ -165,6 +166,8 @@ def public(seed):
 
 
 def sign(seed, message):
+    from mpcore.crypto.sha2 import sha512
+
     global _last
     if _last[0] != seed:
         _last = (bytes(seed), public(seed))
@@ -176,10 +179,9 @@ def sign(seed, message):
     return r + s.to_bytes(32, "little")
 
 
-def verify_slices(public, message, signature):
-    """Whether a signature is good, in slices."""
-    if len(public) != 32 or len(signature) != 64:
-        return False
+def verify_slices(public, signature, digest):
+    """Whether a signature is good, in slices; public: 32 bytes, signature: 64 bytes R, S, digest:
+    the SHA-512 of R, public and the message."""
     r = bytes(signature[:32])
     s = int.from_bytes(signature[32:], "little")
     point = _decode(public)
@@ -187,5 +189,4 @@ def verify_slices(public, message, signature):
             or int.from_bytes(r, "little") & (1 << 255) - 1 in _SMALL_ORDER):
         return False
     yield
-    challenge = _scalar((yield from sha512_slices(r + public + message)))
-    return (yield from _sum((challenge, (P - point[0], point[1])), (s, _BASE))) == r
+    return (yield from _sum((_scalar(digest), (P - point[0], point[1])), (s, _BASE))) == r

@@ -5,6 +5,8 @@ host_tools/kernels/field.py proves that the programs of both curves stay within 
 
 import array
 
+from micropython import const
+
 from mpcore.crypto.field_kernel import END, MUL, SQUARE, run
 
 P = (1 << 255) - 19
@@ -12,12 +14,13 @@ P = (1 << 255) - 19
 # Balances the limbs: each is 13 bits of the number plus this, less 4096.
 _HALVES = sum(4096 << 13 * i for i in range(20))
 _NO_BITS = b"\0"
+_FIRST = const(120)     # where the elements begin, after what the kernel needs to work in
 END_CODE = bytes((END, 0, 0, 0))
 
 
 def new(count):
-    """An array of `count` elements, 40 bytes each."""
-    return array.array("H", bytes(40 * count))
+    """An array of `count` elements, 40 bytes each, as the kernel takes it."""
+    return array.array("H", bytes(2 * _FIRST + 40 * count))
 
 
 def put(elements, number, value):
@@ -26,13 +29,13 @@ def put(elements, number, value):
     for i in range(20):
         at = 13 * i >> 3
         word = raw[at] | raw[at + 1] << 8 | raw[at + 2] << 16
-        elements[20 * number + i] = (word >> (13 * i & 7) & 0x1FFF) + 28672
+        elements[_FIRST + 20 * number + i] = (word >> (13 * i & 7) & 0x1FFF) + 28672
 
 
 def get(elements, number):
     """The value of an element, 0 to P - 1."""
     value = 0
-    for i in range(20 * number + 19, 20 * number - 1, -1):
+    for i in range(_FIRST + 20 * number + 19, _FIRST + 20 * number - 1, -1):
         value = (value << 13) + elements[i] - 32768
     return value % P
 

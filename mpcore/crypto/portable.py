@@ -95,10 +95,13 @@ def ed25519_verify(public, message, signature):
 
 
 def ed25519_verify_slices(public, message, signature):
-    """As ed25519_verify, in slices."""
+    """As ed25519_verify, in slices. The hash comes first: its code may go before the rest comes."""
+    if len(public) != 32 or len(signature) != 64:
+        return False
+    digest = yield from sha512_slices(bytes(signature[:32]) + public + message)
     yield from load("mpcore.crypto.field25519", "mpcore.crypto.edwards25519")
     from mpcore.crypto import edwards25519
-    return (yield from edwards25519.verify_slices(public, message, signature))
+    return (yield from edwards25519.verify_slices(public, signature, digest))
 
 
 def lz4_compress(buf, off, n, out, at, room):

@@ -18,7 +18,7 @@ def read(vl2, now, peer, received):
     """One packet. Raises ValueError."""
     verb = received.verb
     if verb == packet.OK:
-        return _OKS[received.in_re_verb](vl2, now, peer, received)
+        return _on_ok_config(vl2, now, peer, received)
     if verb == packet.ERROR:
         if received.in_re_verb == packet.NETWORK_CONFIG_REQUEST:
             return _on_config_error(vl2, now, peer, received)
@@ -74,11 +74,6 @@ def _on_gather(vl2, now, peer, received):
                                 vl2.vl1.entropy(1)[0])
     if found is not None:
         vl2.vl1.send_ok(now, peer, received, key + found)
-
-
-def _on_ok_multicast_frame(vl2, now, peer, received):
-    key, addresses = multicast.parse_frame_answer(received.buf, received.at, received.end)
-    vl2.gathered(now, peer, key, addresses)
 
 
 def _on_frame_error(vl2, now, peer, received):
@@ -238,5 +233,3 @@ def _spread(network, now, verb, payload, spared):
 
 _VERBS = {packet.MULTICAST_LIKE: _on_like, packet.MULTICAST_GATHER: _on_gather,
           packet.NETWORK_CREDENTIALS: _on_credentials, packet.NETWORK_CONFIG: _on_config}
-_OKS = {packet.NETWORK_CONFIG_REQUEST: _on_ok_config,
-        packet.MULTICAST_FRAME: _on_ok_multicast_frame}

@@ -56,7 +56,7 @@ class VL2:
             vl1.on(verb, self._handlers[verb])
         vl1.on_ok(packet.NETWORK_CONFIG_REQUEST, self._on_letter)
         vl1.on_ok(packet.MULTICAST_GATHER, self._on_ok_gather)
-        vl1.on_ok(packet.MULTICAST_FRAME, self._on_letter)
+        vl1.on_ok(packet.MULTICAST_FRAME, self._on_ok_multicast_frame)
         vl1.on_error(packet.NETWORK_CONFIG_REQUEST, self._on_letter)
         for verb in (packet.FRAME, packet.EXT_FRAME, packet.MULTICAST_FRAME):
             vl1.on_error(verb, self._on_letter)
@@ -221,9 +221,13 @@ class VL2:
 
     def _on_ok_gather(self, now, peer, received):
         key, addresses = multicast.parse_gathered(received.buf, received.at, received.end)
-        self.gathered(now, peer, key, addresses)
+        self._gathered(now, peer, key, addresses)
 
-    def gathered(self, now, peer, key, addresses):
+    def _on_ok_multicast_frame(self, now, peer, received):
+        key, addresses = multicast.parse_frame_answer(received.buf, received.at, received.end)
+        self._gathered(now, peer, key, addresses)
+
+    def _gathered(self, now, peer, key, addresses):
         """Believe only those whom we may have asked: they decide who gets our multicasts."""
         network = self.networks.get(key[:8])
         if network is not None and (

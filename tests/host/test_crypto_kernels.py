@@ -73,8 +73,8 @@ def test_what_is_stored_is_balanced():
                   0x1FFF << 117, 0x1000 << 13, 0xFFF << 26):
         field25519.put(elements, 1, value)
         assert field25519.get(elements, 1) == value % field25519.P
-        assert all(abs(limb - proof.BIAS) <= 4096 for limb in elements[20:])
-    assert not any(elements[:20])
+        assert all(abs(limb - proof.BIAS) <= 4096 for limb in elements[-20:])
+    assert not any(elements[:-20])
 
 
 def test_a_program_that_may_overflow_is_found():

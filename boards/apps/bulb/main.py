@@ -12,6 +12,7 @@ import gc
 # What loading leaves behind is collected on the way, lest the code lies scattered.
 room = bytearray(24 * 1024)
 if hasattr(gc, "threshold"):
+    threshold = gc.threshold()      # a boot.py may have set it
     gc.threshold(8 * 1024)
 
 import asyncio
@@ -25,25 +26,42 @@ from mpcore import NIC, aio
 
 del room
 if hasattr(gc, "threshold"):
-    gc.threshold(-1)
+    gc.threshold(threshold)
 
 CONFIG = "bulb.secret.json"
 _TICK_S = 1
+_HEAP_TICKS = 5
+_GARBAGE = 16 * 1024        # bytes that are worth a collection, which takes a Pico 20 ms
+
+peak = live = 0             # bytes of heap in use: at most, and after the last collection
 
 
 def report(**facts):
     print(json.dumps(facts))
+    if facts["event"] == "led":
+        collect(_GARBAGE)   # right after one reaction nobody waits for the next
+
+
+def collect(least):
+    """Collect garbage if there are `least` bytes of it."""
+    global peak, live
+    used = gc.mem_alloc()
+    peak = max(peak, used)
+    if used - live >= least:
+        gc.collect()
+        live = gc.mem_alloc()
 
 
 async def watch(nic):
-    """Every second: collect garbage while nobody waits for a reaction, and tell what is new."""
+    """Every second: collect garbage where no reactions have, and tell what is new."""
     told = None
-    peak = 0
+    ticks = 0
     while True:
-        peak = max(peak, gc.mem_alloc())
-        gc.collect()
-        report(event="heap", peak=peak, live=gc.mem_alloc(),
-               counters={"port": nic.runtime.port.counters, "vl1": nic.node.vl1.counters})
+        collect(2 * _GARBAGE)
+        if not ticks % _HEAP_TICKS:     # seldom, as to print takes long on a board
+            report(event="heap", peak=peak, live=live,
+                   counters={"port": nic.runtime.port.counters, "vl1": nic.node.vl1.counters})
+        ticks += 1
         state = nic.status("name"), nic.status("reason"), nic.status("online"), nic.ifconfig()[0]
         if state != told:
             told = state
