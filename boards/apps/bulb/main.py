@@ -9,7 +9,8 @@ import gc
 
 # On a board, code is loaded into the heap and stays. This keeps room below it for what is made and
 # thrown away again: the allocator looks from the bottom, and every look would pass all the code.
-# What loading leaves behind is collected on the way, lest the code lies scattered.
+# What loading leaves behind is collected on the way, lest the code lies scattered; and so later,
+# when joining makes more of it than the collection of each second is for.
 room = bytearray(24 * 1024)
 if hasattr(gc, "threshold"):
     gc.threshold(8 * 1024)
@@ -24,8 +25,6 @@ import bulb
 from mpcore import NIC, aio
 
 del room
-if hasattr(gc, "threshold"):
-    gc.threshold(-1)
 
 CONFIG = "bulb.secret.json"
 _TICK_S = 1
