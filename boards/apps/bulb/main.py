@@ -25,6 +25,8 @@ import bulb
 from mpcore import NIC, aio
 
 del room
+if hasattr(gc, "threshold"):
+    gc.threshold(16 * 1024)
 
 CONFIG = "bulb.secret.json"
 _TICK_S = 1
