@@ -28,6 +28,7 @@ KERNELS = ("mpcore.crypto.field25519", "mpcore.crypto.field_kernel", "mpcore.cry
 
 dropped = MODULES + KERNELS if CODE_IN_HEAP else MODULES if IS_BOARD else ()
 _ROOM = const(49152) # bytes free below which what is loaded takes the place of what was
+_LITTLE = const(16384)      # the same for methods that were put aside
 _STAYS = const(24)  # calls of release() for which what is used all the time stays
 _before = ()        # what was there at the last release()
 _gone = ()          # what that has dropped
@@ -96,6 +97,11 @@ def rest(self, name):
     module = "mpcore.rest%d" % self.REST
     if module in _rests:
         raise AttributeError(name)
+    if gc.mem_free() < _LITTLE:
+        gc.collect()
+        if gc.mem_free() < _LITTLE:
+            make_room()
+            gc.collect()
     try:
         __import__(module)
     except MemoryError:

@@ -32,16 +32,16 @@ _AROUND = 28 + 10 + 28      # of VL1, VL2, IPv4 and UDP: what is at least around
 _MORE_FROM = 5              # identities of further members
 
 
-def prepare(directory, in_flash=True, program="bulb"):
+def prepare(directory, in_flash=True, program="bulb", roomy=False):
     """What a Board needs to be one of a Lan's, with its files as mpremote has put them there: the
-    code in its flash or, which needs more heap than a Pico W has, in .mpy files.
+    code in its flash or in .mpy files. roomy: with more heap than a Pico W has.
 
     program: "bulb", or "echo", of which there is only one in flash.
     """
     directory.mkdir(parents=True, exist_ok=True)
     lan = Lan(members=1)
     own = directory / "own"
-    installed = {"heap": None if in_flash else ROOMY, "more": []}
+    installed = {"heap": ROOMY if roomy else None, "more": []}
     if in_flash:
         installed["more"].append(directory / "filament.uf2")
         files.in_flash(own, *installed["more"], program)

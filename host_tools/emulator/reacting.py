@@ -42,7 +42,7 @@ def measure(directory, seconds, in_flash=True, say=lambda text: None):
     "reactions_peers"}: the first two and reactions (see quantiles) in board time; memory (see
     Play.memory) once joined, and lists of it, each with "s", one every SAMPLE_S."""
     say("copying the files")
-    installed = lockstep.prepare(directory, in_flash)
+    installed = lockstep.prepare(directory, in_flash, roomy=not in_flash)
     with lockstep.Play(directory, installed) as play:
         say("joining")
         found = play.follow()

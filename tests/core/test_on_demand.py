@@ -53,6 +53,24 @@ def test_what_was_used_since_the_last_release_stays():
         assert "mpcore.vl2.exchange" not in sys.modules
 
 
+def test_what_is_there_again_after_it_was_dropped_stays():
+    name = "mpcore.vl1.greeting"
+    with Dropping():
+        on_demand.make_room()
+        on_demand.release()
+        list(on_demand.load(name))
+        for _ in range(2):
+            on_demand.release()
+        assert name not in sys.modules
+        list(on_demand.load(name))
+        for _ in range(20):
+            on_demand.release()
+        assert name in sys.modules
+        for _ in range(10):
+            on_demand.release()
+        assert name not in sys.modules
+
+
 def test_room_is_made_but_of_what_is_named():
     with Dropping():
         list(on_demand.load("mpcore.vl2.exchange", "mpcore.vl1.greeting"))

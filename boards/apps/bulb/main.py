@@ -9,10 +9,10 @@ import gc
 
 # On a board, code is loaded into the heap and stays. This keeps room below it for what is made and
 # thrown away again: the allocator looks from the bottom, and every look would pass all the code.
-# What loading leaves behind is collected on the way, lest the code lies scattered.
+# What loading leaves behind is collected on the way, lest the code lies scattered; and so later,
+# when joining makes more of it than the collection of each second is for.
 room = bytearray(24 * 1024)
 if hasattr(gc, "threshold"):
-    threshold = gc.threshold()      # a boot.py may have set it
     gc.threshold(8 * 1024)
 
 import asyncio
@@ -26,7 +26,7 @@ from mpcore import NIC, aio
 
 del room
 if hasattr(gc, "threshold"):
-    gc.threshold(threshold)
+    gc.threshold(16 * 1024)
 
 CONFIG = "bulb.secret.json"
 _TICK_S = 1
@@ -50,6 +50,13 @@ def collect(least):
     if used - live >= least:
         gc.collect()
         live = gc.mem_alloc()
+
+
+def tell(**facts):
+    """As report; from when a game is followed, garbage is collected after reactions only."""
+    if facts["event"] == "following" and hasattr(gc, "threshold"):
+        gc.threshold(-1)
+    report(**facts)
 
 
 async def watch(nic):
@@ -80,7 +87,7 @@ async def main(config):
     asyncio.create_task(watch(nic))
     await nic.wait_connected()
     lan = aio.Datagrams(broadcast=True)
-    await bulb.Bulb(config, board.led(), aio.open_connection, lan, report).run()
+    await bulb.Bulb(config, board.led(), aio.open_connection, lan, tell).run()
 
 
 def start():
