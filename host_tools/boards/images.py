@@ -36,7 +36,7 @@ def _files(architecture, platform, image_sets, plain, in_place):
 
 def for_partition(architecture, platform, image_sets, plain=False):
     """The ROMFS image."""
-    return romfs.image(_files(architecture, platform, image_sets, plain, True))
+    return romfs.image(_files(architecture, platform, image_sets, plain, False))
 
 
 def in_flash(board, image_sets, plain=False):

@@ -74,7 +74,8 @@ def test_the_port_over_wifi(tmp_path):
     # One test, as the slow emulator takes most of a minute for it.
     firmware, _ = provisions.provide(tmp_path)
     port = {on_board: source for on_board, source in files.core().items()
-            if on_board.startswith(("mpcore/port/", "mpcore/limits", "mpcore/__init__"))}
+            if on_board.startswith(("mpcore/port/", "mpcore/limits", "mpcore/octets",
+                                    "mpcore/__init__"))}
     files.build(tmp_path / "files", port | {"board.py": "boards/rp2_pico_w/board.py"})
 
     async def run(udp_port):

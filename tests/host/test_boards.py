@@ -27,8 +27,8 @@ TIMEOUT_S = 300
 # decides so here; whoever makes it smaller lowers the figure.
 SLACK = 0.03
 BUDGETS = {
-    "core": {"armv6m": (159300, 36040), "armv7emsp": (178100, 60630), "rv32imc": (164500, 40900),
-             "xtensawin": (166600, 43070), "x64": (248900, 130730)},
+    "core": {"armv6m": (164000, 36040), "armv7emsp": (185300, 60630), "rv32imc": (167400, 40900),
+             "xtensawin": (170100, 43070), "x64": (258200, 130730)},
     "socket": (17120, 0), "dns": (13040, 0), "ipv6": (3230, 0), "roles": (15460, 0),
     "aes": (1160, 0),
 }
