@@ -116,13 +116,6 @@ def imports(name, platform):
     return reader.found
 
 
-def gates(platform, names=tuple(ROOTS)):
-    """The modules of sets through which others come in: roots, and packages."""
-    packages = {module.rpartition(".")[0] for module in MODULES}
-    return sorted({module for name in names for module in sets(platform)[name].modules
-                   if module in _roots(name) | packages})
-
-
 def _roots(name):
     return {module for root in ROOTS[name] for module in MODULES
             if module == root or (name not in _OFFERED and module.startswith(root + "."))}
