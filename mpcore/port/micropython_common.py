@@ -75,9 +75,10 @@ class MicroPythonPort(BasePort):
         buf, off, n). Returns how many they were.
 
         The buffer is the same every time and may be overwritten by the receiver. ready: a socket
-        that is known to have one. Short ones seldom come together: whoever waits for one had
-        better not wait for a look for others.
+        that is known to have one. Short ones seldom come together: whoever waits for one, there,
+        had better not wait for a look for others.
         """
+        known = ready is not None
         for taken in range(self._batch):
             if ready is None:
                 # Asking poll first is cheaper than the exception of a recvfrom that would block.
@@ -97,7 +98,7 @@ class MicroPythonPort(BasePort):
                 self.counters["received"] += 1
                 receiver.receive(now(), self._endpoints.get(sockaddr) or self._source(sockaddr),
                                  buf, START, n)
-                if n < _SHORT:
+                if known and n < _SHORT:
                     return taken + 1
             ready = None
         return self._batch
