@@ -9,6 +9,7 @@ import micropython
 
 from mpcore import port as platform
 
+_BUSY_MS = 20       # of arithmetic in one step
 _RETRY_MS = 1000    # when to poll again after a poll that failed
 
 registered = []     # of all NICs that are active, in the order in which they became so
@@ -17,8 +18,9 @@ registered = []     # of all NICs that are active, in the order in which they be
 class Runtime:
     """Brings one node its datagrams and its due times.
 
-    node: has poll(now) -> when to poll again or None, and `receiver`, with receive(now, endpoint,
-    buf, off, n). port: has sockets, drain() and wait(timeout_ms), as mpcore.port.Port.
+    node: has poll(now) -> when to poll again or None, busy() -> whether poll() has arithmetic to go
+    on with, and `receiver`, with receive(now, endpoint, buf, off, n). port: has sockets, drain()
+    and wait(timeout_ms), as mpcore.port.Port.
     """
 
     def __init__(self, node, port):
@@ -72,10 +74,14 @@ class Runtime:
         self.drain()
 
     def settle(self):
-        """Poll the node if that is due; returns whether it was."""
+        """Poll the node if that is due, for some ms where it has long arithmetic to go on with:
+        who steps seldom would wait for each slice of it. Returns whether it was due."""
         if self.wait_ms() != 0:
             return False
+        end = self.now() + _BUSY_MS
         self._due()
+        while self.node.busy() and self.now() < end:
+            self._due()
         return True
 
     def drain(self):

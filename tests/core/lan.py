@@ -40,6 +40,9 @@ class Host:
                                    bytes(memoryview(buf)[off:off + n])))
                 host.runtime.kick()
 
+    def busy(self):
+        return False
+
     def poll(self, now):
         inbox, self.inbox = self.inbox, []
         for source_mac, destination_mac, ethertype, payload in inbox:

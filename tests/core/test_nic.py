@@ -41,7 +41,7 @@ class Authority:
                                      self.port.names, self.port.remove)
         self.nwid = who.address + b"\0\0\1"
         self.controller.create_network(now_ms(), dict(FIELDS, private=private), self.nwid)
-        self.receiver = self.node.receiver
+        self.receiver, self.busy = self.node.receiver, self.node.busy
         self.runtime = Runtime(self, self.port)
 
     def poll(self, now):

@@ -27,6 +27,9 @@ class Recorder:
         self.runtime = Runtime(self, self)
         self.runtime.now = lambda: self.now
 
+    def busy(self):
+        return False
+
     def poll(self, now):
         self.polls.append(now)
         delay = self.delays.pop(0)
@@ -223,3 +226,20 @@ def test_who_waits_drives_all_of_them_and_sees_a_socket_of_the_platform():
             runtimes.deactivate(recorder.runtime)
         other.close()
         sender.close()
+
+
+def test_one_step_goes_on_with_long_arithmetic_for_a_while():
+    recorder = Recorder([0] * 100)
+    slices = 7
+
+    def poll(now):
+        recorder.now += 1
+        recorder.polls.append(now)
+        return now
+
+    recorder.poll = poll
+    recorder.busy = lambda: len(recorder.polls) < slices
+    assert recorder.runtime.settle() and len(recorder.polls) == slices
+    slices = 1000
+    before = recorder.now
+    assert recorder.runtime.settle() and 0 < recorder.now - before <= runtimes._BUSY_MS
