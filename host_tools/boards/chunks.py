@@ -42,14 +42,19 @@ def chunks(modules, core, roots, part_of, parts=4):
     found = {name: imports(module, modules.keys()) for name, module in modules.items()}
     roots = {name for name in roots if name in modules}.union(*(each.later
                                                                 for each in found.values()))
-    at_core = load_order(core, found)
+
+    def loaded(roots):
+        order = load_order(roots, lambda name: found[name].at_once if name in found else ())
+        return [name for name in order if name in found]
+
+    at_core = loaded(core)
     signatures = {name: set() for name in modules}
     order = list(at_core)
     for root in sorted(roots - set(at_core)):
-        loaded = load_order([root], found)
-        for name in loaded:
+        reached = loaded([root])
+        for name in reached:
             signatures[name].add(root)
-        order += [name for name in loaded if name not in order]
+        order += [name for name in reached if name not in order]
     for name in sorted(set(modules) - set(order)):
         signatures[name].add(name)
         order.append(name)
@@ -62,8 +67,9 @@ def chunks(modules, core, roots, part_of, parts=4):
             *(Chunk(group[-1], tuple(group)) for group in groups.values())]
 
 
-def load_order(roots, found):
-    """The modules that importing `roots` runs at once, each after those that it imports."""
+def load_order(roots, at_once):
+    """The modules that importing `roots` runs at once, each after those that it imports; at_once:
+    called with a module, those that it imports at once."""
     order = []
     begun = set()
 
@@ -71,7 +77,7 @@ def load_order(roots, found):
         if module not in begun:
             begun.add(module)
             package = module.rpartition(".")[0]
-            for needed in [package] * (package in found) + sorted(found[module].at_once):
+            for needed in [package] * bool(package) + sorted(at_once(module)):
                 load(needed)
             order.append(module)
 

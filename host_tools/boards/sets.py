@@ -11,7 +11,7 @@ import ast
 from collections import Counter, namedtuple
 from functools import cache
 
-from host_tools.boards import specialised
+from host_tools.boards import chunks, specialised
 from host_tools.unix_port import ROOT
 
 # Roots are prefixes: a package stands for all modules in it.
@@ -171,20 +171,7 @@ def sets(platform):
 
 def loaded(platform, roots):
     """The modules that importing `roots` runs at once, each after those that it imports."""
-    order = []
-    begun = set()
-
-    def load(module):
-        if module not in begun:
-            begun.add(module)
-            package = module.rpartition(".")[0]
-            for needed in [package] * bool(package) + sorted(imports(module, platform).at_once):
-                load(needed)
-            order.append(module)
-
-    for module in roots:
-        load(module)
-    return order
+    return chunks.load_order(roots, lambda module: imports(module, platform).at_once)
 
 
 def modules(platforms, names=tuple(ROOTS)):
