@@ -69,11 +69,8 @@ def _bytes(address, size):
     return _object(at)
 
 
-def body(function, record, names, size):
-    """The function of which this is the record, in the module that `function` is from. Modules
-    whose names lie at this address are imported now."""
-    for name in _bytes(names, size).split():
-        __import__(str(name, "ascii"))
+def body(function, record):
+    """The function of which this is the record, in the module that `function` is from."""
     new = bytearray(16)
     at = addressof(new)
     words = _words

@@ -12,7 +12,8 @@ Below build/boards, for each architecture that a board in boards/ has:
   ARCH/BOARD/            for a board whose firmware has no ROMFS, but a place for it in its flash:
     filament.uf2         the same, to be copied onto the drive that the board is in BOOTSEL mode,
     fs/                  and what to copy onto its file system (mpremote fs cp -r): the code then
-                         runs from flash, with stock firmware
+                         runs from flash, with stock firmware; not with --plain
+    names.json           of the image, for host_tools.boards.names --names
 sizes.json, sizes.md     what each module and set takes
 names.json               what the names in the .mpy files were before they were made short; a
                          traceback from a board is translated by
@@ -53,8 +54,8 @@ def build(boards, image_sets, output, plain=False):
         facts["architectures"][architecture] = {"boards": of_boards, **_build(
             architecture, platform, image_sets, output / architecture, plain)}
         for board in boards:
-            if board.mpy_arch == architecture and board.flash_free:
-                _build_in_flash(board, image_sets, output / architecture / board.board, plain)
+            if board.mpy_arch == architecture and board.flash_free and not plain:
+                _build_in_flash(board, image_sets, output / architecture / board.board)
     facts["import_heap"] = _import_heap(output, facts["architectures"], plain)
     facts["names"] = {} if plain else _names(*list(platforms(boards).items())[0])
     (output / "sizes.json").write_text(json.dumps(facts, indent=1) + "\n")
@@ -103,9 +104,11 @@ def _build(architecture, platform, image_sets, directory, plain):
         for name in sets.ROOTS}}
 
 
-def _build_in_flash(board, image_sets, directory, plain):
+def _build_in_flash(board, image_sets, directory):
     (directory / "fs").mkdir(parents=True, exist_ok=True)
-    (directory / "filament.uf2").write_bytes(images.in_flash(board, image_sets, plain))
+    (directory / "filament.uf2").write_bytes(images.in_flash(board, image_sets))
+    (directory / names.FILE).write_text(json.dumps(
+        {board.platform: program(board.platform, in_place=True).names}, indent=1) + "\n")
     for name, text in {"in_place.py": images.LOADER.read_text(), "boot.py": images.boot(board),
                        "main.py": images.MAIN,
                        "board.py": (images.LOADER.parent / "board.py").read_text()}.items():

@@ -39,12 +39,13 @@ def for_partition(architecture, platform, image_sets, plain=False):
     return romfs.image(_files(architecture, platform, image_sets, plain, False))
 
 
-def in_flash(board, image_sets, plain=False):
-    """The UF2 file that puts the image into a board's flash. Raises ValueError when it is larger
-    than the place for it."""
+def in_flash(board, image_sets):
+    """The UF2 file that puts the image into a board's flash: always of joined modules, as a nest
+    of imports is too deep for a board's stack. Raises ValueError when it is larger than the place
+    for it."""
     start, end = board.flash_free
     content = in_place.image(
-        _files(board.mpy_arch, board.platform, image_sets, plain, True), start)
+        _files(board.mpy_arch, board.platform, image_sets, False, True), start)
     if len(content) > end - start:
         raise ValueError(f"{board.board}: an image of {len(content)} bytes does not fit into "
                          f"{end - start}; leave out a set")

@@ -7,8 +7,7 @@ the firmware has for a function in memory only points to its code. So of each mo
   code       the firmware's own records of its functions, ready, and all that they point to;
   skeleton   the .mpy file without the code: names and constants, which the firmware must load,
              and a body that asks in_place.body for the function that is the module's own body,
-             and calls it. Modules can be named that are imported before: the board's stack is
-             too short for a deep nest of imports.
+             and calls it.
 
 boards/rp2_pico_w/in_place.py mounts the image so that the skeletons are importable files, after it
 has looked whether this firmware's records are as they are here. The records have words of 32 bits:
@@ -35,10 +34,9 @@ _GENERATOR = 1              # of a function's flags
 _LOADER, _BODY = b"in_place", b"body"
 
 
-def image(files, address, before=()):
+def image(files, address):
     """The bytes of {path: content of an .mpy} for this address, which is a multiple of 4.
 
-    before: {path: names of the modules that are to be imported before it, in this order}.
     Raises ValueError for anything that is no .mpy file of one architecture.
     """
     modules = {path: mpy.parse(content) for path, content in sorted(files.items())}
@@ -51,8 +49,7 @@ def image(files, address, before=()):
     index = {_key(directory): (0, 0) for path in modules for directory in _directories(path)}
     entries = len(index) + len(modules)
     for path, module in modules.items():
-        names = " ".join(dict(before).get(path, ())).encode()
-        content = _skeleton(module, records[path], memory.put(names), len(names))
+        content = _skeleton(module, records[path])
         index[_key(path)] = memory.put(content), len(content)
     if len(index) != entries:
         raise ValueError("two paths have one key; rename a module")
@@ -108,7 +105,7 @@ def _flags(prelude):
     raise ValueError("a prelude is cut short")
 
 
-def _skeleton(module, *arguments):
+def _skeleton(module, record):
     """An .mpy file with a module's names and constants that has its code run."""
     names = len(module.names)
     strings = module.strings + b"".join(
@@ -118,9 +115,9 @@ def _skeleton(module, *arguments):
             b"\x80\x51\x1b" + _uint(names)                  # from 0, None: import in_place
             + b"\x14" + _uint(names + 1)                    # its method body
             + b"\x32\x00"                                   # the inner function
-            + b"".join(b"\x22" + _signed(argument) for argument in arguments)
-            + b"\x36" + _uint(1 + len(arguments))           # called with all
-             + b"\x34\x00\x63")                        # call what it gives; return
+            + b"\x22" + _signed(record)
+            + b"\x36\x02"                                   # called with both
+            + b"\x34\x00\x63")                             # call what it gives; return
     return (b"M\x06" + module.features + _uint(names + 2) + _uint(module.n_objects) + strings
             + module.objects + _uint(len(outer) << 3 | 4) + outer
             + _uint(1) + _uint(len(inner) << 3) + inner)

@@ -115,21 +115,6 @@ def test_code_of_every_kind_runs_in_flash_as_it_does_in_the_heap(make, tmp_path)
         assert (plain[-1], said[-1]) == (str([False] * 4), str([True] * 4))
 
 
-def test_modules_that_another_needs_are_imported_before_it(make):
-    texts = {f"m{i}.py": f"print({i})\n" + (f"import m{i + 1}\n" if i < 30 else "")
-             for i in range(31)}
-    contents = {name[:-3] + ".mpy": content
-                for name, content in mpy.compiled("armv6m", texts).items()}
-    nested = in_place.image(contents, AT)
-    flat = in_place.image(contents, NATIVE_AT, {"m0.mpy": [f"m{i}" for i in range(30, 0, -1)]})
-    board = make(uf2.encode(nested, AT), uf2.encode(flat, NATIVE_AT))
-    with pytest.raises(Failure, match="recursion|no module"):
-        board.run(f"import in_place\nin_place.mount({AT})\nimport m0")
-    board.mpremote("soft-reset")
-    said = board.run(f"import in_place\nin_place.mount({NATIVE_AT})\nimport m0")
-    assert said.split() == [str(i) for i in (*range(30, 0, -1), 0)]
-
-
 @pytest.mark.parametrize("damage, complaint", [
     (lambda image: b"", "no image at 0x100e0000: copy filament.uf2"),
     (lambda image: image[:60] + b"\x55" + image[61:], "the image is damaged"),
