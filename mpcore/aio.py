@@ -187,8 +187,8 @@ class Stream:
     async def drain(self):
         """Wait until everything written is on its way. Where that is so at once, other tasks run
         every eighth time."""
-        self._drained += 1
-        if not self._drained & 7:
+        self._drained = self._drained + 1 & 7
+        if not self._drained:
             await turn
         while self._backlog:
             await self._writable

@@ -309,3 +309,17 @@ def test_a_lost_network_is_said_once_each_time():
     datagrams.sendto = refuse
     bulb.look()
     assert problems(reports) == 2 * ["no network to look for games on"]
+
+
+def test_a_full_heap_costs_one_look_only():
+    datagrams, reports = Datagrams(None), []
+    bulb = app.Bulb({}, Led(), None, datagrams, lambda **facts: reports.append(facts))
+
+    def fill(data, address):
+        raise MemoryError
+
+    working, datagrams.sendto = datagrams.sendto, fill
+    bulb.look()
+    datagrams.sendto = working
+    bulb.look()
+    assert reports == []

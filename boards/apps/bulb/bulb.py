@@ -56,6 +56,8 @@ class Bulb:
             if not self._lost:
                 self._lost = True
                 self.report(event="problem", problem="no network to look for games on")
+        except MemoryError:
+            pass        # the heap is full just now; there will be another look
 
     async def _listen(self):
         while True:
