@@ -6,7 +6,7 @@ What is asked for must lie within the buffers: MicroPython's kernels check nothi
 import sys
 
 if sys.implementation.name == "micropython":
-    from mpcore.octets_kernel import copy, equal, part
+    from mpcore.octets_kernel import copy, equal
 else:
     def equal(buf, off, other):
         """Whether `other` is what buf holds at off, as a number."""
@@ -15,7 +15,3 @@ else:
     def copy(target, at, source, off, n):
         """target[at:at + n] = source[off:off + n]; the two do not overlap."""
         target[at:at + n] = memoryview(source)[off:off + n]
-
-    def part(buf, off, n):
-        """buf[off:off + n] as bytes, of which nothing else is made on the way."""
-        return bytes(memoryview(buf)[off:off + n])

@@ -51,11 +51,3 @@ def copy(target: ptr8, at: int, source: ptr8, off: int, n: int):
         t += 1
         s += 1
         n -= 1
-
-
-@micropython.native
-def part(buf, off, n):
-    new = bytes(n)
-    if n:                   # which makes them ours alone: nobody has seen them yet
-        copy(new, 0, buf, off, n)
-    return new

@@ -18,6 +18,7 @@ class Ring:
         self.head = 0
         self.used = 0
         self.bytes = bytearray(size)
+        self._view = memoryview(self.bytes)
 
     @micropython.native
     def write(self, at, source, off, n):
@@ -53,7 +54,7 @@ class Ring:
         start = self.head
         end = start + n
         if end <= self.size:
-            return bytes(memoryview(self.bytes)[start:end])
+            return bytes(self._view[start:end])
         return bytes(self.bytes[start:]) + bytes(self.bytes[:end - self.size])
 
     @micropython.native

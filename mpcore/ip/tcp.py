@@ -15,7 +15,6 @@ from mpcore.ip.headers import pseudo
 from mpcore.ip.sender import PROTOCOL
 from mpcore.ip.states import (CLOSE_WAIT, CLOSED, CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2,
                               LAST_ACK, LISTEN, SYN_RECEIVED, SYN_SENT, TIME_WAIT)
-from mpcore.octets import part
 
 _INHERITED = ("nodelay", "ttl", "linger_ms", "give_up_ms", "connect_ms", "send_ring",
               "receive_ring", "timestamps")
@@ -157,12 +156,9 @@ class TcpSocket(Connection):
         used, head = ring.used, ring.head
         if n > used:
             n = used
-        end, size = head + n, ring.size
-        if end <= size:
-            data = part(ring.bytes, head, n)
-        else:
-            data = ring.peek(n)
+        data = ring.peek(n)
         if not peek:
+            end, size = head + n, ring.size
             ring.used = used - n
             ring.head = end if end < size else end - size
             if self.rcv_nxt + size - used + n - self._rcv_edge >= ring.step:

@@ -46,6 +46,17 @@ def test_passive_open():
     assert socket.events() == WRITE
 
 
+def test_what_is_received_is_equal_to_the_same_bytes_wherever_they_are_compared():
+    # MicroPython keeps a hash in bytes and strings, and takes two with different ones for different.
+    bench = Bench()
+    socket = bench.connect()
+    for position, word in ((1, b"door"), (5, b"lamp")):
+        bench.give(position, 1, ACK | PSH, word)
+        data = socket.recv(0, 9)
+        assert hash(data) == hash(word) and {word: 1}[data] == 1
+        assert {str(word, "ascii"): 1}[str(data, "ascii")] == 1
+
+
 def test_the_initial_sequence_depends_on_address_secret_and_time():
     stack, interface, link = make()
     first = stack.tcp.initial_sequence(1000, b"key")
