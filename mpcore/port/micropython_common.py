@@ -112,13 +112,13 @@ class MicroPythonPort(BasePort):
 class Wake:
     """`await wake` lasts until the next set(), for each task that waits by then.
 
-    Unlike asyncio.Event this makes no object for a wait. A generator takes several blocks of the
-    heap, and to look for them costs more than all else that is done to wake a task.
+    Unlike asyncio.Event this makes no generator for a wait: that takes several blocks of the heap,
+    and to look for them costs more than all else that is done to wake a task. Nor does a wait end
+    with an exception, which would have a traceback.
     """
 
     def __init__(self):
         self._waiting = core.TaskQueue()
-        self._begins = False
 
     @micropython.native
     def set(self):
@@ -129,39 +129,23 @@ class Wake:
 
     @micropython.native
     def __iter__(self):
-        self._begins = True
-        return self
-
-    @micropython.native
-    def __next__(self):
-        # Called when a task begins to wait, right after __iter__, and when it goes on.
-        if not self._begins:
-            raise _awake
-        self._begins = False
-        self._waiting.push(core.cur_task)
-        core.cur_task.data = self._waiting      # where cancelling takes the task from
+        task = core.cur_task
+        self._waiting.push(task)
+        task.data = self._waiting       # where cancelling takes the task from
+        return iter(_ONCE)
 
 
 class Turn:
     """`await turn` lets other tasks run, as asyncio.sleep(0) does for more."""
 
-    def __init__(self):
-        self._begins = False
-
-    def __iter__(self):
-        self._begins = True
-        return self
-
     @micropython.native
-    def __next__(self):
-        if not self._begins:
-            raise _awake
-        self._begins = False
+    def __iter__(self):
         core._task_queue.push(core.cur_task)
+        return iter(_ONCE)
 
 
 turn = Turn()
-_awake = StopIteration()
+_ONCE = (None,)         # what a task gives the loop each time that it waits
 
 
 class Loop:
