@@ -23,7 +23,8 @@ VERSION_AES = const(12)
 _BEACON = const(13)
 _REPLY_LIFETIME_MS = const(10000)
 _ECHO_INTERVAL_MS = const(166)
-_COMPRESSION_THRESHOLD = const(92)
+# Bytes. Less is one datagram anyway, and to try costs a board more than to cipher it.
+_COMPRESSION_THRESHOLD = const(512)
 _INFLATED = const(2048)
 _STRAIGHT = const(1404)         # payload that fits a datagram: limits.MTU without the header
 

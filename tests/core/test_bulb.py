@@ -10,7 +10,8 @@ sys.path.append(ROOT + "/boards/apps/bulb")
 import bulb as app
 import sse
 
-app.LOOK_EVERY_S, app.EAGER_S, app.SILENCE_S, app.PAUSE_S = 0.05, 0.05, 0.15, 0
+app.LOOK_EVERY_S, app.EAGER_S, app.WATCH_EVERY_S = 0.1, 0.05, 0.05
+app.SILENCE_S, app.PAUSE_S = 0.15, 0
 
 STREAM = b"HTTP/1.0 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
 REFUSED = b"HTTP/1.0 401 N/A\r\nContent-Length: 2\r\n\r\nno"

@@ -13,8 +13,9 @@ import time
 import sse
 
 DISCOVERY_PORT = 7300
-LOOK_EVERY_S = 1
+LOOK_EVERY_S = 5        # for more games: a broadcast is a datagram to each member
 EAGER_S = 0.2           # the same while no game is known
+WATCH_EVERY_S = 1
 SILENCE_S = 3           # a game sends something every second; after this long it counts as dead
 PAUSE_S = 0.1           # before a stream that has ended is opened again
 
@@ -39,10 +40,14 @@ class Bulb:
     async def run(self):
         """Looks for games and answers what it hears, forever."""
         asyncio.create_task(self._listen())
+        looked_s = LOOK_EVERY_S
         while True:
-            self.look()
-            pause_s = LOOK_EVERY_S if self._games else EAGER_S
+            if looked_s >= LOOK_EVERY_S or not self._games:
+                self.look()
+                looked_s = 0
+            pause_s = WATCH_EVERY_S if self._games else EAGER_S
             await asyncio.sleep(pause_s)
+            looked_s += pause_s
             for game in list(self._games.values()):
                 game.watch(pause_s)
 
@@ -101,7 +106,7 @@ class Game:
         self._task = asyncio.create_task(self._run())
 
     def watch(self, elapsed_s):
-        """Called every now and then: a game that has been silent for too long is given up."""
+        """Called every WATCH_EVERY_S: a game that has been silent for too long is given up."""
         lines = self._response.lines if self._response else -1
         self._silent_s = 0 if lines != self._lines else self._silent_s + elapsed_s
         self._lines = lines
