@@ -324,8 +324,10 @@ class Play:
 def play(directory, installed, changes):
     """Switch the board on and let it react to so many changes.
 
-    Returns {"joined_ms", "following_ms", "reactions": [[cycles, ns], ...], "heap"}.
+    Returns {"joined_ms", "following_ms", "joined", "reactions": [[cycles, ns], ...], "heap", "grown"}:
+    memory once joined and after the reactions, and the bytes by which it grows with ten times more.
     """
     with Play(directory, installed) as found:
-        times = found.follow()
-        return times | {"reactions": found.react(changes), "heap": found.memory()}
+        facts = found.follow() | {"reactions": found.react(changes), "heap": found.memory()}
+        found.react(10 * changes)
+        return facts | {"grown": found.memory()["used"] - facts["heap"]["used"]}

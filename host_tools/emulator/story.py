@@ -1,6 +1,6 @@
 """The bulb on an emulated Pico W, among a root, a controller and games on this machine.
 
-    python -m host_tools.emulator.story [--seconds N] [--flash] [--output FILE]
+    python -m host_tools.emulator.story [--seconds N] [--mpy] [--output FILE]
 
 Deploys the bulb's own files with mpremote, lets it join and react, resets it, and pulls its cable.
 Times are the board's: cycles at 125 MHz as the emulator counts them, idle time included.
@@ -34,17 +34,16 @@ class Story:
     """What happens to one board. `figures` grow as it goes.
 
     directory: for all that is made. identities: one for each of demo.scene.NODES and MORE_PEERS.
-    heap: see Board. in_flash: the code runs in place, from an image in the board's flash; else it
-    is in .mpy files, of which the heap gets copies.
+    in_flash: the code runs in place, from an image in the board's flash, and the heap is the
+    firmware's own; else it is in .mpy files, of which the heap gets copies and so has to be larger.
     """
 
-    def __init__(self, directory, identities, heap=None, in_flash=False):
+    def __init__(self, directory, identities, in_flash=True):
         self.directory = directory
         self.figures = {"heap": {}, "reactions": {}}
         self._scene = Scene(directory / "scene", identities[:len(NODES)], SEED)
         self._more = identities[len(NODES):]
         self._peers = []
-        self._heap = heap
         self._in_flash = in_flash
         self._board = None
 
@@ -62,7 +61,8 @@ class Story:
             files.in_flash(compiled, uf2)
         else:
             files.bulb(compiled)
-        return Board(self.directory, heap=self._heap, more=[uf2] if self._in_flash else [])
+        return Board(self.directory, heap=None if self._in_flash else ROOMY,
+                     more=[uf2] if self._in_flash else [])
 
     async def __aexit__(self, *error):
         if self._board is not None:
@@ -191,9 +191,9 @@ def _reactions(pins):
             "min_cycles": cycles[0], "p50_cycles": round(statistics.median(cycles))}
 
 
-async def play(directory, identities, seconds, heap, tell=lambda text: None, in_flash=False):
+async def play(directory, identities, seconds, in_flash=True, tell=lambda text: None):
     """All of it; returns the figures."""
-    async with Story(directory, identities, heap, in_flash) as story:
+    async with Story(directory, identities, in_flash) as story:
         for text, act in (
                 ("deploy", lambda: story.deploy()),
                 ("start, join, follow, react", lambda: story.start()),
@@ -210,17 +210,14 @@ async def play(directory, identities, seconds, heap, tell=lambda text: None, in_
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=30)
-    parser.add_argument("--real", action="store_true", help="The firmware's own heap.")
-    parser.add_argument("--flash", action="store_true",
-                        help="The code in the board's flash, and the firmware's own heap.")
+    parser.add_argument("--mpy", action="store_true",
+                        help="The code in .mpy files, and more heap than a board has.")
     parser.add_argument("--output", type=Path, default=unix_port.ROOT / "build" / "board.json")
     arguments = parser.parse_args()
     identities = generate(len(NODES) + MORE_PEERS, lambda found, hashes: None)
     try:
-        figures = asyncio.run(play(BUILD, identities, arguments.seconds,
-                                   None if arguments.real or arguments.flash else ROOMY,
-                                   lambda text: print(text, file=sys.stderr, flush=True),
-                                   arguments.flash))
+        figures = asyncio.run(play(BUILD, identities, arguments.seconds, not arguments.mpy,
+                                   lambda text: print(text, file=sys.stderr, flush=True)))
     except Failure as failure:
         sys.exit(str(failure))
     arguments.output.write_text(json.dumps(figures, indent=2) + "\n")

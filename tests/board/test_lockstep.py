@@ -16,6 +16,7 @@ SLOWEST_CYCLES = 9_000_000      # one that comes while the bulb collects its gar
 FOLLOWING_MS = 3_500            # from power-on to the game's stream
 JOINED_BYTES = 132_000          # in use, of 205,568
 REACTING_BYTES = 142_000
+GROWN_BYTES = 512               # by ten times more reactions: what one leaves would add up
 MPY_JOINED_MS = 5_000           # the same from .mpy files: the heap is short, much is collected
 MPY_FOLLOWING_MS = 7_000
 ECHO_CYCLES = 1_200_000
@@ -44,6 +45,7 @@ def test_reactions_repeat_to_the_cycle_and_stay_within_their_budget(directory):
     assert all(cycles * 8 - 1000 <= nanos for cycles, nanos in reactions)   # at 125 MHz
     assert 0 < first["joined"]["used"] <= JOINED_BYTES
     assert first["joined"]["used"] < first["heap"]["used"] <= REACTING_BYTES
+    assert first["grown"] <= GROWN_BYTES
 
 
 def test_the_code_fits_from_mpy_files_too(directory):
