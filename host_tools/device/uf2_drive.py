@@ -102,12 +102,17 @@ def enter_boot_loader(facts, port, places=PLACES, pause=time.sleep):
     Raises FlashError, link.LinkError.
     """
     before = {drive.path for drive in drives(places)}
-    with link.open_link(port) as board:
+    by_hand = ("hold the board's BOOTSEL button while you plug it in, and repeat the command "
+               "without the port")
+    try:
+        board = link.open_link(port)
+    except link.Silent as error:
+        raise FlashError(f"{port}: no MicroPython answers there; {by_hand}") from error
+    with board:
         try:
             board.run("import machine\nmachine.bootloader()", _ENTER_S)
         except link.BoardError as error:
-            raise FlashError(f"{error}; hold its BOOTSEL button while you plug it in, and repeat "
-                             "the command without the port") from error
+            raise FlashError(f"{error}; {by_hand}") from error
         except link.LinkError:
             pass            # it is gone, as it should be
     for _ in range(int(_APPEAR_S / _LOOK_S)):

@@ -3,12 +3,13 @@
     python mock_loader.py CHIP FLASH [--pty] [--flash-mb N] [--damage AT] [--cut-at N [--gone]]
 
 Prints where it listens, a pyserial URL or a pseudo-terminal's path, and serves until it is killed.
-FLASH is written whenever a client has left. --damage: the byte at this address never takes what
+FLASH has at every moment what is in flash. --damage: the byte at this address never takes what
 is written. --cut-at: once so many bytes have been written to flash, the connection breaks, one
 time; with --gone the process ends then.
 """
 
 import argparse
+import mmap
 import os
 import socket
 import sys
@@ -30,14 +31,11 @@ class Flash(server.FlashImage):
         super().__init__()
         self.options = options
         self.written = 0
-        self.path = Path(options.flash)
-        if self.path.exists():
-            self.data[:] = self.path.read_bytes()
-
-    def save(self):
-        temporary = self.path.with_suffix(".part")
-        temporary.write_bytes(self.data)
-        os.replace(temporary, self.path)
+        path = Path(options.flash)
+        if not path.exists():
+            path.write_bytes(self.data)
+        with open(path, "r+b") as file:
+            self.data = mmap.mmap(file.fileno(), 0)
 
     def write_defl_block(self, payload):
         before = self._defl_offset
@@ -47,7 +45,6 @@ class Flash(server.FlashImage):
             self.data[self.options.damage] ^= 0x55
         if self.options.cut_at and self.written >= self.options.cut_at:
             self.options.cut_at = 0
-            self.save()
             if self.options.gone:
                 os._exit(0)
             raise Cut("cut")
@@ -74,7 +71,6 @@ def serve(options):
             server.handle_client(connection, stop, options.chip, flash=flash)
         except Cut:
             connection.close()
-        flash.save()
 
 
 if __name__ == "__main__":
