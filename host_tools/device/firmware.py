@@ -1,6 +1,7 @@
 """MicroPython's firmware for a board: which file that is, from where, and whether it is whole."""
 
 import hashlib
+import http.client
 import os
 import re
 import tempfile
@@ -104,14 +105,17 @@ def _pinned(found):
 
 
 def _fetch(url, tell):
-    with urllib.request.urlopen(url, timeout=_PATIENCE_S) as answer:
-        said = answer.headers.get("Content-Length", "")
-        size = int(said) if said.isascii() and said.isdigit() else None
-        content = bytearray()
-        while len(content) <= _MAX_SIZE and (chunk := answer.read(_CHUNK)):
-            content += chunk
-            tell(len(content), size)
-    if size is not None and len(content) < size:
+    content = bytearray()
+    try:
+        with urllib.request.urlopen(url, timeout=_PATIENCE_S) as answer:
+            said = answer.headers.get("Content-Length", "")
+            size = int(said) if said.isascii() and said.isdigit() else None
+            while len(content) <= _MAX_SIZE and (chunk := answer.read(_CHUNK)):
+                content += chunk
+                tell(len(content), size)
+    except http.client.HTTPException as error:
+        raise OSError(f"the server's answer makes no sense: {error!r}") from error
+    if size is not None and len(content) < min(size, _MAX_SIZE):
         raise OSError(f"the transfer broke off after {len(content)} of {size} bytes")
     return bytes(content)
 
