@@ -55,7 +55,7 @@ class Esptool:
     def __init__(self, facts, port, baud=BAUD, tell=lambda what, percent: None):
         self._facts = facts
         self._port = port
-        self._baud = baud
+        self._fast = ["--baud", str(baud)]
         self._tell = tell
         self._changed = False       # the flash is not what it was
 
@@ -71,7 +71,9 @@ class Esptool:
             elif found := _SIZE.match(line):
                 said["flash_size"] = int(found[1]) << (20 if found[2] == "M" else 10)
 
-        self._run(["flash-id"], look)
+        # The ROM answers, and is not left: a board whose BOOT button was pressed by hand, or whose
+        # USB goes away with a reset, is still there for what comes next.
+        self._run(["--no-stub", "--after", "no-reset", "flash-id"], look)
         return Chip(**said)
 
     def write(self, content, erase=False):
@@ -96,7 +98,7 @@ class Esptool:
             verified = verified or line == _VERIFIED
 
         with _kept(content) as path:
-            self._run(["write-flash", *(["--erase-all"] if erase else []),
+            self._run([*self._fast, "write-flash", *(["--erase-all"] if erase else []),
                        hex(self._facts.flash_offset), path], look)
         if not verified:
             raise FlashError(f"{self._port}: esptool did not verify what it wrote: this chip "
@@ -113,7 +115,7 @@ class Esptool:
             same = same or line.startswith(_COMPARED)
 
         with _kept(content) as path:
-            self._run(["verify-flash", hex(self._facts.flash_offset), path], look)
+            self._run([*self._fast, "verify-flash", hex(self._facts.flash_offset), path], look)
         if not same:
             raise FlashError(f"{self._port}: esptool did not say whether the flash is as it "
                              "should be")
@@ -122,7 +124,7 @@ class Esptool:
         """Run esptool, with each line of its output given to look(line). Raises FlashError."""
         self._tell("connecting", None)
         arguments = [sys.executable, "-m", "esptool", "--chip", self._facts.esptool_chip,
-                     "--port", self._port, "--baud", str(self._baud), *command]
+                     "--port", self._port, *command]
         environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "400", "PYTHONUNBUFFERED": "1",
                        "PYTHONUTF8": "1"}
         tail, fatal = deque(maxlen=_TAIL), None

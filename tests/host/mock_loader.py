@@ -1,11 +1,13 @@
 """The boot loader of an ESP32 as a process, by esp32-mock-bootloader, with a flash that is a file.
 
-    python mock_loader.py CHIP FLASH [--pty] [--flash-mb N] [--damage AT] [--cut-at N [--gone]]
+    python mock_loader.py CHIP FLASH [--pty] [--flash-mb N] [--damage AT] [--early]
+                                     [--cut-at N [--gone | --stall]]
 
 Prints where it listens, a pyserial URL or a pseudo-terminal's path, and serves until it is killed.
 FLASH has at every moment what is in flash. --damage: the byte at this address never takes what
-is written. --cut-at: once so many bytes have been written to flash, the connection breaks, one
-time; with --gone the process ends then.
+is written. --early: an ESP32-C3 of a revision for which MicroPython is not built. --cut-at: once so
+many bytes have been written to flash, the connection breaks, one time; with --gone the process
+ends then, with --stall nothing answers any more.
 """
 
 import argparse
@@ -14,6 +16,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
 
 from esp32_mock_bootloader import protocol, registers, server
@@ -47,14 +50,18 @@ class Flash(server.FlashImage):
             self.options.cut_at = 0
             if self.options.gone:
                 os._exit(0)
+            if self.options.stall:
+                print("stalled", flush=True)
+                time.sleep(3600)
             raise Cut("cut")
 
 
 def serve(options):
     protocol.FLASH_MOCK_SIZE = options.flash_mb * _MB
     protocol.MOCK_FLASH_ID = (20 + options.flash_mb.bit_length() - 1) << 16 | 0x4020
-    at, value = _C3_REVISION
-    registers.rom_profile("esp32c3")[at] = value
+    if not options.early:
+        at, value = _C3_REVISION
+        registers.rom_profile("esp32c3")[at] = value
     flash = Flash(options)
     stop = threading.Event()
     if options.pty:
@@ -77,8 +84,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("chip")
     parser.add_argument("flash")
-    parser.add_argument("--pty", action="store_true")
-    parser.add_argument("--gone", action="store_true")
+    for name in ("--pty", "--early", "--gone", "--stall"):
+        parser.add_argument(name, action="store_true")
     for name, default in (("--flash-mb", 4), ("--damage", None), ("--cut-at", 0)):
         parser.add_argument(name, type=lambda text: int(text, 0), default=default)
     sys.exit(serve(parser.parse_args()))

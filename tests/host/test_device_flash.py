@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import tty
@@ -14,7 +15,7 @@ import serial
 
 from host_tools.boards import facts
 from host_tools.demo.processes import die_with_parent
-from host_tools.device import firmware, link
+from host_tools.device import firmware, flashing, link
 from host_tools.unix_port import ROOT
 from tests.host import stock_firmware as stock
 
@@ -35,6 +36,9 @@ class Chip:
             preexec_fn=die_with_parent)
         self.port = self._child.stdout.readline().strip()
         assert self.port, "the mock did not start"
+
+    def wait_until_it_stalls(self):
+        assert self._child.stdout.readline() == "stalled\n"
 
     @property
     def flash(self):
@@ -204,11 +208,39 @@ def test_a_cable_that_is_pulled_leaves_a_part_and_the_next_run_mends_it(image, t
         assert chip.flash[0x1000:2 * MB] == stock.of("esp32").ljust(2 * MB - 0x1000, b"\xff")
 
 
+def test_a_board_that_stalls_is_given_up_and_one_who_stops_it_is_told_the_same(
+        image, tmp_path, monkeypatch):
+    torn = "the firmware is in the flash in part, and the board does not start"
+
+    def impatient_once_it_writes(what, percent):
+        if what == "writing":
+            monkeypatch.setattr(flashing, "_SILENCE_S", 1)
+
+    with Chip(tmp_path, "esp32c3", "--cut-at", 700_000, "--stall") as chip:
+        tool = flashing.Esptool(KNOWN["esp32c3"], chip.port, tell=impatient_once_it_writes)
+        with pytest.raises(flashing.FlashError, match=f"esptool said nothing for 1 s; {torn}"):
+            tool.write(stock.of("esp32c3"))
+    with Chip(tmp_path, "esp32c3", "--cut-at", 700_000, "--stall") as chip:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "host_tools", "flash", chip.port, "--board", "esp32c3",
+             "--firmware", image("esp32c3")], cwd=ROOT, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
+        chip.wait_until_it_stalls()
+        child.send_signal(signal.SIGINT)
+        output, errors = child.communicate(timeout=TIMEOUT_S)
+        done = subprocess.CompletedProcess([], child.returncode, output, errors)
+        assert f"you stopped it; {torn}" in complaint(done)
+    with Chip(tmp_path, "esp32c3") as chip:
+        assert flash(chip.port, "esp32c3", image("esp32c3")).returncode == 0
+        assert chip.flash[:2 * MB] == stock.of("esp32c3").ljust(2 * MB, b"\xff")
+
+
 @pytest.mark.parametrize("chip, options, expected", [
     ("esp32", (), "this board has an ESP32, and esp32c3 has an ESP32-C3: say --board esp32"),
     ("esp32c5", (), "this board has an ESP32-C5, and esp32c3 has an ESP32-C3: it is not "
                     "supported"),
     ("esp32c3", ("--flash-mb", 2), "it needs 4 MB of flash, and the board has 2 MB"),
+    ("esp32c3", ("--early",), "the firmware is not for this revision of the chip"),
 ])
 def test_a_board_that_is_another_is_left_as_it_is(chip, options, expected, image, tmp_path):
     with Chip(tmp_path, chip, *options) as board:
