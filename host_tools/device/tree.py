@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from host_tools import unix_port
+from host_tools.boards import facts as board_facts
 from host_tools.boards import images, listings, mpy
 from host_tools.boards.compiling import compiled, file_of, files_of
 
@@ -17,9 +18,8 @@ APP = BOARDS / "apps" / images.APP
 MAIN = "main"
 LIB = "lib/"
 MAX_FILE = 1 << 20          # bytes of an app's file
-_FACTS = ("chip", "led_pin", "led_lit", "wifi_power_save", "tick_ms", "tick_remedy")
-_SHARED = ("board.py",)
 _SECRET = "secret"
+_MAIN_IN_IMAGE = f"from {Path(images.START).stem} import start\n"
 
 
 def tree(board, app=APP, sets=listings.USUAL, image=None):
@@ -33,6 +33,8 @@ def tree(board, app=APP, sets=listings.USUAL, image=None):
     files = board_files(board) | app_files(board.mpy_arch, app)
     if image is None:
         return files | core(board, sets)
+    if image.app.get(images.START) == sha256(files[f"{MAIN}.mpy"]):
+        files |= _compiled(board.mpy_arch, {f"{MAIN}.py": _MAIN_IN_IMAGE}, "boards/")
     return {path: data for path, data in files.items() if image.app.get(path) != sha256(data)}
 
 
@@ -45,12 +47,8 @@ def core(board, sets=listings.USUAL):
 
 def board_files(board):
     """facts.mpy, of the constants that a board needs itself, and the board's own modules."""
-    texts = {"facts.py": "".join(f"{name.upper()} = {getattr(board, name)!r}\n"
-                                 for name in _FACTS)}
-    for name in _SHARED:
-        own = BOARDS / board.board / name
-        texts[name] = (own if own.exists() else BOARDS / name).read_text()
-    return _compiled(board.mpy_arch, texts, "boards/")
+    return _compiled(board.mpy_arch, {"facts.py": board_facts.constants(board),
+                                      "board.py": board_facts.program(board)}, "boards/")
 
 
 def app_files(architecture, directory):
