@@ -36,7 +36,7 @@ _FILE = "/slots.json"
 _NEW = "/slots.json.new"
 _MAINS = ("/main.mpy", "/main.py")
 
-root = os.getcwd() if sys.platform in ("linux", "darwin") else ""
+root = os.getcwd().rstrip("/") if sys.platform in ("linux", "darwin") else ""
 running = None          # the slot that boot() has chosen
 _timer = None
 

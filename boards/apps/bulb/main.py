@@ -102,6 +102,9 @@ async def main(config):
               send_ring=1024, receive_ring=2048)     # a request out, short events in
     nic.active(True)
     nic.connect(config["network"])
+    if "allow" in config or "slots" in sys.modules:
+        from mpcore import upkeep
+        upkeep.start(nic, config.get("allow"))
     asyncio.create_task(watch(nic))
     await nic.wait_connected()
     lan = aio.Datagrams(broadcast=True)
