@@ -116,6 +116,11 @@ def provision(port, ssid, wifi_key_file, planet, app_config, rotate, directory, 
     say(as_json, facts, text)
 
 
+def _interactive():
+    """Whether a person can be asked."""
+    return sys.stdin.isatty()
+
+
 def _wifi(provisioning, settings, ssid, key_file):
     """The Wi-Fi settings that are to change. A key is asked for, or read; never an argument."""
     if ssid is None:
@@ -128,7 +133,7 @@ def _wifi(provisioning, settings, ssid, key_file):
         key = provisioning.read_key(key_file, sys.stdin)
     elif settings.get("ssid") == ssid:
         return {}                       # its key is known
-    elif sys.stdin.isatty():
+    elif _interactive():
         key = provisioning.checked_key(click.prompt(
             f"Key of the Wi-Fi network {ssid} (empty for an open one)", default="",
             hide_input=True, show_default=False, err=True))

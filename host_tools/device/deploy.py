@@ -28,12 +28,10 @@ _KEPT = ".before-filament"  # what a boot.py or main.py is called that somebody 
 _TAIL = 8
 # A slot on trial has set a timer that resets the board.
 _HOLD = """
-try:
-    import slots
-    if slots._timer:
-        slots._timer.deinit()
-except ImportError:
-    pass
+import sys
+_s = getattr(sys.modules.get("slots"), "_timer", None)
+if _s:
+    _s.deinit()
 """
 _UNDECIDED = (None, "", "REQUESTING_CONFIGURATION")
 
@@ -110,7 +108,7 @@ def state_of(text):
         state = json.loads(text or "")
         if isinstance(state, dict) and state.get("good") in (None, *SLOTS) and \
                 isinstance(state.get("hash"), dict):
-            return state
+            return state | {"good": state.get("good")}
     except (ValueError, TypeError, RecursionError):
         pass
     return {"good": None, "hash": {}}
@@ -299,7 +297,7 @@ def _into_romfs(link, probe, wanted, steps):
     """Put the core into the board's ROMFS partition, if it fits. Returns what remains for files,
     and how many bytes were sent."""
     core = {path: data for path, data in wanted.items() if path.startswith(trees.LIB)}
-    image = romfs.image({path.removeprefix(trees.LIB): data for path, data in core.items()})
+    image = romfs.image(core)
     if len(image) > probe.romfs[0]:
         steps.step(f"the ROMFS partition is too small for the core ({len(image):,} bytes)")
         return wanted, 0
