@@ -119,3 +119,18 @@ def load(directory=ROOT / "boards"):
     """The Facts of every board in `directory`, by name. Raises ValueError."""
     return {path.parent.name: read(path.parent.name, path.read_text())
             for path in sorted(directory.glob("*/facts.py"))}
+
+
+# What a board has to know of itself; the rest is for its builders.
+_ON_BOARD = ("chip", "led_pin", "led_lit", "wifi_power_save", "tick_ms", "tick_remedy")
+
+
+def constants(board):
+    """The text of the facts.py that a board gets."""
+    return "".join(f"{name.upper()} = {getattr(board, name)!r}\n" for name in _ON_BOARD)
+
+
+def program(board):
+    """The path of the board.py that a board gets."""
+    own = ROOT / "boards" / board.board / "board.py"
+    return own if own.exists() else ROOT / "boards" / "board.py"

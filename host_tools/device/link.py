@@ -39,6 +39,8 @@ _RUN_S = 20
 _HASH_S = 120               # all files of a board
 _TAIL = 300                 # characters of what a board said, in a message
 _UNMENDED = "unplug the board, plug it in again and repeat the command"
+_NO_MEMORY = "MemoryError"
+_ROOM = "import gc\ngc.collect()\nbytearray(20480)"
 _FULL = (errno.ENOSPC, errno.EFBIG)
 
 # What files on the board are handled with. It is sent once, and needs about 2 KB there.
@@ -85,6 +87,14 @@ def _make(path):
         if not _stat(path[:at]):
             os.mkdir(path[:at])
         at = path.find("/", at + 1)
+def _copy(source, temporary):
+    buf = memoryview(bytearray(512))
+    with open(source, "rb") as f, open(temporary, "wb") as t:
+        while True:
+            n = f.readinto(buf)
+            if not n:
+                break
+            t.write(buf[:n])
 def _place(path, temporary, expected):
     if _sum(temporary) != expected:
         os.remove(temporary)
@@ -96,6 +106,11 @@ def _place(path, temporary, expected):
 """
 
 File = namedtuple("File", "size sha256")
+
+
+def file_of(data):
+    """The File of a content."""
+    return File(len(data), hashlib.sha256(data).hexdigest())
 
 
 class LinkError(OSError):
@@ -119,7 +134,7 @@ class BoardError(LinkError):
         elif self.code == errno.EROFS:
             said = ("its file system is read-only: switch off what the host has mounted of it, "
                     "and repeat this")
-        elif self.name == "MemoryError":
+        elif self.name == _NO_MEMORY:
             said = "its heap is full: reset the board and repeat this"
         else:
             said = f"an error on the board: {last[:_TAIL]}"
@@ -129,12 +144,14 @@ class BoardError(LinkError):
 def open_link(target, baudrate=_BAUD, attempts=_ATTEMPTS):
     """The Link to the board at a serial port or at a pyserial URL. Raises LinkError.
 
-    The program that runs on the board is interrupted, but what it has in memory stays. attempts:
-    how often it is asked, for some seconds each.
+    The program that runs on the board is interrupted; what it has in memory stays, unless that is
+    so much that there is no room to work in: see make_room(). attempts: how often it is asked,
+    for some seconds each.
     """
     link = Link(target, _Line(_opened(target, baudrate), target))
     try:
         link.enter(attempts)
+        link.make_room()
     except BaseException:
         link.close()
         raise
@@ -195,6 +212,18 @@ class Link:
                         "the board and repeat this, or put MicroPython on it with `filament "
                         f"flash`; it said {self._line.tail()}")
 
+    def make_room(self):
+        """Where a program has left too little heap, reset the board softly: boot.py runs then, but
+        not main.py. Over a network a BoardError tells to reset it."""
+        try:
+            self.run(_ROOM)
+        except BoardError as error:
+            if error.name != _NO_MEMORY or not self.serial:
+                raise
+            self._line.allow(_RUN_S)
+            self._transport.enter_raw_repl(soft_reset=True, timeout_overall=2 * _RUN_S)
+            self._equipped = False
+
     # --- code ----------------------------------------------------------------------------------
 
     def run(self, code, timeout_s=_RUN_S, limit=MAX_OUTPUT):
@@ -211,8 +240,8 @@ class Link:
         try:
             _, error = self._transport.exec_raw(code, None, said.extend)
         except TransportError as failure:
-            raise LinkError(f"{self.target}: the board's answer makes no sense; {_UNMENDED} "
-                            f"({failure})") from failure
+            raise LinkError(f"{self.target}: the board's answer makes no sense; "
+                            f"{_UNMENDED}") from failure
         self._ready = True
         if error:
             raise BoardError(self.target, error.decode(errors="replace"))
@@ -235,6 +264,13 @@ class Link:
             self.run(_HELPERS)
             self._equipped = True
         return self.run(code, timeout_s, limit)
+
+    def transport(self, timeout_s, limit=MAX_OUTPUT):
+        """mpremote's Transport, to be used for so long, and for answers of so many bytes."""
+        if not self._ready:
+            self.enter()
+        self._line.allow(timeout_s, limit)
+        return self._transport
 
     # --- files ---------------------------------------------------------------------------------
 
@@ -263,12 +299,23 @@ class Link:
                 self._call(f"_f.write(_b({piece!r}))", _WRITE_S)
                 tell(min(_CHUNK, len(data) - at))
             self._call("_f.close()")
-            said = self._call(f"_place({path!r}, {temporary!r}, "
-                              f"{hashlib.sha256(data).hexdigest()!r})", _HASH_S)
-        except BoardError as error:
+            self._place(path, file_of(data))
+        except BoardError:
             self._give_up(temporary)
-            raise error
-        if said.strip():
+            raise
+
+    def copy(self, source, path, file):
+        """Copy a file on the board; `file` is the File that it has to be. Raises LinkError."""
+        temporary = path + TEMPORARY
+        try:
+            self._call(f"_make({path!r})\n_copy({source!r}, {temporary!r})", _HASH_S)
+            self._place(path, file)
+        except BoardError:
+            self._give_up(temporary)
+            raise
+
+    def _place(self, path, file):
+        if self._call(f"_place({path!r}, {path + TEMPORARY!r}, {file.sha256!r})", _HASH_S).strip():
             raise LinkError(f"{self.target}: {path} arrived damaged, and was not kept; repeat "
                             "this, with another cable if it happens again")
 
@@ -484,6 +531,8 @@ def _opened(target, baudrate):
 
 def _why_not(target, error):
     number = getattr(error, "errno", None)
+    if isinstance(error, ValueError) and "://" in target:
+        return "this is no address; socket://127.0.0.1:8266 is one"
     if "://" in target:
         return (f"nobody answers there; is `filament repl` or another server of a board running? "
                 f"({error})")
@@ -497,7 +546,7 @@ def _why_not(target, error):
     if number in (errno.EBUSY, errno.EAGAIN):
         return ("another program uses this port; close it (a serial monitor, Thonny, another "
                 "filament) and repeat this")
-    return f"this is no serial port that can be used ({error}); `filament boards` lists the ports"
+    return f"this is no serial port that can be used; `filament boards` lists the ports ({error})"
 
 
 def check_port(target):

@@ -43,4 +43,5 @@ def start(path, blocks):
     sys.path[:] = ["", ".frozen", "/lib"]
 
 
-start(sys.argv[1], int(sys.argv[2]))
+if __name__ == "__main__":
+    start(sys.argv[1], int(sys.argv[2]))
