@@ -6,10 +6,12 @@ from pathlib import Path
 import rich_click as click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from host_tools.boards import facts as board_facts, uf2
 from host_tools.command import json_option, say
 from host_tools.device import firmware as firmwares, flashing, link, ports, uf2_drive
+from host_tools.device.probe import Probe
 from host_tools.device.progress import Progress
 
 
@@ -72,9 +74,16 @@ def _way(board):
 
 
 def _answer(answer):
-    if isinstance(answer, ports.Running):
-        return {"running": answer._asdict()}
+    if isinstance(answer, Probe):
+        return {"running": {"firmware": answer.firmware, "machine": answer.machine,
+                            "board": answer.board, "heap": answer.heap,
+                            "address": _address(answer)}}
     return {"running": None, "trouble": str(answer)} if answer is not None else {}
+
+
+def _address(probe):
+    """Of the node that was provisioned there, or None."""
+    return probe.identity and probe.identity.partition(":")[0]
 
 
 def _of_drive(known, drive):
@@ -82,40 +91,51 @@ def _of_drive(known, drive):
 
 
 def _supported(known):
-    table = Table(title="Supported", title_justify="left", box=None, pad_edge=False)
-    for column in ("board", "chip", "flash", "machine code", "flashed by", "firmware"):
-        table.add_column(column, overflow="fold")
-    for board in known.values():
-        if board.firmware is not None:
-            table.add_row(board.board, board.chip, f"{_megabytes(board)} MB", board.mpy_arch,
-                          _way(board), firmwares.file_name(board))
-    return table
+    rows = [(board.board, board.chip, f"{_megabytes(board)} MB", board.mpy_arch, _way(board),
+             firmwares.file_name(board))
+            for board in known.values() if board.firmware is not None]
+    return _table("Supported", ("board", "chip", "flash", "machine code", "flashed by",
+                                "firmware"), rows)
 
 
 def _plugged_in(known, found, drives, answers):
-    table = Table(title="\nPlugged in", title_justify="left", box=None, pad_edge=False)
-    for column in ("where", "what", "USB", "may be", "runs"):
-        table.add_column(column, overflow="fold")
+    rows = []
     for one in found:
         numbers = "" if one.vid is None else f"{one.vid:04x}:{one.pid:04x}"
         may_be = "any ESP32" if one.mode == ports.ADAPTER else ", ".join(one.boards)
-        table.add_row(one.device, one.description, numbers, may_be or "?",
-                      _said(answers.get(one.device), one))
+        answer = answers.get(one.device)
+        if isinstance(answer, Probe):
+            may_be = answer.board
+        rows.append((one.device, one.description, numbers, may_be or "?", _said(answer, one)))
     for drive in drives:
-        boards = _of_drive(known, drive)
-        table.add_row(drive.path, drive.model, "", ", ".join(boards) or "?", "BOOTSEL mode")
+        rows.append((drive.path, drive.model, "", ", ".join(_of_drive(known, drive)) or "?",
+                     "BOOTSEL mode"))
+    return _table("\nPlugged in", ("where", "what", "USB", "board", "runs"), rows)
+
+
+def _table(title, head, rows):
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for column in head:
+        table.add_column(column, overflow="fold")
+    for row in rows:        # some of it comes from boards: nothing that a terminal would obey
+        table.add_row(*(Text("".join(each if each.isprintable() else "?" for each in cell))
+                        for cell in row))
     return table
 
 
 def _said(answer, port):
     if answer is None:
-        return {"MicroPython": "MicroPython", "boot loader": "boot loader"}.get(port.mode, "?")
+        return port.mode if port.mode in ("MicroPython", "boot loader") else "?"
     if isinstance(answer, link.Silent):
         return "nothing answers"
     if isinstance(answer, link.LinkError):
         return str(answer).removeprefix(f"{port.device}: ")
-    member = f", node {answer.address}" if answer.address else ""
-    return f"{answer.name} {answer.version}, {answer.machine}, {answer.heap:,} bytes free{member}"
+    parts = [answer.firmware, answer.machine]
+    if answer.heap:
+        parts.append(f"{answer.heap[0]:,} bytes free")
+    if address := _address(answer):
+        parts.append(f"node {address}")
+    return ", ".join(parts)
 
 
 # --- flash ---------------------------------------------------------------------------------

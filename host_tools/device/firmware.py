@@ -15,7 +15,7 @@ from host_tools.device import esp_image
 
 VERSION, DATE = "1.27.0", "2025-12-09"      # what is fetched; nothing else is, ever
 SITE = "https://micropython.org/resources/firmware"
-_BANNER = re.compile(rb"\bv(\d+\.\d+\.\d+\S{0,40}) on (\d{4}-\d\d-\d\d)")
+_BANNER = re.compile(rb"\bv(\d+\.\d+\.\d+[\w.+-]{0,40}) on (\d{4}-\d\d-\d\d)")
 _MAX_SIZE = 16 << 20
 _CHUNK = 65536
 _PATIENCE_S = 20            # for a site that says nothing

@@ -5,32 +5,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 from serial.tools import list_ports
 
-from host_tools.device import link
+from host_tools.device import link, probe
 
 ADAPTER = "adapter"         # beside the modes of facts.USB_MODES: what is behind it is unknown
 # Makers' numbers of what sits between USB and an ESP32 without USB of its own.
 ADAPTERS = {(0x10C4, 0xEA60): "CP210x", (0x1A86, 0x7523): "CH340", (0x1A86, 0x55D4): "CH9102",
             (0x0403, 0x6001): "FT232R", (0x0403, 0x6015): "FT231X"}
 
-_LOOK = """
-import sys, gc, json
-def _head(path, size):
-    try:
-        with open(path) as f:
-            return f.read(size)
-    except OSError:
-        return None
-i = sys.implementation
-print(json.dumps([i[0], ".".join(str(n) for n in i[1][:3]), getattr(i, "_machine", ""),
-                  gc.mem_free(), _head("/identity.secret", 10)]))
-"""
-_LOOK_S = 5
-_MAX_TEXT = 200
-
 # boards: names of those that it may be. mode: of facts.USB_MODES, ADAPTER, or None.
 Port = namedtuple("Port", "device description vid pid serial_number boards mode")
-# heap: bytes free. address: of the node that was provisioned there, 10 hex digits or None.
-Running = namedtuple("Running", "name version machine heap address")
 
 
 def plugged_in(known, comports=list_ports.comports):
@@ -52,38 +35,21 @@ def _port(known, one):
 
 
 def look(device):
-    """The Running MicroPython behind a port.
+    """The probe.Probe of what runs behind a port.
 
     A program that runs there is interrupted, and started anew by a soft reset. What does not
     answer has got four bytes, and costs three seconds. Raises link.LinkError: Silent where
     nothing answers.
     """
     with link.open_link(device, attempts=1) as board:
-        said = board.ask(_LOOK, _LOOK_S)
+        found = probe.read(board)
         if board.serial:
             board.restart()
-    running = _running(said)
-    if running is None:
-        raise link.LinkError(f"{device}: something answers like MicroPython, and what it says "
-                             "makes no sense")
-    return running
-
-
-def _running(said):
-    """The Running that a board told of itself, None for anything else."""
-    if not (isinstance(said, list) and len(said) == len(Running._fields)):
-        return None
-    *texts, heap, address = said
-    if not all(isinstance(text, str) and len(text) <= _MAX_TEXT for text in texts) \
-            or type(heap) is not int or not (address is None or isinstance(address, str)):
-        return None
-    if address is not None and not (len(address) == 10 and set(address) <= set("0123456789abcdef")):
-        address = None
-    return Running(*texts, heap, address)
+    return found
 
 
 def look_at_all(devices):
-    """{device: Running or the LinkError}, all of them looked at at the same time."""
+    """{device: Probe or the LinkError}, all of them looked at at the same time."""
     def one(device):
         try:
             return look(device)

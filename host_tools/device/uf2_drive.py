@@ -38,10 +38,10 @@ def parse_info(content):
         key, colon, value = line.partition(":")
         if colon:
             named.setdefault(key.strip(), value.strip())
-    try:
-        return named["Model"], named["Board-ID"]
-    except KeyError as error:
-        raise ValueError(f"{INFO} does not name {error}") from None
+    model, board = named.get("Model", ""), named.get("Board-ID", "")
+    if not (model and board and (model + board).isprintable()):
+        raise ValueError(f"{INFO} names no model and board")
+    return model, board
 
 
 def read_drive(path):

@@ -3,12 +3,8 @@
 import json
 from types import SimpleNamespace
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from host_tools.boards import facts
-from host_tools.device import link, ports
+from host_tools.device import commands_flash, link, ports
 from tests.host.repl_board import ReplBoard
 from tests.host.test_device_flash import filament, silent_port
 
@@ -44,8 +40,8 @@ def test_what_runs_is_told_and_started_anew(tmp_path):
         with link.open_link(board.port) as line:
             line.write("/identity.secret", b"89e92ceee5:0:public:secret")
         found = ports.look(board.port)
-        assert found.name == "micropython" and found.version.startswith("1.")
-        assert found.heap > 100_000 and found.address == "89e92ceee5"
+    assert found.board == "unix" and found.firmware.startswith("micropython 1.")
+    assert commands_flash._answer(found)["running"]["address"] == "89e92ceee5"
 
 
 def test_the_command_looks_at_ports_that_are_named_all_at_once(tmp_path):
@@ -57,7 +53,7 @@ def test_the_command_looks_at_ports_that_are_named_all_at_once(tmp_path):
         board.start()
         shown = filament("boards", board.port, silent, "/dev/ttyUSB77", "--probe")
     told = {port["device"]: port for port in json.loads(done.stdout)["ports"]}
-    assert told[probed]["running"]["name"] == "micropython"
+    assert told[probed]["running"]["board"] == "unix"
     assert told[silent]["running"] is None and "nothing answers" in told[silent]["trouble"]
     assert "there is no such port" in told["/dev/ttyUSB77"]["trouble"]
     assert "micropython 1." in shown.stdout and "nothing answers" in shown.stdout
@@ -72,22 +68,3 @@ def test_without_a_port_nothing_is_sent_anywhere():
     shown = filament("boards")
     for board in KNOWN.values():
         assert board.firmware is None or f"{board.firmware}-20251209-v1.27.0." in shown.stdout
-
-
-_ANSWER = ["micropython", "1.27.0", "a board", 1000, None]
-
-
-@pytest.mark.parametrize("answer, address", [
-    (_ANSWER, None), ([*_ANSWER[:4], "0123456789"], "0123456789"),
-    ([*_ANSWER[:4], "not an address"], None)])
-def test_what_a_board_says_of_itself(answer, address):
-    assert ports._running(answer) == (*answer[:4], address)
-
-
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=8)
-       | st.tuples(st.integers(0, 4), st.integers() | st.text()).map(
-           lambda change: [*_ANSWER[:change[0]], change[1], *_ANSWER[change[0] + 1:]]))
-def test_whatever_a_board_says_it_is_of_the_right_kinds_or_nothing(said):
-    found = ports._running(said)
-    if found is not None:
-        assert all(isinstance(text, str) for text in found[:3]) and type(found.heap) is int
