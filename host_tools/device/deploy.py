@@ -11,7 +11,7 @@ import json
 from collections import namedtuple
 
 from host_tools.boards import facts as board_facts
-from host_tools.boards import images, listings, mpy, romfs
+from host_tools.boards import images, mpy, romfs
 from host_tools.device import probe as probing
 from host_tools.device import romfs_partition
 from host_tools.device import tree as trees
@@ -282,7 +282,7 @@ def _image(link, probe, board):
     except (BoardError, TypeError) as error:
         raise LinkError(f"{link.target}: the image in the board's flash cannot be used; "
                         f"{_anew(board)} ({error})") from error
-    if found.core != images.build_of(board, listings.USUAL).core:
+    if found.core != trees.core_in_image(board):
         raise LinkError(f"{link.target}: the image in the board's flash is of another version; "
                         f"{_anew(board)}")
     return found
