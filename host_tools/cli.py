@@ -416,7 +416,8 @@ def ping(ip, directory, count, interval, timeout, as_json):
 
 
 for command in (names.set_dns, names.lookup, conformance, desktop.run, desktop.proxy,
-                desktop.forward, device.doctor, device.provision):
+                desktop.forward, device.doctor, device.provision,
+                device.deploy):
     main.add_command(command)
 
 

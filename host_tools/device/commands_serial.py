@@ -4,10 +4,14 @@ import sys
 
 import rich_click as click
 from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn)
 from rich.text import Text
 
 from host_tools import home
-from host_tools.command import Store, generate_identities, json_option, loopback_option, say
+from host_tools.command import (
+    Store, console, generate_identities, json_option, loopback_option, say)
 
 port_argument = click.argument("port")
 _COLOURS = {"good": "green", "note": "dim", "slow": "yellow", "unfit": "red"}
@@ -36,12 +40,12 @@ def doctor(port, as_json):
 
 
 def _show(findings):
-    console = Console(highlight=False)
+    output = Console(highlight=False)
     for finding in findings:
         level = Text(f"{finding.level:5}", style=_COLOURS[finding.level])
-        console.print(level, Text(f"{finding.topic:10} {_plain(finding.text)}"), soft_wrap=True)
+        output.print(level, Text(f"{finding.topic:10} {_plain(finding.text)}"), soft_wrap=True)
         if finding.mend:
-            console.print(Text(" " * 17 + f"{finding.mend}", style="bold"), soft_wrap=True)
+            output.print(Text(" " * 17 + f"{finding.mend}", style="bold"), soft_wrap=True)
 
 
 def _plain(text):
@@ -132,3 +136,97 @@ def _wifi(provisioning, settings, ssid, key_file):
         raise ValueError("the Wi-Fi key is missing: --wifi-key-file FILE, with - for standard "
                          "input")
     return {"ssid": ssid, "key": key}
+
+
+@click.command()
+@port_argument
+@click.argument("app", required=False, metavar="[APP_DIR]",
+                type=click.Path(exists=True, file_okay=False))
+@click.option("--board", metavar="BOARD", help="Which of boards/ this is, if it is not told.")
+@click.option("--timeout", type=click.FloatRange(1, 3600), default=None, metavar="SECONDS",
+              help="How long the node may take to be online (90 by default).")
+@click.option("--no-start", is_flag=True, help="Leave the board as it is when all is there.")
+@json_option
+def deploy(port, app, board, timeout, no_start, as_json):
+    """Bring the app in APP_DIR (the light bulb without one) onto the board at PORT, and start it.
+
+    An app is a directory with a main.py that has start(). It is compiled for the board, and goes
+    there together with Filament's core; only what has changed is sent, and all of it is checked.
+    Where the board has a ROMFS partition, or an image of the core in its flash, the core runs from
+    there. Then the board is restarted. Exit code 0 when its node is online, 1 when not. Example:
+
+        filament deploy /dev/ttyACM0 boards/apps/bulb
+    """
+    from host_tools.device import deploy as deploying
+    from host_tools.device import tree as trees
+    from host_tools.device.link import open_link
+    with open_link(port) as link, _Progress() as progress:
+        sent = deploying.deploy(link, app or trees.APP, board, progress)
+        progress.step("starting")
+        running = None if no_start else deploying.start(
+            link, timeout or deploying.ONLINE_S, progress.step)
+    facts = sent._asdict() | {"running": running and running._asdict()}
+    text = (f"{sent.sent:,} of {sent.size:,} bytes sent, {sent.copied} files copied on the board, "
+            f"{sent.removed} removed; slot {sent.slot}" if sent.changed else
+            f"nothing to send: all {sent.files} files are there; slot {sent.slot}")
+    say(as_json, facts, text if running is None else f"{text}\n{_plain_lines(_state(running))}")
+    sys.exit(0 if running is None or running.online else 1)
+
+
+def _state(running):
+    if not running.online:
+        last = "\n".join(f"  {line}" for line in running.said) or "  (nothing)"
+        return (f"the node is not online; its network's state is {running.status or 'unknown'}; "
+                "is the Wi-Fi network there, and does the root answer? "
+                f"`filament monitor` shows more. The last that it printed:\n{last}")
+    heap = f", {running.free:,} bytes of heap free" if isinstance(running.free, int) else ""
+    if running.status != "OK":
+        return (f"online, but its network says {running.status}{heap}; is it authorised? "
+                "`filament authorize ADDRESS --home net`")
+    return f"online as {running.address}{heap}"
+
+
+def _plain_lines(text):
+    return "\n".join(map(_plain, text.split("\n")))
+
+
+class _Progress:
+    """How far a deployment is: a bar on a terminal, else a line for each step."""
+
+    def __init__(self):
+        self._bar = Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(),
+                             TransferSpeedColumn(), TimeElapsedColumn(),
+                             console=console) if console.is_terminal else None
+        self._task = None
+
+    def __enter__(self):
+        if self._bar:
+            self._bar.start()
+            self._task = self._bar.add_task("", total=None)
+        return self
+
+    def __exit__(self, *error):
+        if self._bar:
+            self._bar.stop()
+
+    def step(self, text):
+        """Something begins."""
+        if self._bar:
+            self._bar.update(self._task, description=escape(_plain(text)))
+        else:
+            click.echo(_plain(text), err=True)
+
+    def begin(self, size):
+        """So many bytes are to be sent."""
+        if self._bar:
+            self._bar.update(self._task, total=size, completed=0)
+
+    def file(self, path):
+        """They are now those of this file."""
+        if self._bar:
+            self.step(path)
+
+    def sent(self, count):
+        """So many of them were sent."""
+        if self._bar:
+            self._bar.advance(self._task, count)

@@ -85,6 +85,14 @@ def _make(path):
         if not _stat(path[:at]):
             os.mkdir(path[:at])
         at = path.find("/", at + 1)
+def _copy(source, temporary):
+    buf = memoryview(bytearray(512))
+    with open(source, "rb") as f, open(temporary, "wb") as t:
+        while True:
+            n = f.readinto(buf)
+            if not n:
+                break
+            t.write(buf[:n])
 def _place(path, temporary, expected):
     if _sum(temporary) != expected:
         os.remove(temporary)
@@ -96,6 +104,11 @@ def _place(path, temporary, expected):
 """
 
 File = namedtuple("File", "size sha256")
+
+
+def file_of(data):
+    """The File of a content."""
+    return File(len(data), hashlib.sha256(data).hexdigest())
 
 
 class LinkError(OSError):
@@ -210,8 +223,8 @@ class Link:
         try:
             _, error = self._transport.exec_raw(code, None, said.extend)
         except TransportError as failure:
-            raise LinkError(f"{self.target}: the board's answer makes no sense; {_UNMENDED} "
-                            f"({failure})") from failure
+            raise LinkError(f"{self.target}: the board's answer makes no sense; "
+                            f"{_UNMENDED}") from failure
         self._ready = True
         if error:
             raise BoardError(self.target, error.decode(errors="replace"))
@@ -234,6 +247,13 @@ class Link:
             self.run(_HELPERS)
             self._equipped = True
         return self.run(code, timeout_s, limit)
+
+    def transport(self, timeout_s, limit=MAX_OUTPUT):
+        """mpremote's Transport, to be used for so long, and for answers of so many bytes."""
+        if not self._ready:
+            self.enter()
+        self._line.allow(timeout_s, limit)
+        return self._transport
 
     # --- files ---------------------------------------------------------------------------------
 
@@ -262,12 +282,23 @@ class Link:
                 self._call(f"_f.write(_b({piece!r}))", _WRITE_S)
                 tell(min(_CHUNK, len(data) - at))
             self._call("_f.close()")
-            said = self._call(f"_place({path!r}, {temporary!r}, "
-                              f"{hashlib.sha256(data).hexdigest()!r})", _HASH_S)
-        except BoardError as error:
+            self._place(path, file_of(data))
+        except BoardError:
             self._give_up(temporary)
-            raise error
-        if said.strip():
+            raise
+
+    def copy(self, source, path, file):
+        """Copy a file on the board; `file` is the File that it has to be. Raises LinkError."""
+        temporary = path + TEMPORARY
+        try:
+            self._call(f"_make({path!r})\n_copy({source!r}, {temporary!r})", _HASH_S)
+            self._place(path, file)
+        except BoardError:
+            self._give_up(temporary)
+            raise
+
+    def _place(self, path, file):
+        if self._call(f"_place({path!r}, {path + TEMPORARY!r}, {file.sha256!r})", _HASH_S).strip():
             raise LinkError(f"{self.target}: {path} arrived damaged, and was not kept; repeat "
                             "this, with another cable if it happens again")
 
@@ -483,6 +514,8 @@ def _opened(target, baudrate):
 
 def _why_not(target, error):
     number = getattr(error, "errno", None)
+    if isinstance(error, ValueError) and "://" in target:
+        return "this is no address; socket://127.0.0.1:8266 is one"
     if "://" in target:
         return (f"nobody answers there; is `filament repl` or another server of a board running? "
                 f"({error})")
@@ -496,4 +529,4 @@ def _why_not(target, error):
     if number in (errno.EBUSY, errno.EAGAIN):
         return ("another program uses this port; close it (a serial monitor, Thonny, another "
                 "filament) and repeat this")
-    return f"this is no serial port that can be used ({error}); `filament boards` lists the ports"
+    return f"this is no serial port that can be used; `filament boards` lists the ports ({error})"

@@ -5,14 +5,13 @@ on the host as well, laid out as a node's and readable by its owner only; a boar
 files gets the same ones again.
 """
 
-import hashlib
 import json
 from collections import namedtuple
 from pathlib import Path
 
 from host_tools import home
 from host_tools.command import Store
-from host_tools.device.link import TEMPORARY, LinkError
+from host_tools.device.link import TEMPORARY, LinkError, file_of
 from mpcore.dns.message import label
 from mpcore.vl1 import inet
 from mpcore.vl1.identity import Identity
@@ -25,6 +24,7 @@ MAX_FILE = 16384            # bytes of a file that is read from a board
 _KEY_LENGTHS = range(8, 65)
 _SSID_MAX = 32
 _GROUP_OR_OTHERS = 0o077
+_REPLACED = "identity.replaced"     # the address that the board had before
 _OF_AN_IDENTITY = ("/networks.d", "/peers.d")       # on the board: of no use to another identity
 
 # identity: an Identity. before: the address that it replaces, or None. files: {path on the board:
@@ -120,7 +120,8 @@ def prepare(store, link, settings, planet, generate, rotate=False, app_config=No
     else:
         there = identity_on(link)
         before = None
-        if kept and there and kept.address != there.address:
+        torn = store.load(_REPLACED)        # a --rotate may not have reached the board
+        if kept and there and kept.address != there.address and torn != there.address.hex().encode():
             raise ValueError(
                 f"the board is {there.address.hex()}, and {store.home} has "
                 f"{kept.address.hex()}: name the board's own directory with --home, or give it a "
@@ -128,6 +129,8 @@ def prepare(store, link, settings, planet, generate, rotate=False, app_config=No
         identity = kept or there or generate()
     world = _planet(store, link, planet)
     if kept is None or kept.address != identity.address:
+        if before is not None:
+            store.store(_REPLACED, before.address.hex().encode())
         home.save_identity(store, identity)
     text = (json.dumps(settings) + "\n").encode()
     for name, data in ((home.PLANET_FILE, world), (SETTINGS, text)):
@@ -156,20 +159,15 @@ def write(link, provision, tell=lambda path: None):
     there = link.files(provision.files)
     link.remove(*(path + TEMPORARY for path in provision.files))
     secret = "/" + home.SECRET
-    if secret in there and not same(there[secret], provision.files[secret]):
+    if there.get(secret) not in (None, file_of(provision.files[secret])):
         link.remove(*_OF_AN_IDENTITY)
     written = []
     for path, data in provision.files.items():
-        if path not in there or not same(there[path], data):
+        if there.get(path) != file_of(data):
             tell(path)
             link.write(path, data)
             written.append(path)
     return written
-
-
-def same(file, data):
-    """Whether a File of the board has this content."""
-    return file.size == len(data) and file.sha256 == hashlib.sha256(data).hexdigest()
 
 
 def _or_none(link):

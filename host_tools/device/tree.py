@@ -93,9 +93,15 @@ def top(board, in_flash=False):
              "/main.py": b"import slots\nslots.start()\n"}
     if in_flash:
         boot = images.boot(board) + boot
-        files["/in_place.mpy"] = _compiled(
-            board.mpy_arch, {"in_place.py": images.LOADER}, "boards/")["in_place.mpy"]
+        files |= loader(board)
     return files | {"/boot.py": boot.encode()}
+
+
+@cache
+def loader(board):
+    """{path: bytes} of what mounts the image in the board's flash."""
+    return {"/in_place.mpy": _compiled(board.mpy_arch, {"in_place.py": images.LOADER},
+                                       "boards/")["in_place.mpy"]}
 
 
 def sha256(data):
