@@ -1,4 +1,4 @@
-"""`filament repl` and `monitor`: what is done to a board over the virtual network."""
+"""`filament repl`, `monitor`, and `deploy` to an address: what is done to a board over the virtual network."""
 
 import json
 import sys
@@ -8,7 +8,9 @@ from pathlib import Path
 import rich_click as click
 from rich.console import Console
 
-from host_tools.command import json_option, loopback_option
+from host_tools.command import json_option, loopback_option, say
+
+_ONCE_S = 15            # a board tells of its heap every few seconds
 
 _WAY_OPTIONS = (
     click.option("--home", "directory", default=None, type=click.Path(file_okay=False),
@@ -39,7 +41,7 @@ def way_to(address, directory, networks, bind, loopback):
 
 def is_port(target):
     """Is this a serial port of this machine rather than an address?"""
-    return target.startswith(("/", "COM", "loop://")) or Path(target).exists()
+    return "://" in target or target.startswith(("/", "COM")) or Path(target).exists()
 
 
 @click.command()
@@ -113,10 +115,12 @@ def monitor(target, once, interval, as_json, **options):
     sys.stdout.reconfigure(line_buffering=True)
     try:
         if is_port(target):
-            from host_tools.device.link import open_line
-            with open_line(target) as line:
-                watching.follow(watching.SerialWatch(line), target, console, tell, 0,
-                                _LOOKS if once else None)
+            from host_tools.device.link import listen
+            with listen(target) as link:
+                if once:
+                    return _once(watching, watching.SerialWatch(link, _ONCE_S), target, console,
+                                 tell)
+                watching.follow(watching.SerialWatch(link), target, console, tell, 0)
         else:
             with way_to(target, **options) as board, board.open() as link:
                 watch = watching.Watch(link)
@@ -127,14 +131,45 @@ def monitor(target, once, interval, as_json, **options):
         pass
 
 
-_LOOKS = 60             # of a tenth of a second, at a serial port
-
-
 def _once(watching, watch, name, console, tell):
-    watch.look()
+    try:
+        while watch.status is None:
+            watch.look()
+    except StopIteration:
+        raise ValueError(f"{name}: the board's program has told nothing of its status within "
+                         f"{_ONCE_S} s; `filament doctor` examines the board") from None
     if tell:
         tell(watch.status)
     elif console.is_terminal:
         console.print(watching.picture(name, watch.status, []))
     else:
         console.out(watching.sentence(watch.status))
+
+
+def deploy(address, app, board, timeout_s, no_start, as_json, options, progress_class):
+    """`filament deploy ADDRESS`. timeout_s: that the new program has to come online, or None.
+    options: of way_to. progress_class: of commands_serial."""
+    from host_tools.device import tree as trees
+    from host_tools.device import updating
+
+    if no_start:
+        raise ValueError("--no-start is for a serial port: over the network the new program has to "
+                         "show that it comes online")
+    minutes = updating.MINUTES if timeout_s is None else timeout_s / 60
+    with way_to(address, **options) as way, progress_class() as progress:
+        done = updating.update(way, app or trees.APP, board, progress, minutes)
+        name = way.target
+    text = f"nothing to send: slot {done.slot} has all {done.files} files already, and runs"
+    if done.changed:
+        text = (f"{done.sent:,} of {done.size:,} bytes sent, {done.copied} files copied on the "
+                f"board, {done.removed} removed; slot {done.slot} ")
+        text += ("is online, and is what runs from now on" if done.confirmed else
+                 f"was ROLLED BACK: {plain(str(done.why))}. What ran before runs again; `filament "
+                 f"monitor {name}` shows its log")
+    say(as_json, done._asdict(), text)
+    sys.exit(0 if done.confirmed else 1)
+
+
+def plain(text):
+    """Without what a terminal would obey."""
+    return "".join(each if each.isprintable() else "?" for each in text)

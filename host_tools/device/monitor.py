@@ -41,27 +41,22 @@ class Watch:
                             "the same version of Filament?") from error
         self.status = status
         *lines, self._rest = self._rest.split(b"\n")
-        return [clean(line) for line in lines]
+        return [clean(line.decode(errors="replace")) for line in lines]
 
 
 class SerialWatch:
     """The same at a serial port, where the program is not interrupted: nothing is asked. Events
     that it prints as JSON make the status."""
 
-    def __init__(self, line):
-        self._line = line
-        self._rest = b""
+    def __init__(self, link, timeout_s=float("inf")):
+        self._lines = link.lines(timeout_s)
         self.status = None
 
     def look(self):
-        """The lines that have come, within the port's timeout. Raises OSError."""
-        self._rest += self._line.read(max(1, self._line.in_waiting))
-        *lines, self._rest = self._rest.split(b"\n")
-        if len(self._rest) > 65536:
-            lines, self._rest = [*lines, self._rest], b""
-        for line in lines:
-            self._hear(line)
-        return [clean(line) for line in lines]
+        """The next line. Raises LinkError, StopIteration when there is none within the time."""
+        line = next(self._lines)
+        self._hear(line)
+        return [clean(line)]
 
     def _hear(self, line):
         try:
@@ -88,7 +83,7 @@ class SerialWatch:
 
 def clean(line):
     """A line from a board, without what a terminal would obey."""
-    text = line.decode(errors="replace").rstrip("\r\n")
+    text = line.rstrip("\r\n")
     return "".join(each if each.isprintable() or each == "\t" else "?" for each in text)
 
 

@@ -127,7 +127,10 @@ class Session:
             if not error:
                 error = await self._run(code, "exec")
         except Reset:
-            await self._stream.awrite(b"\x04\x04>")
+            try:
+                await self._stream.awrite(b"\x04\x04>")
+            except OSError:
+                pass        # whoever asked for it does not wait for an answer
             raise
         return b"\x04" + error + b"\x04>"
 
