@@ -182,6 +182,9 @@ def deploy(port, app, board, timeout, no_start, as_json, **way):
 
 
 def _state(running):
+    if any(line.startswith("MemoryError") for line in running.said):
+        return ("the board's heap is too small for this program and the code in .mpy files; "
+                "`filament doctor` says how to get more")
     if not running.online:
         last = "\n".join(f"  {line}" for line in running.said) or "  (nothing)"
         return (f"the node is not online; its network's state is {running.status or 'unknown'}; "

@@ -26,6 +26,15 @@ _SPARE = 4 * _BLOCK         # left free, for what the node stores
 _STALE = ("/slots.py", "/in_place.py")  # would be found in place of the compiled ones
 _KEPT = ".before-filament"  # what a boot.py or main.py is called that somebody else has written
 _TAIL = 8
+# A slot on trial has set a timer that resets the board.
+_HOLD = """
+try:
+    import slots
+    if slots._timer:
+        slots._timer.deinit()
+except ImportError:
+    pass
+"""
 _UNDECIDED = (None, "", "REQUESTING_CONFIGURATION")
 
 # What there is to be done in a slot. send: {path: bytes}; copy: {path: (path on the board that has
@@ -157,6 +166,7 @@ def deploy(link, app=trees.APP, board_name=None, steps=Steps()):
     Raises LinkError; ValueError for an app or a board that cannot be.
     """
     probe, board = board_for(link, board_name)
+    link.run(_HOLD)
     steps.step(f"compiling for {board.board}")
     image = _image(link, probe, board)
     wanted = trees.tree(board, app, image=image)

@@ -39,6 +39,8 @@ _RUN_S = 20
 _HASH_S = 120               # all files of a board
 _TAIL = 300                 # characters of what a board said, in a message
 _UNMENDED = "unplug the board, plug it in again and repeat the command"
+_NO_MEMORY = "MemoryError"
+_ROOM = "import gc\ngc.collect()\nbytearray(20480)"
 _FULL = (errno.ENOSPC, errno.EFBIG)
 
 # What files on the board are handled with. It is sent once, and needs about 2 KB there.
@@ -132,7 +134,7 @@ class BoardError(LinkError):
         elif self.code == errno.EROFS:
             said = ("its file system is read-only: switch off what the host has mounted of it, "
                     "and repeat this")
-        elif self.name == "MemoryError":
+        elif self.name == _NO_MEMORY:
             said = "its heap is full: reset the board and repeat this"
         else:
             said = f"an error on the board: {last[:_TAIL]}"
@@ -142,11 +144,13 @@ class BoardError(LinkError):
 def open_link(target, baudrate=_BAUD):
     """The Link to the board at a serial port or at a pyserial URL. Raises LinkError.
 
-    The program that runs on the board is interrupted, but what it has in memory stays.
+    The program that runs on the board is interrupted; what it has in memory stays, unless that is
+    so much that there is no room to work in: see make_room().
     """
     link = Link(target, _Line(_opened(target, baudrate), target))
     try:
         link.enter()
+        link.make_room()
     except BaseException:
         link.close()
         raise
@@ -211,6 +215,18 @@ class Link:
         raise LinkError(f"{self.target}: something answers, but not MicroPython's prompt; reset "
                         "the board and repeat this, or put MicroPython on it with `filament "
                         f"flash`; it said {self._line.tail()}")
+
+    def make_room(self):
+        """Where a program has left too little heap, reset the board softly: boot.py runs then, but
+        not main.py. Over a network a BoardError tells to reset it."""
+        try:
+            self.run(_ROOM)
+        except BoardError as error:
+            if error.name != _NO_MEMORY or not self.serial:
+                raise
+            self._line.allow(_RUN_S)
+            self._transport.enter_raw_repl(soft_reset=True, timeout_overall=2 * _RUN_S)
+            self._equipped = False
 
     # --- code ----------------------------------------------------------------------------------
 
