@@ -157,6 +157,11 @@ def open_link(target, baudrate=_BAUD):
     return link
 
 
+def listen(target, baudrate=_BAUD):
+    """A Link to a board whose program goes on: for lines(). Raises LinkError."""
+    return Link(target, _Line(_opened(target, baudrate), target))
+
+
 class Link:
     """See open_link."""
 
