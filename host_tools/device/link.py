@@ -158,6 +158,11 @@ def open_link(target, baudrate=_BAUD, attempts=_ATTEMPTS):
     return link
 
 
+def listen(target, baudrate=_BAUD):
+    """A Link to a board whose program goes on: for lines(). Raises LinkError."""
+    return Link(target, _Line(_opened(target, baudrate), target))
+
+
 class Link:
     """See open_link."""
 

@@ -91,7 +91,10 @@ class Upkeep:
                 continue
             stream = Stream(tcp, self.nic.runtime)
             if self._session is None:
-                self._session = asyncio.create_task(self._talk(stream, tcp))
+                from mpcore.upkeep.repl import Session
+
+                session = Session(stream, tcp, self.nic.runtime, self._done)
+                self._session = asyncio.create_task(session.run())
                 continue
             try:
                 stream.write(_BUSY)
@@ -99,23 +102,10 @@ class Upkeep:
             except OSError:
                 pass        # it is gone already
 
-    async def _talk(self, stream, tcp):
-        from mpcore.upkeep.repl import Reset, Session
-
-        resets = False
-        session = Session(stream, tcp, self.nic.runtime)
-        try:
-            await session.run()
-        except Reset:
-            resets = True
-        except (OSError, EOFError):
-            pass            # the peer is gone
-        finally:
-            session.close()
-            stream.close()
-            self._session = None
+    def _done(self, session, resets):
+        self._session = None
         if resets:
-            await self._leave(tcp)
+            self._tasks.append(asyncio.create_task(self._leave(session.tcp)))
 
     async def _leave(self, tcp):
         """Reset the board when the last words are acknowledged, or do not seem to be."""
