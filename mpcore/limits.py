@@ -97,3 +97,9 @@ DNS_CACHED_BYTES = const(512)     # of data in an answer; longer ones are not ke
 DNS_RECORDS = const(16)           # of one message that are looked at together
 DNS_ANSWER = const(4096)          # longest over TCP, and there while it is read
 MDNS_REPLIES = const(8)           # of a responder that wait on one link, about 200 B each
+
+# --- upkeep --------------------------------------------------------------------------------
+REPL_CODE = const(8192)           # bytes of code at once, and of a traceback
+REPL_LINE = const(512)            # bytes that a person types before a line ends
+REPL_OUTPUT = const(8192)         # bytes printed by a session's code that wait for its end
+REPL_LOG = const(1024)            # bytes printed by others that wait for a session

@@ -92,6 +92,11 @@ class NIC:
             self.node.leave(self.runtime.now(), network.id)
             self.runtime.kick()
 
+    def moved(self):
+        """The physical network is another, or back: let the peers know our address at once, and
+        not with the next keepalive. Raises OSError ENODEV when not active."""
+        self._active().vl1.contact.moved(self.runtime.now())
+
     def isconnected(self):
         """Whether the network has given us an address. Drives the node if nobody else does."""
         if self._network is None:

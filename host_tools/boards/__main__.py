@@ -7,7 +7,7 @@ Below build/boards, for each architecture that a board in boards/ has:
   ARCH/frozen/mpcore/…   the sources of the same
   ARCH/manifest.py       freezes those into firmware of your own
   ARCH/filament.romfs    an image for `mpremote romfs deploy`, the bulb's program in it: with
-                         boards/BOARD/board.py and a main.py of `import start_bulb` and
+                         boards/board.py, facts.py and a main.py of `import start_bulb` and
                          `start_bulb.start()` on the board's file system it starts
   ARCH/BOARD/            for a board whose firmware has no ROMFS, but a place for it in its flash:
     filament.uf2         the same, to be copied onto the drive that the board is in BOOTSEL mode,
@@ -111,7 +111,8 @@ def _build_in_flash(board, image_sets, directory):
         {board.platform: program(board.platform, in_place=True).names}, indent=1) + "\n")
     for name, text in {"in_place.py": images.LOADER.read_text(), "boot.py": images.boot(board),
                        "main.py": images.MAIN,
-                       "board.py": (images.LOADER.parent / "board.py").read_text()}.items():
+                       "board.py": board_facts.program(board).read_text(),
+                       "facts.py": board_facts.constants(board)}.items():
         (directory / "fs" / name).write_text(text)
 
 

@@ -4,6 +4,8 @@ A ROMFS image is for firmware with a partition for it (romfs.py), one that runs 
 whose facts name a place (in_place.py).
 """
 
+import hashlib
+from collections import namedtuple
 from functools import cache
 
 from host_tools import unix_port
@@ -13,9 +15,14 @@ from host_tools.boards.compiling import compiled, file_of, files_of
 APP = "bulb"
 APP_FILES = ("bulb.py", "main.py", "sse.py")
 MAIN = "import start_bulb\nstart_bulb.start()\n"      # a board's main.py; an image has none,
-_MAIN = "start_bulb.mpy"                    # as the board's own would be found before it
+START = "start_bulb.mpy"                    # as the board's own would be found before it
 _COLLECT_AFTER = 32768          # bytes allocated
+BUILD = "image_build"           # the module that tells a board what its image was made of
 LOADER = unix_port.ROOT / "boards" / "rp2_pico_w" / "in_place.py"
+
+
+# What an image was made of. core: the hash of all below lib. app: {path of a file: its hash}.
+Build = namedtuple("Build", "core app")
 
 
 @cache
@@ -23,15 +30,28 @@ def _app(architecture):
     directory = unix_port.ROOT / "boards" / "apps" / APP
     compiled = mpy.compiled(architecture, {f"{APP}/{name}": directory / name
                                            for name in APP_FILES})
-    return {_MAIN if name.endswith("/main.py") else name[len(APP) + 1:-3] + ".mpy": content
+    return {START if name.endswith("/main.py") else name[len(APP) + 1:-3] + ".mpy": content
             for name, content in compiled.items()}
 
 
-def _files(architecture, platform, image_sets, plain, in_place):
+def _core(architecture, platform, image_sets, plain, in_place):
     contents = compiled(architecture, platform, plain=plain, in_place=in_place)
-    return {**{"lib/" + file_of(module)[:-3] + ".mpy": contents[module]
-               for module in files_of(platform, image_sets, plain, in_place)},
-            **_app(architecture)}
+    return {"lib/" + file_of(module)[:-3] + ".mpy": contents[module]
+            for module in files_of(platform, image_sets, plain, in_place)}
+
+
+def _files(architecture, platform, image_sets, plain, in_place):
+    return {**_core(architecture, platform, image_sets, plain, in_place), **_app(architecture)}
+
+
+def build_of(board, image_sets):
+    """The Build of the image that in_flash() makes."""
+    core = hashlib.sha256()
+    for path, content in sorted(_core(board.mpy_arch, board.platform, image_sets, False,
+                                      True).items()):
+        core.update(path.encode() + hashlib.sha256(content).digest())
+    return Build(core.hexdigest(), {path: hashlib.sha256(content).hexdigest()
+                                    for path, content in _app(board.mpy_arch).items()})
 
 
 def for_partition(architecture, platform, image_sets, plain=False):
@@ -44,8 +64,11 @@ def in_flash(board, image_sets):
     of imports is too deep for a board's stack. Raises ValueError when it is larger than the place
     for it."""
     start, end = board.flash_free
-    content = in_place.image(
-        _files(board.mpy_arch, board.platform, image_sets, False, True), start)
+    files = _files(board.mpy_arch, board.platform, image_sets, False, True)
+    build = build_of(board, image_sets)
+    text = f"CORE = {build.core!r}\nAPP = {build.app!r}\n"
+    [files[f"{BUILD}.mpy"]] = mpy.compiled(board.mpy_arch, {f"{BUILD}.py": text}).values()
+    content = in_place.image(files, start)
     if len(content) > end - start:
         raise ValueError(f"{board.board}: an image of {len(content)} bytes does not fit into "
                          f"{end - start}; leave out a set")

@@ -6,7 +6,7 @@ from host_tools.boards import sets
 from mpcore import VERSION
 
 # A set that freezing takes unless it is told not to; as the ROMFS image.
-USUAL = ("core", "socket", "dns", "ipv6")
+USUAL = ("core", "socket", "dns", "ipv6", "upkeep")
 
 
 def version():

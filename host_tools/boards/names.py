@@ -48,7 +48,8 @@ PUBLIC = ("mpcore", "mpcore.nic", "mpcore.aio", "mpcore.interposed", "mpcore.soc
           "mpcore.socket.addresses", "mpcore.socket.constants", "mpcore.socket.options",
           "mpcore.socket.stream", "mpcore.dns", "mpcore.dns.mdns", "mpcore.node",
           "mpcore.runtime", "mpcore.port", "mpcore.port.base", "mpcore.port.storage",
-          "mpcore.roles.root", "mpcore.roles.controller")
+          "mpcore.roles.root", "mpcore.roles.controller", "mpcore.upkeep",
+          "mpcore.upkeep.service", "mpcore.upkeep.repl")
 _EXTERNAL_KEYWORDS = {"key", "reverse", "default", "sep", "end", "file", "signed"}
 _PLACE = re.compile(r'(\s*File "([\w.]+)", line \d+, in )(\w+)')
 _QUOTED = re.compile(r"'(\w+)'")

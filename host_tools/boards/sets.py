@@ -21,6 +21,7 @@ ROOTS = {
     "dns": ("mpcore.dns",),
     "ipv6": ("mpcore.ip.ipv6", "mpcore.ip.ndp"),
     "roles": ("mpcore.roles",),
+    "upkeep": ("mpcore.upkeep",),
     "aes": ("mpcore.crypto.soft_aes",),
 }
 PURPOSES = {
@@ -29,6 +30,7 @@ PURPOSES = {
     "dns": "names: a network's DNS, and .local",
     "ipv6": "IPv6 addresses; without it a network's are ignored",
     "roles": "being a root or a controller",
+    "upkeep": "a REPL for chosen members, and the trial of an update (boards/slots.py)",
     "aes": "for firmware that was built without cryptolib; no stock firmware is",
 }
 # Twins that ask for what MicroPython lacks: whoever imports them does without.

@@ -26,6 +26,8 @@ _CORE = str(ROOT / "mpcore") + "/"
 @cache
 def functions():
     """{(module, path of the function in it, such as "Network.poll")}."""
+    if str(ROOT) not in sys.path:           # as when the `filament` command runs
+        sys.path.insert(0, str(ROOT))
     from tests.core.scenes import Lan       # only a checkout has them
     lan = Lan(members=2)
     node, peer = lan.members

@@ -19,7 +19,7 @@ _ECHO = "host_tools/emulator/echo.py"
 # Of the core, what no board ever loads, and what a bulb does not.
 _LEFT_OUT = ("mpcore/port/cpython", "mpcore/port/micropython_shim", "mpcore/crypto/native",
              "mpcore/vl1/hashcash_integers", "mpcore/port/micropython_unix",
-             "mpcore/roles/", "mpcore/dns/", "mpcore/interposed", "mpcore/socket/",
+             "mpcore/roles/", "mpcore/dns/", "mpcore/upkeep/", "mpcore/interposed", "mpcore/socket/",
              "mpcore/ip/ipv6", "mpcore/ip/icmpv6", "mpcore/ip/ndp", "mpcore/vl1/peer_cache",
              "mpcore/vl2/adhoc", "mpcore/crypto/gmac_siv", "mpcore/crypto/soft_aes",
              "mpcore/crypto/aes", "mpcore/crypto/salsa_lanes", "mpcore/ip/recovery",

@@ -67,7 +67,8 @@ def _flash(directory, furnished, root):
     for path in own.iterdir():
         if path.name not in ("in_place.py", "boot.py"):
             path.unlink()
-    shutil.copy(unix_port.ROOT / "boards" / "rp2_pico_w" / "board.py", own)
+    for name in ("board.py", "rp2_pico_w/facts.py"):
+        shutil.copy(unix_port.ROOT / "boards" / name, own)
     config = json.loads((furnished / "bulb.secret.json").read_text())
     config |= {"bind": "0.0.0.0:9993", "loopback": False, "ssid": wifi.SSID}
     (own / "bulb.secret.json").write_text(json.dumps(config))

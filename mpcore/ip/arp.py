@@ -31,6 +31,8 @@ class Arp(Neighbours):
         interface = self._interface
         if ip in interface.addresses:
             return self._stack.count("arp_conflict")
+        if interface.spoofed(ip, mac):
+            return
         for_us = target in interface.addresses
         if ip != b"\0\0\0\0" and interface.is_neighbour(ip):
             entry = self.entry(now, ip, for_us)

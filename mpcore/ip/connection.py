@@ -62,6 +62,7 @@ class Connection(Sender):
     straight = False                # see straight.py
     owing = False                   # it is among those that owe an ACK at the next poll
     timestamps = None
+    pinned = None                   # the interface at which the peer's address is pinned for it
     give_up_ms = _GIVE_UP_MS
     connect_ms = _CONNECT_MS
     _deaf = False                   # the application does not want to read any more
@@ -273,6 +274,8 @@ class Connection(Sender):
         if self._key is not None:
             del tcp.connections[self._key]
             self._key = None
+            if self.pinned is not None:
+                self.pinned.unpin(self.remote[0])
             for interface in self._stack.interfaces:
                 if interface.flow is self:
                     interface.flow = None

@@ -57,7 +57,7 @@ class Tcp:
         out = self.out
         socket = self.connections.get(key)
         if socket is None:
-            return self._stranger(now, key, size, buf, off, n)
+            return self._stranger(now, interface, key, size, buf, off, n)
         if size == 4 and interface.flow is not socket:
             if interface.flow is not None:
                 interface.flow.acknowledge(now)
@@ -68,7 +68,7 @@ class Tcp:
         if socket.state == TIME_WAIT and out[2] & (_SYN | _RST | _ACK) == _SYN and out[0] > 0:
             # A new connection of the same addresses (RFC 9293 3.10.7.4).
             socket.finish(0)
-            return self._stranger(now, key, size, buf, off, n)
+            return self._stranger(now, interface, key, size, buf, off, n)
         socket.receive(now, socket.rcv_nxt + out[0], socket.snd_una + out[1], out[2], out[3],
                        buf, off, header, n)
 
@@ -166,7 +166,7 @@ class Tcp:
         for key, record in list(self.half_open.items()):
             if record.listener is socket:
                 record.refuse(now)
-                del self.half_open[key]
+                record.end()
 
     def bound(self, ip, port):
         """Does a listener have this address?"""
@@ -196,7 +196,7 @@ class Tcp:
         ports = bytes(buf[off:off + 4])
         return self.connections.get(destination + source + ports[2:] + ports[:2])
 
-    def _stranger(self, now, key, size, buf, off, n):
+    def _stranger(self, now, interface, key, size, buf, off, n):
         """A segment of no known connection: it completes a handshake, or begins one with a
         listener, or is answered by a RST."""
         stack = self._stack
@@ -218,7 +218,7 @@ class Tcp:
         listener = self._listener(*local)
         if flags & _ACK:
             if (listener is not None and not flags & _SYN and self._cookies is not None
-                    and self._cookies.receive(now, key, listener, local, remote, wire, seq, ack,
+                    and listener.admit is None and self._cookies.receive(now, key, listener, local, remote, wire, seq, ack,
                                               out[3], buf, off, n)):
                 return
             stack.count("tcp_no_connection")
@@ -234,14 +234,30 @@ class Tcp:
             from mpcore.ip import options
 
             offer = options.read_offer(buf, off + _HEADER, off + header, out[3])
-            if len(self.half_open) >= self.max_half_open:
+            full = len(self.half_open) >= self.max_half_open
+            if listener.admit is not None:
+                if full or not self._admitted(now, interface, listener, local[0], remote[0]):
+                    return stack.count("tcp_not_admitted")
+            elif full:
                 return self._send_cookie(now, key, listener, local, remote, wire, offer)
             wire[0] = self.initial_sequence(now, key)
             from mpcore.ip.half_open import HalfOpen    # a client alone has none
 
             record = HalfOpen(stack, key, listener, local, remote, wire, offer)
             self.half_open[key] = record
-            record.answer(now)
+            if listener.admit is None:
+                record.answer(now)
+            else:
+                record.pinned = interface
+                record.answer_soon(now)
+
+    def _admitted(self, now, interface, listener, local_ip, ip):
+        """Does a listener with admit() want this neighbour? Its address is then pinned to the MAC
+        that the SYN came from: a host behind a router has no MAC here, and is not admitted."""
+        route = self._stack.route(ip, local_ip)
+        mac = interface.sender
+        return (route is not None and route.interface is interface and route.next_hop == ip
+                and not route.local and listener.admit(ip, mac) and interface.pin(now, ip, mac))
 
     def _send_cookie(self, now, key, listener, local, remote, wire, offer):
         if self._cookies is None:

@@ -22,6 +22,8 @@ class HalfOpen:
     """What is known of it: the listener, the addresses ((ip, port) each), `wire` with both initial
     sequence numbers (see headers_struct.tcp_read), and the peer's Offer."""
 
+    pinned = None               # the interface at which the peer's address is pinned for it
+
     def __init__(self, stack, key, listener, local, remote, wire, offer):
         self._stack = stack
         self._key = key
@@ -33,6 +35,12 @@ class HalfOpen:
         self._begun_ms = None
         self._timeout_ms = _FIRST_MS
 
+    def end(self):
+        """It is over without a connection."""
+        del self._stack.tcp.half_open[self._key]
+        if self.pinned is not None:
+            self.pinned.unpin(self._remote[0])
+
     def answer(self, now):
         """Send the SYN, ACK, again too if need be."""
         if self._begun_ms is None:
@@ -40,6 +48,13 @@ class HalfOpen:
             self._due_ms = now + self._timeout_ms
             self._stack.schedule(self._due_ms)
         self.send(now)
+
+    def answer_soon(self, now):
+        """Send it at the next poll: at the end of a packet's walk in, the credentials that a first
+        answer takes along are too much for a board's stack."""
+        self._begun_ms = self._due_ms = now
+        self._timeout_ms >>= 1          # which poll() doubles
+        self._stack.schedule(now)
 
     def send(self, now):
         """Send the SYN, ACK: what the listener would use of the peer's offer."""
@@ -61,8 +76,7 @@ class HalfOpen:
         if now >= self._due_ms:
             if now - self._begun_ms >= self.listener.connect_ms:
                 self._stack.count("tcp_gave_up")
-                del self._stack.tcp.half_open[self._key]
-                return
+                return self.end()
             self._timeout_ms <<= 1
             self._due_ms = now + self._timeout_ms
             self.answer(now)
@@ -82,7 +96,7 @@ class HalfOpen:
             self.answer(now)
         elif flags & _RST:
             if seq == 1:
-                del tcp.half_open[self._key]
+                self.end()
         elif flags & _SYN:
             # A peer that began anew answers this by a RST, which makes room for its next SYN.
             tcp.send(now, self._local, self._remote, self._wire, 1, 1, _ACK)
@@ -100,6 +114,8 @@ class HalfOpen:
         """Make the connection, and give it the segment with the valid ACK, at position `seq`."""
         self._stack.tcp.make_room()
         child = self.listener.child(now, self._key, self._local, self._remote, self._wire)
+        if self.pinned is not None:
+            child.pinned = self.pinned
         once = self._timeout_ms == _FIRST_MS
         child.open_passive(now, self.listener, self._wire[1], self._offer,
                            self._begun_ms if once else None)

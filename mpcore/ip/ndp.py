@@ -73,6 +73,8 @@ class Ndp(Neighbours):
             entry = self.entry(now, source, mac is not None)
             if mac is None:
                 mac = entry and entry.mac
+            elif interface.spoofed(source, mac):
+                return
             else:
                 self.learn(now, entry, mac)
         if mac is not None:
@@ -86,6 +88,8 @@ class Ndp(Neighbours):
         known = entry.mac
         if mac is None:
             mac = known
+        if self._interface.spoofed(target, mac):
+            return
         if mac is not None and (known is None or mac == known or flags & _OVERRIDE):
             self.learn(now, entry, mac)
 

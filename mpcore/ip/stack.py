@@ -54,6 +54,9 @@ class Interface:
 
     addresses: ip -> prefix length. With the first IPv6 address comes the link-local one.
     flow: the connection that had the last segment over IPv4 from here, or None.
+    pins: None, or ip -> [MAC, by how many connections]: these addresses belong to these MACs, as
+    long as such a connection lasts. What claims to be from one and has another MAC is dropped.
+    sender: source MAC of the packet in hand, where it took the way of all.
     groups: multicast ip -> how many joined it here; a link that has subscribe(now, mac) and
     unsubscribe(now, mac) is told of those that come and go.
 
@@ -71,6 +74,8 @@ class Interface:
         self.routes = []
         self.own = _NO_ADDRESS
         self.flow = None
+        self.pins = None
+        self.sender = None
         self.groups = {}
         self._resolving = ()            # groups in which we answer for our addresses
         self.arp = Arp(self)
@@ -84,17 +89,55 @@ class Interface:
         """
         if n > len(buf) - off:
             return self.stack.count("frame_malformed")
+        if self.pins is not None and self._forged(source_mac, ethertype, buf, off):
+            return
         if ethertype == _IPV4:
             group = destination_mac[0] & 1
             if self.flow is None or group or not self.flow.take(now, buf, off, n):
+                self.sender = source_mac
                 self.stack.ipv4.receive(now, self, group, memoryview(buf), off, n)
         elif ethertype == ethernet.ARP:
             self.arp.receive(now, memoryview(buf), off, n)
         elif ethertype == ethernet.IPV6 and self.ndp is not None:
+            self.sender = source_mac
             self.stack.families[16].receive(now, self, destination_mac[0] & 1, memoryview(buf),
                                             off, n)
         else:
             self.stack.count("ethertype")
+
+    def pin(self, now, ip, mac):
+        """Bind a neighbour's address to a MAC until as many calls of unpin(). Returns whether no
+        other MAC has it: otherwise nothing has happened."""
+        if self.spoofed(ip, mac):
+            return False
+        if self.pins is None:
+            self.pins = {}
+        self.pins.setdefault(ip, [mac, 0])[1] += 1
+        neighbours = self.arp if len(ip) == 4 else self.ndp
+        neighbours.learn(now, neighbours.entry(now, ip, True), mac)
+        return True
+
+    def unpin(self, ip):
+        """Undo one pin()."""
+        pin = self.pins[ip]
+        pin[1] -= 1
+        if not pin[1]:
+            del self.pins[ip]
+            self.pins = self.pins or None
+
+    def spoofed(self, ip, mac):
+        """Does another MAC claim a pinned address? It is counted."""
+        pin = self.pins and self.pins.get(ip)
+        if not pin or pin[0] == mac:
+            return False
+        self.stack.count("spoofed")
+        return True
+
+    def _forged(self, mac, ethertype, buf, off):
+        """Is the source of this IP packet spoofed? ARP and NDP look at theirs themselves."""
+        if ethertype == _IPV4:
+            return self.spoofed(bytes(buf[off + 12:off + 16]), mac)
+        return ethertype == ethernet.IPV6 and self.spoofed(bytes(buf[off + 8:off + 24]), mac)
 
     def set_addresses(self, now, addresses):
         """Replace the addresses: a list of (ip, prefix length). New ones of IPv4 are announced."""

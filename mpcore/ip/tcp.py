@@ -34,12 +34,17 @@ class TcpSocket(Connection):
     Before connect() or listen(): give_up_ms, connect_ms; send_ring and receive_ring (bytes; one
     beyond 65535 has the windows scaled); timestamps (None: if windows are scaled).
 
-    Accepted sockets inherit all of these.
+    Before listen(): admit(ip, mac) -> bool, asked at each SYN from a neighbour, whose address then
+    belongs to that MAC until the connection is closed (Interface.pin). Who is refused gets no
+    answer, nor does who is no neighbour.
+
+    Accepted sockets inherit all of these but admit.
     """
 
     take = straight.take
     _give = straight.give
     linger_ms = None
+    admit = None
     _ready = ()                     # children of a listener that wait for accept()
 
     def bind(self, ip, port):

@@ -194,6 +194,14 @@ class Contact:
         peer.last_hello_ms = now
         self._vl1.greeting.send_hello(now, peer, endpoint or path.endpoint, path)
 
+    def moved(self, now):
+        """Our own address may be another: greet roots, and peers on the paths that they have, so
+        that these see where we are now."""
+        for peer in list(self._vl1.peers.values()):
+            known = [path.endpoint for path in peer.paths]
+            for endpoint in known or (peer.stable if self._vl1.is_upstream(peer.address) else ()):
+                self.hello(now, peer, endpoint)
+
     # --- in time ---------------------------------------------------------------------------
 
     def poll(self, now):

@@ -89,7 +89,7 @@ def test_the_boards_image_fits_and_has_every_module(tmp_path):
     assert facts_of["architectures"]["armv6m"]["boards"] == ["rp2_pico_w"]
     directory = tmp_path / "armv6m" / "rp2_pico_w"
     assert {path.name for path in (directory / "fs").iterdir()} == {
-        "boot.py", "main.py", "in_place.py", "board.py"}
+        "boot.py", "main.py", "in_place.py", "board.py", "facts.py"}
     file = (directory / "filament.uf2").read_bytes()
     blocks = [decode_block(file[at:at + 512]) for at in range(0, len(file), 512)]
     start, end = PICO_W.flash_free

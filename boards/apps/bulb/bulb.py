@@ -75,6 +75,10 @@ class Bulb:
             if host not in self._games:
                 self._games[host] = Game(self, name, host, port)
 
+    def follows(self):
+        """Is any game followed, so that its events are expected?"""
+        return bool(self._games)
+
     def forget(self, game):
         """The game is not followed any more: nobody in it counts as near."""
         self._games.pop(game.host, None)

@@ -1,8 +1,9 @@
 """The light bulb's program: joins the virtual network, then follows the games on it.
 
-`bulb.secret.json` beside the node's home directory configures it: `network` (ID), `bind` (UDP
-address), `loopback`, `hostname` if it is to be found as HOSTNAME.local, and what bulb.Bulb needs.
-Each line it prints is a JSON object with an `event`.
+`node.secret.json` in the node's home directory, which `filament provision` writes, has what every
+app needs: `network` (ID), `bind` (UDP address), `loopback`, `hostname` if it is to be found as
+HOSTNAME.local, and the Wi-Fi network. `bulb.secret.json` has what bulb.Bulb needs, and may have
+all of that; one of the two is needed. Each line it prints is a JSON object with an `event`.
 """
 
 import gc
@@ -28,7 +29,7 @@ del room
 if hasattr(gc, "threshold"):
     gc.threshold(16 * 1024)
 
-CONFIG = "bulb.secret.json"
+CONFIGS = "node.secret.json", "bulb.secret.json"
 _TICK_S = 1
 _HEAP_TICKS = 5
 _GARBAGE = 16 * 1024        # bytes that are worth a collection, which takes a Pico 20 ms
@@ -66,7 +67,7 @@ async def watch(nic):
     while True:
         collect(2 * _GARBAGE)
         if not ticks % _HEAP_TICKS:     # seldom, as to print takes long on a board
-            report(event="heap", peak=peak, live=live,
+            report(event="heap", peak=peak, live=live, free=gc.mem_free(),
                    counters={"port": nic.runtime.port.counters, "vl1": nic.node.vl1.counters})
         ticks += 1
         state = nic.status("name"), nic.status("reason"), nic.status("online"), nic.ifconfig()[0]
@@ -77,6 +78,23 @@ async def watch(nic):
         await asyncio.sleep(_TICK_S)
 
 
+def configured():
+    """What the files of CONFIGS say together; of two the later. Raises OSError without any."""
+    config = {"place": [500, 500], "radius": 150, "client": "bulb", "secret": ""}
+    error = None
+    found = 0
+    for name in CONFIGS:
+        try:
+            with open(name) as file:
+                config.update(json.load(file))
+            found += 1
+        except OSError as missing:
+            error = missing
+    if not found:
+        raise error
+    return config
+
+
 async def main(config):
     board.connect(config)
     nic = NIC(".", bind=config["bind"], loopback=config["loopback"],
@@ -84,19 +102,24 @@ async def main(config):
               send_ring=1024, receive_ring=2048)     # a request out, short events in
     nic.active(True)
     nic.connect(config["network"])
+    if "allow" in config or "slots" in sys.modules:
+        from mpcore import upkeep
+        upkeep.start(nic, config.get("allow"))
     asyncio.create_task(watch(nic))
     await nic.wait_connected()
     lan = aio.Datagrams(broadcast=True)
-    await bulb.Bulb(config, board.led(), aio.open_connection, lan, tell).run()
+    light = bulb.Bulb(config, board.led(), aio.open_connection, lan, tell)
+    if hasattr(board, "watch"):         # its network comes and goes
+        asyncio.create_task(board.watch(config, nic.moved))
+        asyncio.create_task(board.attend(light.follows))
+    await light.run()
 
 
 def start():
     """Runs the bulb. Call it when everything is imported: an import takes from a board's stack."""
     report(event="started", at_ns=time.time_ns(),
            runtime="%s %d.%d.%d" % ((sys.implementation.name,) + sys.implementation.version[:3]))
-    with open(CONFIG) as file:
-        config = json.load(file)
-    asyncio.run(main(config))
+    asyncio.run(main(configured()))
 
 
 if __name__ == "__main__":

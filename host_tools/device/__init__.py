@@ -1,0 +1,1 @@
+"""What is done to a board from the host: see commands."""

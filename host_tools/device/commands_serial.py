@@ -1,0 +1,248 @@
+"""`filament doctor`, `provision` and `deploy`: what is done to a board at a serial port."""
+
+import sys
+
+import rich_click as click
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn)
+from rich.text import Text
+
+from host_tools import home
+from host_tools.command import (
+    Store, console, generate_identities, json_option, loopback_option, say)
+from host_tools.device import commands_network as network
+
+port_argument = click.argument("port")
+_COLOURS = {"good": "green", "note": "dim", "slow": "yellow", "unfit": "red"}
+
+
+@click.command()
+@port_argument
+@json_option
+def doctor(port, as_json):
+    """Examine the board at PORT: what will work, what will be slow, and how to mend it.
+
+    Exit code 0 when nothing stands in the way, 1 otherwise. Nothing is changed on the board; the
+    program that runs there is stopped. Example:
+
+        filament doctor /dev/ttyACM0
+    """
+    from host_tools.device import doctor as examining
+    from host_tools.device.link import open_link
+    with open_link(port) as link:
+        probe, findings = examining.examine(link)
+    if as_json:
+        say(True, examining.report(probe, findings), "")
+    else:
+        _show(findings)
+    sys.exit(0 if examining.fit(findings) else 1)
+
+
+def _show(findings):
+    output = Console(highlight=False)
+    for finding in findings:
+        level = Text(f"{finding.level:5}", style=_COLOURS[finding.level])
+        output.print(level, Text(f"{finding.topic:10} {_plain(finding.text)}"), soft_wrap=True)
+        if finding.mend:
+            output.print(Text(" " * 17 + f"{finding.mend}", style="bold"), soft_wrap=True)
+
+
+def _plain(text):
+    """Without what a terminal would obey: some of it comes from the board."""
+    return "".join(each if each.isprintable() else "?" for each in text)
+
+
+@click.command()
+@port_argument
+@click.option("--network", metavar="NWID", help="The virtual network to join.")
+@click.option("--wifi", "ssid", metavar="SSID",
+              help="The Wi-Fi network; its key is asked for, unless --wifi-key-file has it.")
+@click.option("--wifi-key-file", metavar="FILE", type=click.Path(dir_okay=False, allow_dash=True),
+              help="A file that only you can read, with the Wi-Fi key; - is standard input.")
+@click.option("--planet", type=click.Path(exists=True, dir_okay=False),
+              help="Planet file of the network's root.")
+@click.option("--hostname", help="Be found as HOSTNAME.local on the virtual network.")
+@click.option("--allow", multiple=True, metavar="ADDRESS",
+              help="A node that may use the board's REPL over the virtual network. Repeatable; "
+                   "without any there is none.")
+@click.option("--bind", metavar="IP:PORT", help="UDP address of the node, if not 0.0.0.0:9993.")
+@click.option("--app-config", metavar="FILE", type=click.Path(exists=True, dir_okay=False),
+              help="Settings of the app, a JSON object: on the board APP.secret.json.")
+@click.option("--rotate", is_flag=True, help="Make a new identity in place of the board's.")
+@click.option("--home", "directory", type=click.Path(file_okay=False),
+              help="Where to keep what the board has; by default below Filament's own directory, "
+                   "one for each board.")
+@loopback_option
+@json_option
+def provision(port, ssid, wifi_key_file, planet, app_config, rotate, directory, as_json, **given):
+    """Give the board at PORT an identity, the planet and its settings.
+
+    Repeating it is safe: the identity stays, settings that are not named stay, and only what has
+    changed is written. Example:
+
+        filament provision /dev/ttyACM0 --network NWID --planet net/planet --wifi HOME
+    """
+    from host_tools.device import probe, provision as provisioning
+    from host_tools.device.link import open_link
+    with open_link(port) as link:
+        if directory is None:
+            directory = provisioning.home_of(click.get_app_dir("filament"),
+                                             probe.board(link).unique, port)
+        else:
+            probe.board(link)
+        store = Store(directory)
+        settings = provisioning.stored_settings(store)
+        settings |= {name: list(value) if name == "allow" else value
+                     for name, value in given.items() if value}
+        settings |= _wifi(provisioning, settings, ssid, wifi_key_file)
+        made = provisioning.prepare(
+            store, link, provisioning.checked(settings), planet,
+            lambda: generate_identities()[0], rotate, app_config)
+        written = provisioning.write(link, made, lambda path: click.echo(f"writing {path}",
+                                                                         err=True))
+    address = made.identity.address.hex()
+    facts = {"address": address, "public": made.identity.to_text(), "home": str(directory),
+             "network": settings["network"], "written": written,
+             "replaced": made.before and made.before.hex()}
+    text = f"{address} is the board's address; what it has is kept in {directory}\n"
+    text += f"written: {', '.join(written)}" if written else "the board has all of it already"
+    if made.before:
+        text += (f"\nit was {made.before.hex()}, which may leave:\n"
+                 f"  filament authorize {made.before.hex()} --revoke --home net")
+    if rotate or f"/{home.SECRET}" in written:
+        text += (f"\nwhere the network's controller runs, let it in:\n"
+                 f"  filament authorize {address} --home net")
+    say(as_json, facts, text)
+
+
+def _interactive():
+    """Whether a person can be asked."""
+    return sys.stdin.isatty()
+
+
+def _wifi(provisioning, settings, ssid, key_file):
+    """The Wi-Fi settings that are to change. A key is asked for, or read; never an argument."""
+    if ssid is None:
+        if key_file is None:
+            return {}
+        if settings.get("ssid") is None:
+            raise ValueError("--wifi is missing: the name of the Wi-Fi network of that key")
+        return {"key": provisioning.read_key(key_file, sys.stdin)}
+    if key_file is not None:
+        key = provisioning.read_key(key_file, sys.stdin)
+    elif settings.get("ssid") == ssid:
+        return {}                       # its key is known
+    elif _interactive():
+        key = provisioning.checked_key(click.prompt(
+            f"Key of the Wi-Fi network {ssid} (empty for an open one)", default="",
+            hide_input=True, show_default=False, err=True))
+    else:
+        raise ValueError("the Wi-Fi key is missing: --wifi-key-file FILE, with - for standard "
+                         "input")
+    return {"ssid": ssid, "key": key}
+
+
+@click.command()
+@click.argument("port", metavar="PORT|ADDRESS")
+@click.argument("app", required=False, metavar="[APP_DIR]",
+                type=click.Path(exists=True, file_okay=False))
+@click.option("--board", metavar="BOARD", help="Which of boards/ this is, if it is not told.")
+@click.option("--timeout", type=click.FloatRange(1, 3600), default=None, metavar="SECONDS",
+              help="How long the node may take to be online (90 by default).")
+@click.option("--no-start", is_flag=True, help="Leave the board as it is when all is there.")
+@network.way_options
+@json_option
+def deploy(port, app, board, timeout, no_start, as_json, **way):
+    """Bring the app in APP_DIR (the light bulb without one) onto the board at PORT, and start it.
+
+    An app is a directory with a main.py that has start(). It is compiled for the board, and goes
+    there together with Filament's core; only what has changed is sent, and all of it is checked.
+    Where the board has a ROMFS partition, or an image of the core in its flash, the core runs from
+    there. Then the board is restarted. Exit code 0 when its node is online, 1 when not. Example:
+
+        filament deploy /dev/ttyACM0 boards/apps/bulb
+        filament deploy 10.147.17.53 boards/apps/bulb --home me
+
+    Over the virtual network the program that runs stays where it is, and comes back if the new one
+    does not come online.
+    """
+    if not network.is_port(port):
+        return network.deploy(port, app, board, timeout, no_start, as_json, way, _Progress)
+    from host_tools.device import deploy as deploying
+    from host_tools.device import tree as trees
+    from host_tools.device.link import open_link
+    with open_link(port) as link, _Progress() as progress:
+        sent = deploying.deploy(link, app or trees.APP, board, progress)
+        progress.step("starting")
+        running = None if no_start else deploying.start(
+            link, timeout or deploying.ONLINE_S, progress.step)
+    facts = sent._asdict() | {"running": running and running._asdict()}
+    text = (f"{sent.sent:,} of {sent.size:,} bytes sent, {sent.copied} files copied on the board, "
+            f"{sent.removed} removed; slot {sent.slot}" if sent.changed else
+            f"nothing to send: all {sent.files} files are there; slot {sent.slot}")
+    say(as_json, facts, text if running is None else f"{text}\n{_plain_lines(_state(running))}")
+    sys.exit(0 if running is None or running.online else 1)
+
+
+def _state(running):
+    if any(line.startswith("MemoryError") for line in running.said):
+        return ("the board's heap is too small for this program and the code in .mpy files; "
+                "`filament doctor` says how to get more")
+    if not running.online:
+        last = "\n".join(f"  {line}" for line in running.said) or "  (nothing)"
+        return (f"the node is not online; its network's state is {running.status or 'unknown'}; "
+                "is the Wi-Fi network there, and does the root answer? "
+                f"`filament monitor` shows more. The last that it printed:\n{last}")
+    heap = f", {running.free:,} bytes of heap free" if isinstance(running.free, int) else ""
+    if running.status != "OK":
+        return (f"online, but its network says {running.status}{heap}; is it authorised? "
+                "`filament authorize ADDRESS --home net`")
+    return f"online as {running.address}{heap}"
+
+
+def _plain_lines(text):
+    return "\n".join(map(_plain, text.split("\n")))
+
+
+class _Progress:
+    """How far a deployment is: a bar on a terminal, else a line for each step."""
+
+    def __init__(self):
+        self._bar = Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(),
+                             TransferSpeedColumn(), TimeElapsedColumn(),
+                             console=console) if console.is_terminal else None
+        self._task = None
+
+    def __enter__(self):
+        if self._bar:
+            self._bar.start()
+            self._task = self._bar.add_task("", total=None)
+        return self
+
+    def __exit__(self, *error):
+        if self._bar:
+            self._bar.stop()
+
+    def step(self, text):
+        """Something begins."""
+        if self._bar:
+            self._bar.update(self._task, description=escape(_plain(text)))
+        else:
+            click.echo(_plain(text), err=True)
+
+    def begin(self, size):
+        """So many bytes are to be sent."""
+        if self._bar:
+            self._bar.update(self._task, total=size, completed=0)
+
+    def file(self, path):
+        """They are now those of this file."""
+        if self._bar:
+            self.step(path)
+
+    def sent(self, count):
+        """So many of them were sent."""
+        if self._bar:
+            self._bar.advance(self._task, count)
