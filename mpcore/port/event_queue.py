@@ -55,10 +55,10 @@ class EventQueue(core.IOQueue):
             self._looked = False
             return
         if dt or ticks_diff(ticks_ms(), self._latest) >= 0:
-            self._latest = ticks_add(ticks_ms(), _LATE_MS)
             for turn in self.turns:
                 if turn():
                     dt = 0      # tasks may have been woken
+            self._latest = ticks_add(ticks_ms(), _LATE_MS)
         self._looked = dt != 0
         for s, mask in self.poller.ipoll(dt):
             watcher = self.watchers.get(id(s))
@@ -78,6 +78,8 @@ class EventQueue(core.IOQueue):
                 self._dequeue(s)
             else:
                 self.poller.modify(s, _wanted(entry))
+        if dt:                  # after a sleep, who was woken comes first
+            self._latest = ticks_add(ticks_ms(), _LATE_MS)
 
     def _enqueue(self, s, idx):
         entry = self.map.get(id(s))

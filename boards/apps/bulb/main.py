@@ -30,52 +30,68 @@ if hasattr(gc, "threshold"):
     gc.threshold(16 * 1024)
 
 CONFIGS = "node.secret.json", "bulb.secret.json"
-_TICK_S = 1
-_HEAP_TICKS = 5
+_LOOK_MS = 1000
+_HEAP_MS = 5000
 _GARBAGE = 16 * 1024        # bytes that are worth a collection, which takes a Pico 20 ms
-
-peak = live = 0             # bytes of heap in use: at most, and after the last collection
 
 
 def report(**facts):
     print(json.dumps(facts))
-    if facts["event"] == "led":
-        collect(_GARBAGE)   # right after one reaction nobody waits for the next
 
 
-def collect(least):
-    """Collect garbage if there are `least` bytes of it."""
-    global peak, live
-    used = gc.mem_alloc()
-    peak = max(peak, used)
-    if used - live >= least:
-        gc.collect()
-        live = gc.mem_alloc()
+class Watch:
+    """Collects garbage, and tells what is new of the network and the heap.
 
+    All of that is done right after a reaction, when nobody waits for the next; by itself only
+    where there has been none for a while.
+    """
 
-def tell(**facts):
-    """As report; from when a game is followed, garbage is collected after reactions only."""
-    if facts["event"] == "following" and hasattr(gc, "threshold"):
-        gc.threshold(-1)
-    report(**facts)
+    def __init__(self, nic):
+        self._nic = nic
+        self._told = None
+        self._looked_ms = self._heap_ms = time.ticks_add(time.ticks_ms(), -_HEAP_MS)
+        self._peak = self._live = 0     # bytes of heap in use: at most, after a collection
 
+    def tell(self, **facts):
+        """As report; from when a game is followed, garbage is collected here only."""
+        if facts["event"] == "following" and hasattr(gc, "threshold"):
+            gc.threshold(-1)
+        report(**facts)
+        if facts["event"] == "led":
+            self._look(_GARBAGE)
 
-async def watch(nic):
-    """Every second: collect garbage where no reactions have, and tell what is new."""
-    told = None
-    ticks = 0
-    while True:
-        collect(2 * _GARBAGE)
-        if not ticks % _HEAP_TICKS:     # seldom, as to print takes long on a board
-            report(event="heap", peak=peak, live=live, free=gc.mem_free(),
-                   counters={"port": nic.runtime.port.counters, "vl1": nic.node.vl1.counters})
-        ticks += 1
+    async def run(self):
+        while True:
+            if time.ticks_diff(time.ticks_ms(), self._looked_ms) >= 2 * _LOOK_MS:
+                self._look(2 * _GARBAGE)
+            await asyncio.sleep_ms(_LOOK_MS)
+
+    def _look(self, least):
+        """Collect garbage if there are `least` bytes of it, and tell what is due."""
+        used = gc.mem_alloc()
+        self._peak = max(self._peak, used)
+        if used - self._live >= least:
+            gc.collect()
+            self._live = gc.mem_alloc()
+        now = time.ticks_ms()
+        if time.ticks_diff(now, self._looked_ms) >= _LOOK_MS:
+            self._looked_ms = now
+            self.tell_network()
+        if time.ticks_diff(now, self._heap_ms) >= _HEAP_MS:     # to print takes long on a board
+            self._heap_ms = now
+            runtime = self._nic.runtime
+            report(event="heap", peak=self._peak, live=self._live, free=gc.mem_free(),
+                   counters={"port": runtime.port.counters,
+                             "vl1": self._nic.node.vl1.counters})
+
+    def tell_network(self):
+        """Report how the network is, if that is news."""
+        nic = self._nic
         state = nic.status("name"), nic.status("reason"), nic.status("online"), nic.ifconfig()[0]
-        if state != told:
-            told = state
+        if state != self._told:
+            self._told = state
             report(event="network", status=state[0], reason=state[1], online=state[2],
                    address=state[3])
-        await asyncio.sleep(_TICK_S)
 
 
 def configured():
@@ -105,10 +121,12 @@ async def main(config):
     if "allow" in config or "slots" in sys.modules:
         from mpcore import upkeep
         upkeep.start(nic, config.get("allow"))
-    asyncio.create_task(watch(nic))
+    watch = Watch(nic)
+    asyncio.create_task(watch.run())
     await nic.wait_connected()
+    watch.tell_network()
     lan = aio.Datagrams(broadcast=True)
-    light = bulb.Bulb(config, board.led(), aio.open_connection, lan, tell)
+    light = bulb.Bulb(config, board.led(), aio.open_connection, lan, watch.tell)
     if hasattr(board, "watch"):         # its network comes and goes
         asyncio.create_task(board.watch(config, nic.moved))
         asyncio.create_task(board.attend(light.follows))
