@@ -21,7 +21,7 @@ PATIENCE_S = 90
 DATA = 16_000           # bytes, beside the app's program
 HEAP_BYTES = 3_000      # of upkeep, while nobody is connected
 SESSION_BYTES = 24_000  # with a session that asks for the status, and what it loaded
-CUTS = 3
+CUTS = 2
 SEED = 5
 
 RAISES = "def start():\n    raise ValueError('a bug')\n"

@@ -48,8 +48,8 @@ def test_one_look_over_the_network(scene):
     assert status["network"]["id"] == scene.network.id and status["network"]["status"] == "OK"
     assert status["address"] == IDENTITIES[1].address.hex() and status["slots"]["running"] == "a"
     peers = {peer["address"]: peer for peer in status["peers"]}
-    root, laptop = peers[IDENTITIES[0].address.hex()], peers[IDENTITIES[2].address.hex()]
-    assert (root["role"], laptop["role"]) == ("ROOT", "LEAF")
+    root, desk = peers[IDENTITIES[0].address.hex()], peers[IDENTITIES[4].address.hex()]
+    assert (root["role"], desk["role"]) == ("ROOT", "LEAF")
     assert root["direct"] and root["path"].startswith("127.0.0.1/")
     assert status["heap"]["free"] > 0 and status["uptime_s"] >= 0
     assert min(status["datagrams"].values()) > 0

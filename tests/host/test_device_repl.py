@@ -20,20 +20,21 @@ PATIENCE_S = 60
 
 
 class Scene:
-    """A network with a board, a member whom it admits ("laptop") and one whom not ("other")."""
+    """A network with a board and members: whom it admits, "laptop" for nodes of this process and
+    "desk" for those of commands, and whom it does not, "other"."""
 
     def __init__(self, directory):
-        self.network = loopback.Network(directory / "net", IDENTITIES[:4],
-                                        ["board", "laptop", "other"])
+        self.network = loopback.Network(directory / "net", IDENTITIES[:5],
+                                        ["board", "laptop", "other", "desk"])
         self.network.change(f"/member/{IDENTITIES[1].address.hex()}", {"ipAssignments": [ADDRESS]})
-        self.board = SlotBoard(directory / "board")
+        self.board = SlotBoard(directory / "board", blocks=448)
         node = self.network.node("board")
         self.board.furnish(app(directory / "one", 1), node["home"], {
             "network": self.network.id, "bind": node["bind"],
-            "allow": [IDENTITIES[2].address.hex()]})
+            "allow": [IDENTITIES[number].address.hex() for number in (2, 4)]})
         self.board.start()
 
-    def options(self, name="laptop"):
+    def options(self, name):
         """Those of a command that goes by this member."""
         return ["--home", str(self.network.home(name)), "--bind", self.network.binds[name],
                 "--loopback", "--join", self.network.id]
@@ -42,7 +43,7 @@ class Scene:
         return overlay_link.way(ADDRESS, str(self.network.home(name)), loopback=True,
                                 bind=self.network.binds[name], networks=[self.network.id])
 
-    def filament(self, *arguments, name="laptop", **options):
+    def filament(self, *arguments, name="desk", **options):
         return subprocess.run(
             [sys.executable, "-m", "host_tools", *map(str, arguments), *self.options(name)],
             cwd=unix_port.ROOT, capture_output=True, text=True, timeout=2 * PATIENCE_S, **options)
@@ -97,7 +98,7 @@ def test_mpremote_over_a_port_that_filament_serves(scene, tmp_path):
 
 def test_mpremote_over_a_plain_forward(scene):
     (port,) = loopback.free_ports(["forward"], loopback.socket.SOCK_STREAM)
-    command = [sys.executable, "-m", "host_tools", "forward", "--json", *scene.options(),
+    command = [sys.executable, "-m", "host_tools", "forward", "--json", *scene.options("desk"),
                f"{port}={ADDRESS}:2323"]
     with loopback.Process(command, scene.network.directory / "forward.log") as forward:
         forward.wait_for("forwarding")
