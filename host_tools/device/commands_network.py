@@ -2,7 +2,7 @@
 
 import json
 import sys
-import time
+import threading
 from pathlib import Path
 
 import rich_click as click
@@ -49,7 +49,9 @@ def is_port(target):
 @way_options
 @click.option("--listen", default=None, metavar="HOST:PORT",
               help="Serve the REPL there to other programs, such as mpremote, until Ctrl-C.")
-def repl(address, listen, **options):
+@click.option("--terminal", is_flag=True,
+              help="Serve it at a pseudo-terminal, as `mpremote repl` needs it.")
+def repl(address, listen, terminal, **options):
     """A REPL on the board at ADDRESS of the virtual network; Ctrl-] leaves it.
 
     The board's node.secret.json must have this node's address in `allow`. Its program goes on, and
@@ -66,6 +68,9 @@ def repl(address, listen, **options):
     with way_to(address, **options) as board:
         if listen is not None:
             return _serve(board, forward.parse_place(listen))
+        if terminal:
+            return _until_stopped(lambda: talking.serve_terminal(
+                board.url, lambda name: click.echo(f"mpremote connect {name}")))
         if not sys.stdin.isatty():
             with board.open() as link:
                 click.echo(link.run(sys.stdin.read()), nl=False)
@@ -83,9 +88,13 @@ def _serve(board, place):
                          f"as {board.url()}")
     port = board.serve(*place)
     click.echo(f"mpremote connect socket://{place[0]}:{port}")
+    _until_stopped(threading.Event().wait)
+
+
+def _until_stopped(act):
+    sys.stdout.flush()
     try:
-        while True:
-            time.sleep(3600)
+        act()
     except KeyboardInterrupt:
         pass
 

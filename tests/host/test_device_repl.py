@@ -5,6 +5,7 @@ import pty
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from hypothesis import given
@@ -106,6 +107,21 @@ def test_mpremote_over_a_plain_forward(scene):
                                f"socket://127.0.0.1:{port}", "eval", "'over a forward'"],
                               capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.stdout.strip() == "over a forward", done.stderr
+
+
+def test_mpremote_at_a_pseudo_terminal(scene):
+    with scene.way() as way:
+        names = []
+        serving = threading.Thread(target=repl.serve_terminal, args=(way.url, names.append, 2))
+        serving.start()
+        for _ in range(2):
+            while not names:
+                time.sleep(0.01)
+            done = subprocess.run([sys.executable, "-m", "mpremote", "connect", names[0], "eval",
+                                   "6 * 7"], capture_output=True, text=True, timeout=PATIENCE_S)
+            assert done.stdout.strip() == "42", done.stdout + done.stderr
+        serving.join(PATIENCE_S)
+        assert not serving.is_alive()
 
 
 def test_a_text_is_run_and_its_failure_told(scene):

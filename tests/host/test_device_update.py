@@ -117,7 +117,7 @@ def test_the_power_goes_in_the_middle(scene, way, tmp_path):
     class Cut(Exception):
         pass
 
-    for _ in range(4):
+    for _ in range(2):
         left = [random.randrange(LARGE)]
 
         def sent(count):
