@@ -171,6 +171,9 @@ def deploy(link, app=trees.APP, board_name=None, steps=Steps()):
     sent = 0
     if probe.romfs and image is None:
         wanted, sent = _into_romfs(link, probe, wanted, steps)
+    elif board.flash_free and image is None:
+        steps.step(f"the core goes into files, though {board.board} has a place for it in its "
+                   "flash, where it would take less heap: `filament doctor` says how")
     top = trees.top(board, in_flash=image is not None)
     steps.step("asking the board for what it has")
     files, directories = listing(link)
