@@ -427,7 +427,9 @@ def parse_listing(text, target="the board"):
 
 
 class Lost(LinkError):
-    """The line has broken."""
+    """The line has broken; `said`: the last that was heard, as text."""
+
+    said = ""
 
 
 class _Transport(SerialTransport):
@@ -521,8 +523,10 @@ class _Line:
             raise Silent(f"{self._target}: the board takes nothing; reset it and repeat the "
                          "command") from error
         except (OSError, TypeError) as error:   # TypeError: pyserial, of a port closed meanwhile
-            raise Lost(f"{self._target}: the connection has broken; plug the board in again and "
-                       "repeat the command, which goes on where it ended") from error
+            lost = Lost(f"{self._target}: the connection has broken; plug the board in again and "
+                        "repeat the command, which goes on where it ended")
+            lost.said = self.tail()
+            raise lost from error
 
 
 def _opened(target, baudrate):
