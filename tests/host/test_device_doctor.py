@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from host_tools.boards import facts
 from host_tools.cli import main
-from host_tools.device import doctor, probe
-from host_tools.device import link as linking
+from host_tools.device import doctor, line, probe
 from host_tools.device.link import LinkError, open_link
 from tests.host import not_a_board
 from tests.host.repl_board import ReplBoard
@@ -193,6 +192,6 @@ def test_what_a_board_says_is_not_obeyed_by_the_terminal(monkeypatch):
 
 
 def test_errors_are_a_sentence_and_exit_code_1(monkeypatch):
-    monkeypatch.setattr(linking.list_ports, "comports", lambda: [])
+    monkeypatch.setattr(line.list_ports, "comports", lambda: [])
     told = CliRunner().invoke(main, ["doctor", "/dev/ttyNONE"])
     assert told.exit_code == 1 and "there is no such port" in told.output
