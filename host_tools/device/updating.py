@@ -11,6 +11,7 @@ from collections import namedtuple
 
 from host_tools.boards import listings, romfs
 from host_tools.device import deploy as deploying
+from host_tools.device import romfs_partition
 from host_tools.device import tree as trees
 from host_tools.device.link import BoardError, LinkError
 
@@ -59,14 +60,14 @@ def _prepare(link, app, board_name, steps, minutes):
     size = sum(map(len, wanted.values()))
     steps.step("asking the board for what it has")
     link.sweep(f"/{target}")
-    files, directories = deploying._listing(link)
-    if not deploying._undone(deploying.plan(running, wanted, files, directories)):
+    files, directories = deploying.listing(link)
+    if not deploying.undone(deploying.plan(running, wanted, files, directories)):
         return Updated(running, size, 0, len(wanted), 0, 0, False, True, None)
     what = deploying.plan(target, wanted, files, directories)
     _check_room(link, what, files)
     steps.begin(sum(map(len, what.send.values())))
-    deploying._fill(link, target, what, files, steps)
-    deploying._check(link, target, wanted)
+    deploying.fill(link, target, what, files, steps)
+    deploying.check(link, target, wanted)
     link.run(f"import slots\nslots.begin({target!r}, {digest!r}, {minutes!r})")
     return Updated(target, size, sum(map(len, what.send.values())), len(wanted), len(what.copy),
                    len(what.remove), True, None, None)
@@ -75,12 +76,12 @@ def _prepare(link, app, board_name, steps, minutes):
 def _wanted(link, probe, board, app, steps):
     """The tree for a slot: without the core where the board has that in its flash. What is there
     is never written from here, as the board runs from it."""
-    image = deploying._image(link, probe, board)
+    image = deploying.image_of(link, probe, board)
     wanted = trees.tree(board, app, image=image)
     if probe.romfs and image is None:
         core = trees.core(board, listings.USUAL)
         content = romfs.image(core)
-        if deploying._romfs_hash(link, len(content)) == trees.sha256(content):
+        if romfs_partition.has(link, content):
             return {path: data for path, data in wanted.items() if path not in core}
     return wanted
 

@@ -10,6 +10,7 @@ import serial
 from hypothesis import given
 from hypothesis import strategies as st
 
+from host_tools.device import line
 from host_tools.device import link as linking
 from host_tools.device.link import (
     TEMPORARY, BoardError, File, LinkError, Lost, Silent, file_of, open_link, parse_listing)
@@ -29,7 +30,7 @@ def board_fixture(tmp_path):
 def hurry_fixture(monkeypatch):
     """Nobody waits for long for what will not come."""
     monkeypatch.setattr(linking, "_ATTEMPT_S", 0.2)
-    monkeypatch.setattr(linking, "_QUIET_S", 0.01)
+    monkeypatch.setattr(line, "_QUIET_S", 0.01)
 
 
 # Code
@@ -172,11 +173,11 @@ def test_every_line_of_a_listing_counts(entries):
 # What is not a board
 
 def test_a_port_that_is_not_there_says_which_ones_are(monkeypatch):
-    monkeypatch.setattr(linking.list_ports, "comports", lambda: [])
+    monkeypatch.setattr(line.list_ports, "comports", lambda: [])
     with pytest.raises(LinkError, match="no such port; none is there at all: plug the board in"):
         open_link("/dev/ttyNONE")
     port = type("Port", (), {"device": "/dev/ttyACM7"})
-    monkeypatch.setattr(linking.list_ports, "comports", lambda: [port])
+    monkeypatch.setattr(line.list_ports, "comports", lambda: [port])
     with pytest.raises(LinkError, match="/dev/ttyNONE: there is no such port; there are /dev/ttyACM7"):
         open_link("/dev/ttyNONE")
 
