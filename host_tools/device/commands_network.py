@@ -1,4 +1,4 @@
-"""`filament repl`, `monitor`, and `deploy` to an address: what is done to a board over the virtual network."""
+"""`filament repl`, `monitor`, and `deploy` to an address: a board over the virtual network."""
 
 import json
 import sys
@@ -162,8 +162,8 @@ def deploy(address, app, board, timeout_s, no_start, as_json, options, progress_
     from host_tools.device import updating
 
     if no_start:
-        raise ValueError("--no-start is for a serial port: over the network the new program has to "
-                         "show that it comes online")
+        raise ValueError("--no-start is for a serial port: over the network the new program has "
+                         "to show that it comes online")
     minutes = updating.MINUTES if timeout_s is None else timeout_s / 60
     with way_to(address, **options) as way, progress_class() as progress:
         done = updating.update(way, app or trees.APP, board, progress, minutes)

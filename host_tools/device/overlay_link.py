@@ -176,7 +176,7 @@ class OverlayWay(Way):
         task = asyncio.current_task()
         self._tasks.add(task)
         try:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, asyncio.CancelledError):
                 await outgoing.relay(here, there)
         finally:
             self._tasks.discard(task)

@@ -1,5 +1,5 @@
-"""Updates of an emulated Pico W over the virtual network, with stock firmware, its own heap and its
-own stack; the code is in flash, the programs are in slots.
+"""Updates of an emulated Pico W over the virtual network, with stock firmware, its own heap and
+stack; the code is in flash, the programs are in slots.
 
 One test, as a board takes its time; what it measures stays in build/board-update.json.
 """

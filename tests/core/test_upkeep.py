@@ -114,7 +114,8 @@ def board(test, allow=(1,), slots=None, hosts=3):
     """Run test(client, upkeep, *hosts), where host 1 is admitted to the REPL of host 2."""
     async def main(a, b, *others):
         resets = Resets()
-        served = Upkeep(Nic(b), upkeep.PORT, ["%010x" % number for number in allow], slots, resets.reset)
+        served = Upkeep(Nic(b), upkeep.PORT, ["%010x" % number for number in allow], slots,
+                        resets.reset)
         served.resets = resets
         served.start()
         try:
@@ -301,7 +302,8 @@ def test_printing_is_as_before_when_a_session_has_ended():
 
 def test_who_is_not_allowed_gets_nothing():
     async def test(client, served, a, b, c):
-        opening = asyncio.create_task(aio.open_connection(b.address, upkeep.PORT, runtime=c.runtime))
+        opening = asyncio.create_task(
+            aio.open_connection(b.address, upkeep.PORT, runtime=c.runtime))
         await client.enter()
         assert await client.run(b"print(1)") == (b"1\n", b"")
         assert not opening.done()

@@ -1,4 +1,4 @@
-"""Updates over the virtual network, through slots: they come online, or what ran before runs again.
+"""Updates over the virtual network, through slots: they come online, or the old runs again.
 
 The board is MicroPython's unix port with a flash of its own. It has no timer that resets it: where
 a board's would, its power is cut here.
