@@ -155,8 +155,8 @@ def _wifi(probe):
     text = f"it has Wi-Fi, connected as {probe.wifi.get('address')}"
     if probe.wifi.get("power_save"):
         return Finding("network", SLOW, f"{text}; its power saving makes packets wait for the "
-                       "next beacon, 100 ms and more", "what `filament deploy` puts there switches it "
-                       "off; in a program of your own: wlan.config(pm=wlan.PM_NONE)")
+                       "next beacon, 100 ms and more", "what `filament deploy` puts there "
+                       "switches it off; in a program of your own: wlan.config(pm=wlan.PM_NONE)")
     return Finding("network", GOOD, text)
 
 
