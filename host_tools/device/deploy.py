@@ -36,7 +36,7 @@ if _s:
 _UNDECIDED = (None, "", "REQUESTING_CONFIGURATION")
 
 # What there is to be done in a slot. send: {path: bytes}; copy: {path: (path on the board that has
-# the same, its File)}; remove: paths, the inner ones first; kept: how many files are there already.
+# the same, its File)}; remove: paths, the inner ones first; kept: how many files are there.
 Plan = namedtuple("Plan", "send copy remove kept")
 # size: bytes of all that the board is to have; sent: those that were sent; copied and removed:
 # numbers of files. changed: whether the board was changed at all.
@@ -248,7 +248,7 @@ def _install(link, top, steps):
     link.remove(*(path + TEMPORARY for path in top))
     missing = {path: data for path, data in top.items()
                if there.get(path) != file_of(data)}
-    stale = [path for path in _STALE if path in there]
+    stale = [path for path in _STALE if path in there and path[:-3] + ".mpy" in top]
     for path, data in missing.items():
         if path in there and path.endswith(".py") and b"slots" not in link.read(path):
             steps.step(f"{path} of somebody else is {path + _KEPT} now")
