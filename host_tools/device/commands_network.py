@@ -1,8 +1,8 @@
-"""`filament repl`, `monitor`, and `deploy` to an address: what is done to a board over the virtual network."""
+"""`filament repl`, `monitor`, and `deploy` to an address: a board over the virtual network."""
 
 import json
 import sys
-import time
+import threading
 from pathlib import Path
 
 import rich_click as click
@@ -49,7 +49,9 @@ def is_port(target):
 @way_options
 @click.option("--listen", default=None, metavar="HOST:PORT",
               help="Serve the REPL there to other programs, such as mpremote, until Ctrl-C.")
-def repl(address, listen, **options):
+@click.option("--terminal", is_flag=True,
+              help="Serve it at a pseudo-terminal, as `mpremote repl` needs it.")
+def repl(address, listen, terminal, **options):
     """A REPL on the board at ADDRESS of the virtual network; Ctrl-] leaves it.
 
     The board's node.secret.json must have this node's address in `allow`. Its program goes on, and
@@ -66,6 +68,9 @@ def repl(address, listen, **options):
     with way_to(address, **options) as board:
         if listen is not None:
             return _serve(board, forward.parse_place(listen))
+        if terminal:
+            return _until_stopped(lambda: talking.serve_terminal(
+                board.url, lambda name: click.echo(f"mpremote connect {name}")))
         if not sys.stdin.isatty():
             with board.open() as link:
                 click.echo(link.run(sys.stdin.read()), nl=False)
@@ -83,9 +88,13 @@ def _serve(board, place):
                          f"as {board.url()}")
     port = board.serve(*place)
     click.echo(f"mpremote connect socket://{place[0]}:{port}")
+    _until_stopped(threading.Event().wait)
+
+
+def _until_stopped(act):
+    sys.stdout.flush()
     try:
-        while True:
-            time.sleep(3600)
+        act()
     except KeyboardInterrupt:
         pass
 
@@ -153,8 +162,8 @@ def deploy(address, app, board, timeout_s, no_start, as_json, options, progress_
     from host_tools.device import updating
 
     if no_start:
-        raise ValueError("--no-start is for a serial port: over the network the new program has to "
-                         "show that it comes online")
+        raise ValueError("--no-start is for a serial port: over the network the new program has "
+                         "to show that it comes online")
     minutes = updating.MINUTES if timeout_s is None else timeout_s / 60
     with way_to(address, **options) as way, progress_class() as progress:
         done = updating.update(way, app or trees.APP, board, progress, minutes)

@@ -175,9 +175,10 @@ def deploy(port, app, board, timeout, no_start, as_json, **way):
     from host_tools.device.link import open_link
     with open_link(port) as link, _Progress() as progress:
         sent = deploying.deploy(link, app or trees.APP, board, progress)
-        progress.step("starting")
-        running = None if no_start else deploying.start(
-            link, timeout or deploying.ONLINE_S, progress.step)
+        running = None
+        if not no_start:
+            progress.step("starting")
+            running = deploying.start(link, timeout or deploying.ONLINE_S, progress.step)
     facts = sent._asdict() | {"running": running and running._asdict()}
     text = (f"{sent.sent:,} of {sent.size:,} bytes sent, {sent.copied} files copied on the board, "
             f"{sent.removed} removed; slot {sent.slot}" if sent.changed else

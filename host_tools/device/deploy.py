@@ -36,7 +36,7 @@ if _s:
 _UNDECIDED = (None, "", "REQUESTING_CONFIGURATION")
 
 # What there is to be done in a slot. send: {path: bytes}; copy: {path: (path on the board that has
-# the same, its File)}; remove: paths, the inner ones first; kept: how many files are there already.
+# the same, its File)}; remove: paths, the inner ones first; kept: how many files are there.
 Plan = namedtuple("Plan", "send copy remove kept")
 # size: bytes of all that the board is to have; sent: those that were sent; copied and removed:
 # numbers of files. changed: whether the board was changed at all.
@@ -171,6 +171,9 @@ def deploy(link, app=trees.APP, board_name=None, steps=Steps()):
     sent = 0
     if probe.romfs and image is None:
         wanted, sent = _into_romfs(link, probe, wanted, steps)
+    elif board.flash_free and image is None:
+        steps.step(f"the core goes into files, though {board.board} has a place for it in its "
+                   "flash, where it would take less heap: `filament doctor` says how")
     top = trees.top(board, in_flash=image is not None)
     steps.step("asking the board for what it has")
     files, directories = listing(link)
@@ -245,7 +248,7 @@ def _install(link, top, steps):
     link.remove(*(path + TEMPORARY for path in top))
     missing = {path: data for path, data in top.items()
                if there.get(path) != file_of(data)}
-    stale = [path for path in _STALE if path in there]
+    stale = [path for path in _STALE if path in there and path[:-3] + ".mpy" in top]
     for path, data in missing.items():
         if path in there and path.endswith(".py") and b"slots" not in link.read(path):
             steps.step(f"{path} of somebody else is {path + _KEPT} now")

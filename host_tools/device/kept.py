@@ -10,8 +10,8 @@ from host_tools.boards import mpy
 from host_tools.unix_port import ROOT
 
 DIRECTORY = ROOT / "build" / "device"
-# All that decides over what is compiled: the program, who uses it, the compiler, and the scene that
-# says what a member goes on running (host_tools/boards/steady.py).
+# All that decides over what is compiled: the program, who uses it, the compiler, and the scene
+# that says what a member goes on running (host_tools/boards/steady.py).
 _SOURCES = ("mpcore", "boards", "host_tools/boards", "tests/core", "tests/simulation.py")
 
 

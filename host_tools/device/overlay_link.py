@@ -23,6 +23,7 @@ from mpcore.vl1.inet import ip_text
 
 PATIENCE_S = 10         # for the answer of a board
 _STOP_S = 5
+_BUSY = "Another session"       # as mpcore/upkeep/service.py says it
 _NO_ANSWER = ("is the board on, and does its node.secret.json have {who} in `allow`? Who is not "
               "in there gets no answer at all")
 
@@ -70,7 +71,7 @@ class Way:
         return link
 
     def _failure(self, error):
-        if "Another session" in str(error):
+        if _BUSY in getattr(error, "said", ""):
             return LinkError(f"{self.target}: another session is open on this board (a REPL, a "
                              "monitor or a deployment): close it, and repeat this")
         if "nobody answers" in str(error):
@@ -175,7 +176,7 @@ class OverlayWay(Way):
         task = asyncio.current_task()
         self._tasks.add(task)
         try:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, asyncio.CancelledError):
                 await outgoing.relay(here, there)
         finally:
             self._tasks.discard(task)

@@ -18,6 +18,7 @@ from host_tools.device.link import BoardError, LinkError
 MINUTES = 5             # that the new program has to come online
 STARTS = 2              # as slots.py starts a trial
 _PAUSE_S = 1
+_BLOCK = 4096           # of flash
 _BOOT_S = 60            # beyond what the trials take
 _ASK = "import json, slots\nprint(json.dumps(slots.state()))"
 
@@ -63,7 +64,7 @@ def _prepare(link, app, board_name, steps, minutes):
     if not deploying.undone(deploying.plan(running, wanted, files, directories)):
         return Updated(running, size, 0, len(wanted), 0, 0, False, True, None)
     what = deploying.plan(target, wanted, files, directories)
-    _check_room(link, target, wanted, files)
+    _check_room(link, what, files)
     steps.begin(sum(map(len, what.send.values())))
     deploying.fill(link, target, what, files, steps)
     deploying.check(link, target, wanted)
@@ -85,14 +86,19 @@ def _wanted(link, probe, board, app, steps):
     return wanted
 
 
-def _check_room(link, slot, wanted, files):
-    free = link.free()[0] + sum(deploying.room({path: bytes(file.size)})
-                                for path, file in files.items() if path.startswith(f"/{slot}/"))
-    if deploying.room(wanted) > free:
+def _check_room(link, what, files):
+    """Raises LinkError where what is to come would not fit beside what stays: a file that is
+    replaced goes only when the new one is there."""
+    coming = dict(what.send)
+    coming.update((path, bytes(file.size)) for path, (_, file) in what.copy.items())
+    needed = deploying.room(coming)
+    free = link.free()[0] + sum(files[path].size // _BLOCK * _BLOCK for path in what.remove
+                                if path in files)
+    if needed > free:
         raise LinkError(
             f"{link.target}: there is no room for a second program beside the one that runs "
-            f"({deploying.room(wanted) // 1000} KB are needed, {free // 1000} KB are free); remove "
-            "what is not needed there, or deploy over serial, which needs one place")
+            f"({needed // 1000} KB are needed, {free // 1000} KB are free); remove what is not "
+            "needed there, or deploy over serial, which needs one place")
 
 
 def _state(link):

@@ -218,7 +218,8 @@ class Tcp:
         listener = self._listener(*local)
         if flags & _ACK:
             if (listener is not None and not flags & _SYN and self._cookies is not None
-                    and listener.admit is None and self._cookies.receive(now, key, listener, local, remote, wire, seq, ack,
+                    and listener.admit is None
+                    and self._cookies.receive(now, key, listener, local, remote, wire, seq, ack,
                                               out[3], buf, off, n)):
                 return
             stack.count("tcp_no_connection")

@@ -104,7 +104,7 @@ class Capture(io.IOBase):
                 + options.get("end", "\n")).encode()
         for at in range(0, len(data), limits.STREAM_CHUNK):
             if not self._add(data[at:at + limits.STREAM_CHUNK]):
-                raise RuntimeError("too much is printed from this depth of calls")
+                raise RuntimeError("more is printed at once than this board has room and stack for")
             if self._wants_out() and not self._sending:
                 self._send()
                 if self._interrupted():

@@ -28,7 +28,8 @@ _A, _B, _C, _D, _E = b"\x01", b"\x02", b"\x03", b"\x04", b"\x05"
 _RAW = b"raw REPL; CTRL-B to exit\r\n>"
 _SOFT_RESET = b"MPY: soft reboot\r\n"
 _PASTE = b"\r\npaste mode; Ctrl-C to cancel, Ctrl-D to finish\r\n=== "
-_NO_RAW_PASTE = b"R\x00"
+_RAW_PASTE = b"R\x01\xff\x7f"    # with a window that all code fits into: TCP has its own
+_OK = b"OK"
 _PROMPT, _MORE = b">>> ", b"... "
 _TOO_LONG = b"MemoryError: more than %d bytes of code\r\n" % limits.REPL_CODE
 
@@ -50,6 +51,7 @@ class Session:
         self._block = ()        # lines of a statement that is not complete
         self._feed = self._friendly
         self._code = bytearray()
+        self._begun = _OK       # what tells that code has been taken; another byte in a raw paste
         self._too_long = False
         self._job = None        # (code, how) that is to run now
         self._after = _PROMPT
@@ -117,10 +119,12 @@ class Session:
             return self._raw_entered()
         if byte == _A and bytes(code) == b"\x05A":
             code[:] = b""
-            return _NO_RAW_PASTE
+            self._begun = _D
+            return _RAW_PASTE
         if byte in (_A, _B, _C):
             code[:] = b""
             self._too_long = False
+            self._begun = _OK
             if byte == _A:
                 return _RAW
             return self._begin_friendly() if byte == _B else None
@@ -133,15 +137,16 @@ class Session:
         return b"\r\n" + _RAW
 
     def _raw_entered(self):
-        if not self._code:
+        begun, self._begun = self._begun, _OK
+        if not self._code and begun == _OK:
             self._forget()
             return b"OK\r\n" + _SOFT_RESET + _RAW
         code, self._code = self._code, bytearray()
         if self._too_long:
             self._too_long = False
-            return b"OK\x04" + _TOO_LONG + b"\x04>"
+            return begun + b"\x04" + _TOO_LONG + b"\x04>"
         self._job = code, "exec"
-        return b"OK"
+        return begun
 
     # --- friendly ---------------------------------------------------------------------------
 

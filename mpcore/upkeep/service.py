@@ -28,9 +28,9 @@ _BUSY = b"Another session is open on this board: close it, and try again.\r\n"
 
 
 class Upkeep:
-    """nic: an active NIC. port: TCP, of the REPL. allow: addresses (text) of the nodes that may use the REPL. slots: the
-    module boards/slots.py, or None. reset: callable that does not return, or None: slots' or the
-    machine's own."""
+    """nic: an active NIC. port: TCP, of the REPL. allow: addresses (text) of nodes that may use
+    the REPL. slots: the module boards/slots.py, or None. reset: callable that does not return, or
+    None: slots' or the machine's own."""
 
     def __init__(self, nic, port, allow=(), slots=None, reset=None):
         self.nic = nic
@@ -69,7 +69,8 @@ class Upkeep:
             self._listener = None
 
     def status(self):
-        """What is to be known of the board, as JSON can hold it; see status.py."""
+        """What is to be known of the board, as JSON can hold it; see status.py. Its uptime counts
+        from when the upkeep was made."""
         from mpcore.upkeep import status
 
         facts = status.of(self.nic, (now_ms() - self._began_ms) // 1000)

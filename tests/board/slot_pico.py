@@ -1,4 +1,4 @@
-"""An emulated Pico W with slots, whose power goes and comes: code in flash, its programs in slots."""
+"""An emulated Pico W whose power goes and comes: code in flash, its programs in slots."""
 
 import json
 import shutil

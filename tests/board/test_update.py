@@ -1,5 +1,5 @@
-"""Updates of an emulated Pico W over the virtual network, with stock firmware, its own heap and its
-own stack; the code is in flash, the programs are in slots.
+"""Updates of an emulated Pico W over the virtual network, with stock firmware, its own heap and
+stack; the code is in flash, the programs are in slots.
 
 One test, as a board takes its time; what it measures stays in build/board-update.json.
 """
@@ -21,9 +21,12 @@ PATIENCE_S = 90
 DATA = 16_000           # bytes, beside the app's program
 HEAP_BYTES = 3_000      # of upkeep, while nobody is connected
 SESSION_BYTES = 24_000  # with a session that asks for the status, and what it loaded
-CUTS = 3
+CUTS = 2
 SEED = 5
 
+MINUTES = 0.1           # that a program has to come online which never will
+
+NEVER_ONLINE = "import time\ndef start():\n    while True:\n        time.sleep_ms(100)\n"
 RAISES = "def start():\n    raise ValueError('a bug')\n"
 
 
@@ -50,6 +53,7 @@ def test_updates_over_the_network(tmp_path, figures):
             who_is_not_allowed_gets_nothing(net)
             an_update_comes_online(tmp_path, laptop, figures)
             one_that_raises_is_rolled_back(tmp_path, laptop, figures)
+            one_that_never_comes_online_is_reset_and_rolled_back(tmp_path, laptop, pico, figures)
             power_cuts_leave_a_board_that_works(tmp_path, laptop, pico, figures)
 
 
@@ -121,6 +125,16 @@ def one_that_raises_is_rolled_back(tmp_path, laptop, figures):
     figures["rolled_back"] = {"seconds": round(time.monotonic() - began, 1), "sent": done.sent}
     assert done.confirmed is False and "a bug" in done.why
     assert done.sent < DATA             # what slot b has is copied on the board
+    assert version(laptop) == 2
+
+
+def one_that_never_comes_online_is_reset_and_rolled_back(tmp_path, laptop, pico, figures):
+    before, began = pico.starts, time.monotonic()
+    done = updating.update(laptop, app(tmp_path / "deaf", 0, NEVER_ONLINE), minutes=MINUTES)
+    figures["never_online"] = {"seconds": round(time.monotonic() - began, 1)}
+    assert done.confirmed is False and "not confirmed after 2 starts" in done.why
+    # By the update's own reset, and by the timer's of each of its starts.
+    assert pico.starts == before + 1 + updating.STARTS
     assert version(laptop) == 2
 
 
