@@ -14,7 +14,6 @@ _PATIENCE_MS = 20000
 _RETRY_MS = 100
 _LOOK_MS = 500
 _AGAIN_MS = 15000       # an attempt to connect may take so long before there is another one
-_HZ = {"ESP32": 240000000, "ESP32-S2": 240000000, "ESP32-S3": 240000000}    # 160 MHz at start
 
 
 class NoLed:
@@ -47,8 +46,8 @@ def connect(config):
     """
     if not config.get("ssid"):
         raise OSError("no Wi-Fi network is named: `filament provision --wifi SSID`")
-    if facts.CHIP in _HZ:
-        machine.freq(_HZ[facts.CHIP])
+    if facts.CPU_HZ is not None:
+        machine.freq(facts.CPU_HZ)
     wlan = _wlan()
     if not wlan.isconnected():
         _begin(wlan, config)

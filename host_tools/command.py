@@ -47,6 +47,11 @@ def say(as_json, facts, text):
     click.echo(json.dumps(facts) if as_json else text)
 
 
+def plain(text):
+    """A text, lines and all, without what a terminal would obey: some comes from elsewhere."""
+    return "".join(each if each.isprintable() or each in "\n\t" else "?" for each in text)
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer in one line of JSON.")
 home_option = click.option("--home", "directory", required=True, type=click.Path(file_okay=False),
                            help="Home directory of the node, laid out as zerotier-one's.")

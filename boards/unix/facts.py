@@ -11,6 +11,7 @@ FLASH_FREE = None
 FLASH_OFFSET = None
 UF2_FAMILY = None
 UF2_BOARD = None
+CPU_HZ = None
 LED_PIN = None
 LED_LIT = None
 HEAP_CONNECTED = None

@@ -29,9 +29,10 @@ class Facts:
     the address space, None where nothing is put there. flash_offset: where esptool writes the
     firmware; None where it is copied as UF2. uf2_family: the number in UF2 files for its chip,
     and uf2_board: what its boot drive calls itself, both None where it has no such drive.
-    led_pin: a number or name for machine.Pin, None without a plain LED; led_lit: the level that
-    lights it. heap_connected:
-    bytes free for Python once Wi-Fi is connected, None while nobody has measured it.
+    cpu_hz: the fastest clock, where the firmware starts with a slower one, else None. led_pin: a
+    number or name for machine.Pin, None without a plain LED; led_lit: the level that lights it.
+    heap_connected: bytes free for Python once Wi-Fi is connected, None while nobody has measured
+    it.
     wifi_power_save: the constant of network.WLAN to configure as `pm`; anything but PM_NONE lets
     a packet wait for a beacon. tick_ms: how long an idle asyncio loop may sleep over a packet
     that has come, None where nothing is known of such; tick_remedy: what helps, "busy turns"
@@ -50,6 +51,7 @@ class Facts:
     flash_offset: int | None
     uf2_family: int | None
     uf2_board: str | None
+    cpu_hz: int | None
     led_pin: int | str | None
     led_lit: int | None
     heap_connected: int | None
@@ -70,7 +72,7 @@ class Facts:
         start, end = self.flash_free or (0, 0)
         if start % _SECTOR or not 0 <= start <= end:
             self._refuse("flash_free", self.flash_free)
-        for name in ("flash_offset", "flash_size", "uf2_family", "heap_connected", "tick_ms"):
+        for name in ("flash_offset", "flash_size", "uf2_family", "cpu_hz", "heap_connected", "tick_ms"):
             if (getattr(self, name) or 0) < 0:
                 self._refuse(name, getattr(self, name))
         if not all(map(_is_usb_id, self.usb_ids)):

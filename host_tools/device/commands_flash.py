@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from host_tools.boards import facts as board_facts, uf2
-from host_tools.command import json_option, say
+from host_tools.command import json_option, plain, say
 from host_tools.device import firmware as firmwares, flashing, link, ports, uf2_drive
 from host_tools.device.probe import Probe
 from host_tools.device.progress import Progress
@@ -117,9 +117,8 @@ def _table(title, head, rows):
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for column in head:
         table.add_column(column, overflow="fold")
-    for row in rows:        # some of it comes from boards: nothing that a terminal would obey
-        table.add_row(*(Text("".join(each if each.isprintable() else "?" for each in cell))
-                        for cell in row))
+    for row in rows:        # some of it comes from boards
+        table.add_row(*(Text(plain(cell)) for cell in row))
     return table
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import rich_click as click
 from rich.console import Console
 
-from host_tools.command import json_option, loopback_option, say
+from host_tools.command import json_option, loopback_option, plain, say
+from host_tools.device.progress import Transfer
 
 _ONCE_S = 15            # a board tells of its heap every few seconds
 
@@ -155,9 +156,9 @@ def _once(watching, watch, name, console, tell):
         console.out(watching.sentence(watch.status))
 
 
-def deploy(address, app, board, timeout_s, no_start, as_json, options, progress_class):
+def deploy(address, app, board, timeout_s, no_start, as_json, options):
     """`filament deploy ADDRESS`. timeout_s: that the new program has to come online, or None.
-    options: of way_to. progress_class: of commands_serial."""
+    options: of way_to."""
     from host_tools.device import tree as trees
     from host_tools.device import updating
 
@@ -165,7 +166,7 @@ def deploy(address, app, board, timeout_s, no_start, as_json, options, progress_
         raise ValueError("--no-start is for a serial port: over the network the new program has "
                          "to show that it comes online")
     minutes = updating.MINUTES if timeout_s is None else timeout_s / 60
-    with way_to(address, **options) as way, progress_class() as progress:
+    with way_to(address, **options) as way, Transfer() as progress:
         done = updating.update(way, app or trees.APP, board, progress, minutes)
         name = way.target
     text = f"nothing to send: slot {done.slot} has all {done.files} files already, and runs"
@@ -177,8 +178,3 @@ def deploy(address, app, board, timeout_s, no_start, as_json, options, progress_
                  f"monitor {name}` shows its log")
     say(as_json, done._asdict(), text)
     sys.exit(0 if done.confirmed else 1)
-
-
-def plain(text):
-    """Without what a terminal would obey."""
-    return "".join(each if each.isprintable() else "?" for each in text)

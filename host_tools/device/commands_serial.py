@@ -4,15 +4,12 @@ import sys
 
 import rich_click as click
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import (
-    BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn)
 from rich.text import Text
 
 from host_tools import home
-from host_tools.command import (
-    Store, console, generate_identities, json_option, loopback_option, say)
+from host_tools.command import Store, generate_identities, json_option, loopback_option, plain, say
 from host_tools.device import commands_network as network
+from host_tools.device.progress import Transfer
 
 port_argument = click.argument("port")
 _COLOURS = {"good": "green", "note": "dim", "slow": "yellow", "unfit": "red"}
@@ -44,14 +41,9 @@ def _show(findings):
     output = Console(highlight=False)
     for finding in findings:
         level = Text(f"{finding.level:5}", style=_COLOURS[finding.level])
-        output.print(level, Text(f"{finding.topic:10} {_plain(finding.text)}"), soft_wrap=True)
+        output.print(level, Text(f"{finding.topic:10} {plain(finding.text)}"), soft_wrap=True)
         if finding.mend:
             output.print(Text(" " * 17 + f"{finding.mend}", style="bold"), soft_wrap=True)
-
-
-def _plain(text):
-    """Without what a terminal would obey: some of it comes from the board."""
-    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 @click.command()
@@ -169,11 +161,11 @@ def deploy(port, app, board, timeout, no_start, as_json, **way):
     does not come online.
     """
     if not network.is_port(port):
-        return network.deploy(port, app, board, timeout, no_start, as_json, way, _Progress)
+        return network.deploy(port, app, board, timeout, no_start, as_json, way)
     from host_tools.device import deploy as deploying
     from host_tools.device import tree as trees
     from host_tools.device.link import open_link
-    with open_link(port) as link, _Progress() as progress:
+    with open_link(port) as link, Transfer() as progress:
         sent = deploying.deploy(link, app or trees.APP, board, progress)
         running = None
         if not no_start:
@@ -183,7 +175,7 @@ def deploy(port, app, board, timeout, no_start, as_json, **way):
     text = (f"{sent.sent:,} of {sent.size:,} bytes sent, {sent.copied} files copied on the board, "
             f"{sent.removed} removed; slot {sent.slot}" if sent.changed else
             f"nothing to send: all {sent.files} files are there; slot {sent.slot}")
-    say(as_json, facts, text if running is None else f"{text}\n{_plain_lines(_state(running))}")
+    say(as_json, facts, text if running is None else f"{text}\n{plain(_state(running))}")
     sys.exit(0 if running is None or running.online else 1)
 
 
@@ -201,49 +193,3 @@ def _state(running):
         return (f"online, but its network says {running.status}{heap}; is it authorised? "
                 "`filament authorize ADDRESS --home net`")
     return f"online as {running.address}{heap}"
-
-
-def _plain_lines(text):
-    return "\n".join(map(_plain, text.split("\n")))
-
-
-class _Progress:
-    """How far a deployment is: a bar on a terminal, else a line for each step."""
-
-    def __init__(self):
-        self._bar = Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(),
-                             TransferSpeedColumn(), TimeElapsedColumn(),
-                             console=console) if console.is_terminal else None
-        self._task = None
-
-    def __enter__(self):
-        if self._bar:
-            self._bar.start()
-            self._task = self._bar.add_task("", total=None)
-        return self
-
-    def __exit__(self, *error):
-        if self._bar:
-            self._bar.stop()
-
-    def step(self, text):
-        """Something begins."""
-        if self._bar:
-            self._bar.update(self._task, description=escape(_plain(text)))
-        else:
-            click.echo(_plain(text), err=True)
-
-    def begin(self, size):
-        """So many bytes are to be sent."""
-        if self._bar:
-            self._bar.update(self._task, total=size, completed=0)
-
-    def file(self, path):
-        """They are now those of this file."""
-        if self._bar:
-            self.step(path)
-
-    def sent(self, count):
-        """So many of them were sent."""
-        if self._bar:
-            self._bar.advance(self._task, count)

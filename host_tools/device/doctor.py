@@ -16,7 +16,6 @@ HEAP_IN_PLACE = 141_000
 FILES = 330_000             # bytes of flash for the code in .mpy files,
 FILES_IN_PLACE = 40_000     # and for what goes beside an image
 LATE_US = 3_000             # a wait that ends so much later shows the ticks it is made of
-FASTEST = {"ESP32": 240_000_000, "ESP32-S2": 240_000_000, "ESP32-S3": 240_000_000}
 _LEAST_VERSION = (1, 23)    # the first whose .mpy files are those of today's mpy-cross
 
 
@@ -185,7 +184,7 @@ def _frequency(probe, facts):
     if not probe.frequency:
         return None
     text = f"the processor runs at {probe.frequency / 1e6:.0f} MHz"
-    fastest = FASTEST.get(facts.chip) if facts else None
+    fastest = facts.cpu_hz if facts else None
     if fastest and probe.frequency < fastest:
         return Finding("clock", SLOW, f"{text}, and can run at {fastest / 1e6:.0f}",
                        "what `filament deploy` puts there sets that; in a program of your own: "

@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from host_tools.command import plain
 from host_tools.device.link import LinkError
 
 # Asks for the log since the last time, in hexadecimal, and the status.
@@ -41,7 +42,7 @@ class Watch:
                             "the same version of Filament?") from error
         self.status = status
         *lines, self._rest = self._rest.split(b"\n")
-        return [clean(line.decode(errors="replace")) for line in lines]
+        return [plain(line.decode(errors="replace").rstrip("\r\n")) for line in lines]
 
 
 class SerialWatch:
@@ -56,7 +57,7 @@ class SerialWatch:
         """The next line. Raises LinkError, StopIteration when there is none within the time."""
         line = next(self._lines)
         self._hear(line)
-        return [clean(line)]
+        return [plain(line.rstrip("\r\n"))]
 
     def _hear(self, line):
         try:
@@ -79,12 +80,6 @@ class SerialWatch:
         else:
             return
         self.status = status
-
-
-def clean(line):
-    """A line from a board, without what a terminal would obey."""
-    text = line.rstrip("\r\n")
-    return "".join(each if each.isprintable() or each == "\t" else "?" for each in text)
 
 
 # --- how it is shown ----------------------------------------------------------------------------

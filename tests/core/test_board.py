@@ -113,7 +113,7 @@ class Signal:
 
 def load(world, **changed):
     """boards/board.py, on this world."""
-    facts = dict(CHIP="ESP32", LED_PIN=2, LED_LIT=1, WIFI_POWER_SAVE="PM_NONE", TICK_MS=10,
+    facts = dict(CPU_HZ=240000000, LED_PIN=2, LED_LIT=1, WIFI_POWER_SAVE="PM_NONE", TICK_MS=10,
                  TICK_REMEDY="busy turns")
     facts.update(changed)
     network = Module(WLAN=_Chip(world))
@@ -174,7 +174,7 @@ def test_it_connects_without_power_saving_and_at_full_speed():
     load(world).connect({"ssid": "home"})
     assert len(world.attempts) == 1         # it was connected
     world = World()
-    load(world, CHIP="RP2040", WIFI_POWER_SAVE="PM_PERFORMANCE").connect({"ssid": "open"})
+    load(world, CPU_HZ=None, WIFI_POWER_SAVE="PM_PERFORMANCE").connect({"ssid": "open"})
     assert world.attempts == [(0, "open", None)] and world.hz == 160000000
     assert world.settings == {"pm": World.PM_PERFORMANCE}
 
