@@ -80,3 +80,9 @@ def boot(board):
     be scattered over all of a small heap, with no free block of a few KB left between."""
     return (f"import gc\nimport in_place\ngc.threshold({_COLLECT_AFTER})\n"
             f"in_place.mount({board.flash_free[0]:#x})\n")
+
+
+def way_into_flash(board):
+    """What a person does to get the image into a board's flash, in words."""
+    return (f"`make boards`, then `filament flash --board {board.board} --image "
+            f"build/boards/{board.mpy_arch}/{board.board}/filament.uf2`")

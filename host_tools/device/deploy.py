@@ -288,17 +288,12 @@ def image_of(link, probe, board):
                          f"from {images.BUILD} import CORE, APP\nprint(json.dumps([CORE, APP]))")
         found = images.Build(*there)
     except (BoardError, TypeError) as error:
-        raise LinkError(f"{link.target}: the image in the board's flash cannot be used; "
-                        f"{_anew(board)} ({error})") from error
+        raise LinkError(f"{link.target}: the image in the board's flash cannot be used; replace it: "
+                        f"{images.way_into_flash(board)} ({error})") from error
     if found.core != trees.core_in_image(board):
-        raise LinkError(f"{link.target}: the image in the board's flash is of another version; "
-                        f"{_anew(board)}")
+        raise LinkError(f"{link.target}: the image in the board's flash is of another version; replace it: "
+                        f"{images.way_into_flash(board)}")
     return found
-
-
-def _anew(board):
-    return (f"run `make boards`, and copy build/boards/{board.mpy_arch}/{board.board}/"
-            "filament.uf2 onto the drive that the board is in BOOTSEL mode")
 
 
 def _into_romfs(link, probe, wanted, steps):

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 
 from host_tools.boards import facts as board_facts
-from host_tools.boards import mpy
+from host_tools.boards import images, mpy
 from host_tools.device import probe as probing
 
 GOOD, NOTE, SLOW, UNFIT = "good", "note", "slow", "unfit"
@@ -115,9 +115,8 @@ def _heap(probe, facts):
                        f"{_kb(HEAP_IN_PLACE)}", "take a board with more memory, or with PSRAM")
     if total >= HEAP_MPY_ROOMY:
         return Finding("heap", GOOD, f"{text}; code and node fit into it")
-    image = ("put the image of the code into its flash: `make boards`, then copy "
-             f"build/boards/{facts.mpy_arch}/{facts.board}/filament.uf2 onto the drive that it is "
-             "in BOOTSEL mode" if facts is not None and facts.flash_free else "")
+    image = ("put the image of the code into its flash: " + images.way_into_flash(facts)
+             if facts is not None and facts.flash_free else "")
     if total >= HEAP_MPY:
         return Finding("heap", SLOW, f"{text}; the code in .mpy files takes most of it, so a "
                        "second game or some members more may be too many", image or

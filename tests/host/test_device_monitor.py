@@ -13,8 +13,8 @@ from rich.console import Console
 
 from host_tools.device import monitor
 from host_tools.device.link import LinkError, listen
+from tests.host.board_scene import ADDRESS, opened
 from tests.host.slot_board import IDENTITIES
-from tests.host.test_device_repl import ADDRESS, Scene, patiently
 
 STATUS = {"address": "0123456789", "online": True, "uptime_s": 3723, "firmware": "a board",
           "filament": "0.1.0", "network": {"id": "8056c2e21c000001", "name": "lab",
@@ -31,13 +31,8 @@ STATUS = {"address": "0123456789", "online": True, "uptime_s": 3723, "firmware":
 
 @pytest.fixture(name="scene", scope="module")
 def scene_fixture(tmp_path_factory):
-    scene = Scene(tmp_path_factory.mktemp("monitor"))
-    try:
-        with scene.way() as way:
-            patiently(way)
+    with opened(tmp_path_factory.mktemp("monitor")) as scene:
         yield scene
-    finally:
-        scene.stop()
 
 
 def test_one_look_over_the_network(scene):

@@ -13,8 +13,8 @@ import pytest
 
 from host_tools.device import deploy, updating
 from host_tools.device.link import LinkError
+from tests.host.board_scene import ADDRESS, opened, patiently
 from tests.host.slot_board import app
-from tests.host.test_device_repl import ADDRESS, Scene, patiently
 
 LARGE = 100_000         # with the core this makes more than 300 KB
 RAISES = "def start():\n    raise ValueError('a bug')\n"
@@ -26,13 +26,8 @@ PATIENCE_S = 60
 
 @pytest.fixture(name="scene", scope="module")
 def scene_fixture(tmp_path_factory):
-    scene = Scene(tmp_path_factory.mktemp("update"))
-    try:
-        with scene.way() as way:
-            patiently(way)
+    with opened(tmp_path_factory.mktemp("update")) as scene:
         yield scene
-    finally:
-        scene.stop()
 
 
 @pytest.fixture(name="way")
