@@ -288,11 +288,11 @@ def image_of(link, probe, board):
                          f"from {images.BUILD} import CORE, APP\nprint(json.dumps([CORE, APP]))")
         found = images.Build(*there)
     except (BoardError, TypeError) as error:
-        raise LinkError(f"{link.target}: the image in the board's flash cannot be used; replace it: "
-                        f"{images.way_into_flash(board)} ({error})") from error
+        raise LinkError(f"{link.target}: the image in the board's flash cannot be used ({error}); "
+                        f"replace it: {images.way_into_flash(board)}") from error
     if found.core != trees.core_in_image(board):
-        raise LinkError(f"{link.target}: the image in the board's flash is of another version; replace it: "
-                        f"{images.way_into_flash(board)}")
+        raise LinkError(f"{link.target}: the image in the board's flash is of another version; "
+                        f"replace it: {images.way_into_flash(board)}")
     return found
 
 
