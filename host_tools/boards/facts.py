@@ -72,7 +72,8 @@ class Facts:
         start, end = self.flash_free or (0, 0)
         if start % _SECTOR or not 0 <= start <= end:
             self._refuse("flash_free", self.flash_free)
-        for name in ("flash_offset", "flash_size", "uf2_family", "cpu_hz", "heap_connected", "tick_ms"):
+        for name in ("flash_offset", "flash_size", "uf2_family", "cpu_hz", "heap_connected",
+                     "tick_ms"):
             if (getattr(self, name) or 0) < 0:
                 self._refuse(name, getattr(self, name))
         if not all(map(_is_usb_id, self.usb_ids)):

@@ -10,8 +10,8 @@ _STEP = 10          # percent between two lines
 
 
 class _Shown:
-    """Bars on a terminal, as a context; `bars` is None elsewhere. console: rich's, standard error by
-    default."""
+    """Bars on a terminal, as a context; `bars` is None elsewhere. console: rich's, standard error
+    by default."""
 
     columns = ()
     transient = False
@@ -44,7 +44,8 @@ class _Shown:
 
 
 class Progress(_Shown):
-    """A bar on a terminal; elsewhere a line for each thing that begins, and for every tenth of it."""
+    """A bar on a terminal; elsewhere a line for each thing that begins, and for every tenth of
+    it."""
 
     columns = (TaskProgressColumn,)
     transient = True

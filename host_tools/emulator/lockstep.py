@@ -324,8 +324,9 @@ class Play:
 def play(directory, installed, changes):
     """Switch the board on and let it react to so many changes.
 
-    Returns {"joined_ms", "following_ms", "joined", "reactions": [[cycles, ns], ...], "heap", "grown"}:
-    memory once joined and after the reactions, and the bytes by which it grows with ten times more.
+    Returns {"joined_ms", "following_ms", "joined", "reactions": [[cycles, ns], ...], "heap",
+    "grown"}: memory once joined and after the reactions, and the bytes by which it grows with ten
+    times more.
     """
     with Play(directory, installed) as found:
         facts = found.follow() | {"reactions": found.react(changes), "heap": found.memory()}

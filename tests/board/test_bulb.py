@@ -1,6 +1,6 @@
 """The bulb's story on unmodified firmware, in a network whose root, controller and games run here:
-two games, eight peers, a reset and a pulled cable. The code is in the board's flash, and the heap is
-the firmware's own, of 205,568 bytes.
+two games, eight peers, a reset and a pulled cable. The code is in the board's flash, and the heap
+is the firmware's own, of 205,568 bytes.
 """
 
 import asyncio
