@@ -2,10 +2,10 @@
 
 import os
 import pty
+import queue
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 from hypothesis import given
@@ -60,13 +60,12 @@ def test_mpremote_over_a_plain_forward(scene):
 
 def test_mpremote_at_a_pseudo_terminal(scene):
     with scene.way() as way:
-        names = []
-        serving = threading.Thread(target=repl.serve_terminal, args=(way.url, names.append, 2))
+        names = queue.SimpleQueue()
+        serving = threading.Thread(target=repl.serve_terminal, args=(way.url, names.put, 2))
         serving.start()
+        terminal = names.get(timeout=PATIENCE_S)
         for _ in range(2):
-            while not names:
-                time.sleep(0.01)
-            done = subprocess.run([sys.executable, "-m", "mpremote", "connect", names[0], "eval",
+            done = subprocess.run([sys.executable, "-m", "mpremote", "connect", terminal, "eval",
                                    "6 * 7"], capture_output=True, text=True, timeout=PATIENCE_S)
             assert done.stdout.strip() == "42", done.stdout + done.stderr
         serving.join(PATIENCE_S)
