@@ -5,11 +5,16 @@ bytes. The generic board has no LED of its own; most development boards have one
 """
 
 CHIP = "ESP32"
+ESPTOOL_CHIP = "esp32"
 FIRMWARE = "ESP32_GENERIC"
 PLATFORM = "esp32"
 MPY_ARCH = "xtensawin"
+USB_IDS = ()
+FLASH_SIZE = 0x400000
 FLASH_FREE = None
 FLASH_OFFSET = 0x1000
+UF2_FAMILY = None
+UF2_BOARD = None
 LED_PIN = 2
 LED_LIT = 1
 HEAP_CONNECTED = 147984

@@ -4,11 +4,16 @@ The LED hangs on the Wi-Fi chip.
 """
 
 CHIP = "RP2350"
+ESPTOOL_CHIP = None
 FIRMWARE = "RPI_PICO2_W"
 PLATFORM = "rp2"
 MPY_ARCH = "armv7emsp"
+USB_IDS = ((0x2E8A, 0x0005, "MicroPython"),)
+FLASH_SIZE = 0x400000
 FLASH_FREE = None
 FLASH_OFFSET = None
+UF2_FAMILY = 0xE48BFF59
+UF2_BOARD = "RP2350"
 LED_PIN = "LED"
 LED_LIT = 1
 HEAP_CONNECTED = None

@@ -12,6 +12,7 @@ ARCHITECTURES = ("armv6m", "armv7emsp", "xtensawin", "rv32imc", "x64")
 PLATFORMS = ("esp32", "rp2", "linux")
 POWER_SAVES = ("PM_NONE", "PM_PERFORMANCE", "PM_POWERSAVE")
 REMEDIES = ("busy turns",)
+USB_MODES = ("MicroPython", "boot loader", "either")
 _SECTOR = 4096              # of flash, which is erased at once
 
 
@@ -19,12 +20,17 @@ _SECTOR = 4096              # of flash, which is erased at once
 class Facts:
     """board: the name of its directory. The rest is what its file says, in lower case.
 
-    firmware: the name of MicroPython's own build for it. platform: its `sys.platform`.
-    mpy_arch: the native code that it runs, as mpy-cross names it. flash_free: (start, end) of the
-    flash that neither its firmware nor its file system has, in the address space, None where
-    nothing is put there. flash_offset: where esptool
-    writes the firmware; None where it is copied as UF2. led_pin: a number or name for
-    machine.Pin, None without a plain LED; led_lit: the level that lights it. heap_connected:
+    esptool_chip: the chip as esptool names it, None where that does not reach it. firmware: the
+    name of MicroPython's own build for it, with which its file on micropython.org begins.
+    platform: its `sys.platform`. mpy_arch: the native code that it runs, as mpy-cross names it.
+    usb_ids: ((vendor, product, which of USB_MODES it is then), …) of its own USB, none where an
+    adapter with numbers of its own is between. flash_size: bytes that it has at least.
+    flash_free: (start, end) of the flash that neither its firmware nor its file system has, in
+    the address space, None where nothing is put there. flash_offset: where esptool writes the
+    firmware; None where it is copied as UF2. uf2_family: the number in UF2 files for its chip,
+    and uf2_board: what its boot drive calls itself, both None where it has no such drive.
+    led_pin: a number or name for machine.Pin, None without a plain LED; led_lit: the level that
+    lights it. heap_connected:
     bytes free for Python once Wi-Fi is connected, None while nobody has measured it.
     wifi_power_save: the constant of network.WLAN to configure as `pm`; anything but PM_NONE lets
     a packet wait for a beacon. tick_ms: how long an idle asyncio loop may sleep over a packet
@@ -34,11 +40,16 @@ class Facts:
 
     board: str
     chip: str
+    esptool_chip: str | None
     firmware: str | None
     platform: str
     mpy_arch: str
+    usb_ids: tuple
+    flash_size: int | None
     flash_free: tuple | None
     flash_offset: int | None
+    uf2_family: int | None
+    uf2_board: str | None
     led_pin: int | str | None
     led_lit: int | None
     heap_connected: int | None
@@ -59,16 +70,27 @@ class Facts:
         start, end = self.flash_free or (0, 0)
         if start % _SECTOR or not 0 <= start <= end:
             self._refuse("flash_free", self.flash_free)
-        for name in ("flash_offset", "heap_connected", "tick_ms"):
+        for name in ("flash_offset", "flash_size", "uf2_family", "heap_connected", "tick_ms"):
             if (getattr(self, name) or 0) < 0:
                 self._refuse(name, getattr(self, name))
-        if (self.led_pin is None) != (self.led_lit is None):
-            raise ValueError(f"boards/{self.board}/facts.py: LED_PIN and LED_LIT go together")
-        if (self.tick_ms is None) != (self.tick_remedy is None):
-            raise ValueError(f"boards/{self.board}/facts.py: TICK_MS and TICK_REMEDY go together")
+        if not all(map(_is_usb_id, self.usb_ids)):
+            self._refuse("usb_ids", self.usb_ids)
+        for one, other in (("led_pin", "led_lit"), ("tick_ms", "tick_remedy"),
+                           ("uf2_family", "uf2_board"), ("esptool_chip", "flash_offset")):
+            if (getattr(self, one) is None) != (getattr(self, other) is None):
+                raise ValueError(f"boards/{self.board}/facts.py: {one.upper()} and "
+                                 f"{other.upper()} go together")
 
     def _refuse(self, name, value):
         raise ValueError(f"boards/{self.board}/facts.py: {name.upper()} cannot be {value!r}")
+
+
+def _is_usb_id(entry):
+    if not isinstance(entry, tuple) or len(entry) != 3:
+        return False
+    *numbers, mode = entry
+    return mode in USB_MODES and all(type(number) is int and 0 < number < 0x10000
+                                     for number in numbers)
 
 
 def read(board, text):

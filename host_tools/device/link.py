@@ -141,15 +141,16 @@ class BoardError(LinkError):
         super().__init__(f"{where}: {said}")
 
 
-def open_link(target, baudrate=_BAUD):
+def open_link(target, baudrate=_BAUD, attempts=_ATTEMPTS):
     """The Link to the board at a serial port or at a pyserial URL. Raises LinkError.
 
     The program that runs on the board is interrupted; what it has in memory stays, unless that is
-    so much that there is no room to work in: see make_room().
+    so much that there is no room to work in: see make_room(). attempts: how often it is asked,
+    for some seconds each.
     """
     link = Link(target, _Line(_opened(target, baudrate), target))
     try:
-        link.enter()
+        link.enter(attempts)
         link.make_room()
     except BaseException:
         link.close()
@@ -189,9 +190,9 @@ class Link:
         self._ready = False
         self._line.close()
 
-    def enter(self):
+    def enter(self, attempts=_ATTEMPTS):
         """Interrupt what runs, and get at the raw REPL. Raises LinkError."""
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(attempts):
             self._line.allow(_ATTEMPT_S)
             try:
                 self._transport.enter_raw_repl(soft_reset=False, timeout_overall=2 * _ATTEMPT_S)
@@ -546,3 +547,8 @@ def _why_not(target, error):
         return ("another program uses this port; close it (a serial monitor, Thonny, another "
                 "filament) and repeat this")
     return f"this is no serial port that can be used; `filament boards` lists the ports ({error})"
+
+
+def check_port(target):
+    """Raises LinkError, with what to do, where a port cannot be opened just now."""
+    _opened(target, _BAUD).close()

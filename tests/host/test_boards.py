@@ -430,11 +430,17 @@ GOOD = (ROOT / "boards/esp32/facts.py").read_text()
     ("FREE = None", "FREE = (8192, 4096)", r"FLASH_FREE cannot be \(8192, 4096\)"),
     ("LED_PIN = 2", "LED_PIN = None", "LED_PIN and LED_LIT go together"),
     ("TICK_MS = 10", "TICK_MS = None", "TICK_MS and TICK_REMEDY go together"),
-    ("CHIP = ", "CHOP = ", "missing or unknown: CHIP, CHOP"),
-    ("CHIP = ", "CHIP = 1 +", "line 7 is no NAME = constant"),
-    ("CHIP = ", "import os; CHIP = ", "line 7 is no NAME = constant"),
-    ("CHIP = ", "CHIP == ", "line 7 is no NAME = constant"),
-    ("CHIP = ", "CHIP = = ", "invalid syntax"),
+    ("UF2_BOARD = None", "UF2_BOARD = 'RP2'", "UF2_FAMILY and UF2_BOARD go together"),
+    ("0x1000", "None", "ESPTOOL_CHIP and FLASH_OFFSET go together"),
+    ("USB_IDS = ()", "USB_IDS = (1, 2)", r"USB_IDS cannot be \(1, 2\)"),
+    ("USB_IDS = ()", "USB_IDS = ((1, 2, 3),)", r"USB_IDS cannot be \(\(1, 2, 3\),\)"),
+    ("USB_IDS = ()", "USB_IDS = ((1, 65536, 'either'),)", "USB_IDS cannot be"),
+    ("0x400000", "-1", "FLASH_SIZE cannot be -1"),
+    ("\nCHIP = ", "\nCHOP = ", "missing or unknown: CHIP, CHOP"),
+    ("\nCHIP = ", "\nCHIP = 1 +", "line 7 is no NAME = constant"),
+    ("\nCHIP = ", "\nimport os; CHIP = ", "line 7 is no NAME = constant"),
+    ("\nCHIP = ", "\nCHIP == ", "line 7 is no NAME = constant"),
+    ("\nCHIP = ", "\nCHIP = = ", "invalid syntax"),
 ])
 def test_facts_that_cannot_be_are_refused(old, new, complaint):
     assert facts.read("esp32", GOOD).heap_connected == 147984
