@@ -64,7 +64,7 @@ def boot():
 
 
 def start():
-    """Run the main of the slot that boot() has chosen, and see to what is to be done if it ends."""
+    """Run the main of the slot that boot() has chosen, and do what is to be done if it ends."""
     if running is None:
         return print("no program in /a or /b: `filament deploy` brings one")
     imported = False

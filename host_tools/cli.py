@@ -14,7 +14,7 @@ from host_tools.command import (
     planet_option, prepare_home, prepare_identity, read_planet, run_until_stopped, say)
 from host_tools.conformance.command import conformance
 from host_tools.desktop import commands as desktop
-from host_tools.device import commands_flash, commands_serial as device
+from host_tools.device import commands_flash, commands_network, commands_serial
 from mpcore.dns.message import label
 from mpcore.port import entropy
 from mpcore.vl1 import inet
@@ -416,8 +416,9 @@ def ping(ip, directory, count, interval, timeout, as_json):
 
 
 for command in (names.set_dns, names.lookup, conformance, desktop.run, desktop.proxy,
-                desktop.forward, commands_flash.boards, commands_flash.flash, device.doctor,
-                device.provision, device.deploy):
+                desktop.forward, commands_flash.boards, commands_flash.flash,
+                commands_serial.doctor, commands_serial.provision, commands_serial.deploy,
+                commands_network.repl, commands_network.monitor):
     main.add_command(command)
 
 

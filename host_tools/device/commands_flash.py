@@ -281,4 +281,5 @@ def _conclusion(board, facts):
     if facts["runs_at"] is None:
         return ("written; the board has restarted, and no port has shown up yet\n"
                 "next: filament boards --probe")
-    return f"written; MicroPython is at {facts['runs_at']}\nnext: filament doctor {facts['runs_at']}"
+    return (f"written; MicroPython is at {facts['runs_at']}\n"
+            f"next: filament doctor {facts['runs_at']}")

@@ -12,6 +12,7 @@ from rich.text import Text
 from host_tools import home
 from host_tools.command import (
     Store, console, generate_identities, json_option, loopback_option, say)
+from host_tools.device import commands_network as network
 
 port_argument = click.argument("port")
 _COLOURS = {"good": "green", "note": "dim", "slow": "yellow", "unfit": "red"}
@@ -144,15 +145,16 @@ def _wifi(provisioning, settings, ssid, key_file):
 
 
 @click.command()
-@port_argument
+@click.argument("port", metavar="PORT|ADDRESS")
 @click.argument("app", required=False, metavar="[APP_DIR]",
                 type=click.Path(exists=True, file_okay=False))
 @click.option("--board", metavar="BOARD", help="Which of boards/ this is, if it is not told.")
 @click.option("--timeout", type=click.FloatRange(1, 3600), default=None, metavar="SECONDS",
               help="How long the node may take to be online (90 by default).")
 @click.option("--no-start", is_flag=True, help="Leave the board as it is when all is there.")
+@network.way_options
 @json_option
-def deploy(port, app, board, timeout, no_start, as_json):
+def deploy(port, app, board, timeout, no_start, as_json, **way):
     """Bring the app in APP_DIR (the light bulb without one) onto the board at PORT, and start it.
 
     An app is a directory with a main.py that has start(). It is compiled for the board, and goes
@@ -161,15 +163,22 @@ def deploy(port, app, board, timeout, no_start, as_json):
     there. Then the board is restarted. Exit code 0 when its node is online, 1 when not. Example:
 
         filament deploy /dev/ttyACM0 boards/apps/bulb
+        filament deploy 10.147.17.53 boards/apps/bulb --home me
+
+    Over the virtual network the program that runs stays where it is, and comes back if the new one
+    does not come online.
     """
+    if not network.is_port(port):
+        return network.deploy(port, app, board, timeout, no_start, as_json, way, _Progress)
     from host_tools.device import deploy as deploying
     from host_tools.device import tree as trees
     from host_tools.device.link import open_link
     with open_link(port) as link, _Progress() as progress:
         sent = deploying.deploy(link, app or trees.APP, board, progress)
-        progress.step("starting")
-        running = None if no_start else deploying.start(
-            link, timeout or deploying.ONLINE_S, progress.step)
+        running = None
+        if not no_start:
+            progress.step("starting")
+            running = deploying.start(link, timeout or deploying.ONLINE_S, progress.step)
     facts = sent._asdict() | {"running": running and running._asdict()}
     text = (f"{sent.sent:,} of {sent.size:,} bytes sent, {sent.copied} files copied on the board, "
             f"{sent.removed} removed; slot {sent.slot}" if sent.changed else

@@ -11,7 +11,7 @@ import json
 from collections import namedtuple
 
 from host_tools.boards import facts as board_facts
-from host_tools.boards import images, listings, mpy, romfs
+from host_tools.boards import images, mpy, romfs
 from host_tools.device import probe as probing
 from host_tools.device import romfs_partition
 from host_tools.device import tree as trees
@@ -36,7 +36,7 @@ if _s:
 _UNDECIDED = (None, "", "REQUESTING_CONFIGURATION")
 
 # What there is to be done in a slot. send: {path: bytes}; copy: {path: (path on the board that has
-# the same, its File)}; remove: paths, the inner ones first; kept: how many files are there already.
+# the same, its File)}; remove: paths, the inner ones first; kept: how many files are there.
 Plan = namedtuple("Plan", "send copy remove kept")
 # size: bytes of all that the board is to have; sent: those that were sent; copied and removed:
 # numbers of files. changed: whether the board was changed at all.
@@ -69,7 +69,7 @@ def plan(slot, wanted, files, directories):
     """
     top = f"/{slot}/"
     elsewhere = {file: path for path, file in files.items()
-                 if not path.startswith(top) and not path.endswith(TEMPORARY)}
+                 if not path.startswith(top)}
     send, copy, kept = {}, {}, 0
     for path, data in wanted.items():
         file = file_of(data)
@@ -166,18 +166,24 @@ def deploy(link, app=trees.APP, board_name=None, steps=Steps()):
     probe, board = board_for(link, board_name)
     link.run(_HOLD)
     steps.step(f"compiling for {board.board}")
-    image = _image(link, probe, board)
+    image = image_of(link, probe, board)
     wanted = trees.tree(board, app, image=image)
     sent = 0
     if probe.romfs and image is None:
         wanted, sent = _into_romfs(link, probe, wanted, steps)
+    elif board.flash_free and image is None:
+        steps.step(f"the core goes into files, though {board.board} has a place for it in its "
+                   "flash, where it would take less heap: `filament doctor` says how")
     top = trees.top(board, in_flash=image is not None)
     steps.step("asking the board for what it has")
-    swept = sum(link.sweep(f"/{slot}") for slot in SLOTS)
-    files, directories = _listing(link)
+    files, directories = listing(link)
+    torn = [path for path in files if path.endswith(TEMPORARY)]
+    if torn:
+        link.remove(*torn)
+        files = {path: file for path, file in files.items() if path not in torn}
     state = state_of(link.read(STATE))
     good = state["good"]
-    if good is not None and not _undone(plan(good, wanted, files, directories)):
+    if good is not None and not undone(plan(good, wanted, files, directories)):
         target = good
     else:
         target = target_of(good, wanted, files, link.free()[0])
@@ -185,21 +191,23 @@ def deploy(link, app=trees.APP, board_name=None, steps=Steps()):
     size = sum(map(len, what.send.values()))
     steps.step(f"sending {len(what.send)} files, {size:,} bytes, into slot {target}")
     steps.begin(size)
-    _fill(link, target, what, files, steps)
-    if _undone(what):
-        _check(link, target, wanted)
-    changed = _install(link, top, steps) or bool(swept) or _undone(what) or bool(sent)
+    fill(link, target, what, files, steps)
+    if undone(what):
+        check(link, target, wanted)
+    changed = _install(link, top, steps) or bool(torn) or undone(what) or bool(sent)
     changed = _choose(link, state, target, trees.digest(wanted)) or changed
     return Sent(target, sum(map(len, wanted.values())),
                 sent + sum(map(len, what.send.values())), len(wanted), len(what.copy),
                 len(what.remove), changed)
 
 
-def _undone(what):
+def undone(what):
+    """Whether there is anything to do in a Plan."""
     return bool(what.send or what.copy or what.remove)
 
 
-def _listing(link):
+def listing(link):
+    """({path: File}, directories) of all slots."""
     files, directories = {}, []
     for slot in SLOTS:
         there, inner = link.walk(f"/{slot}")
@@ -208,9 +216,9 @@ def _listing(link):
     return files, directories
 
 
-def _fill(link, slot, what, files, steps):
+def fill(link, slot, what, files, steps):
     """Carry out a Plan; the slot's main last."""
-    if not _undone(what):
+    if not undone(what):
         return
     mains = [path for path in files if path.startswith(f"/{slot}/{trees.MAIN}.")]
     if mains:
@@ -227,10 +235,10 @@ def _fill(link, slot, what, files, steps):
         link.write(path, data, steps.sent)
 
 
-def _check(link, slot, wanted):
+def check(link, slot, wanted):
     """Look whether all has arrived. Raises LinkError."""
     files, directories = link.walk(f"/{slot}")
-    if _undone(plan(slot, wanted, files, directories)):
+    if undone(plan(slot, wanted, files, directories)):
         raise LinkError(f"{link.target}: what is on the board is not what was sent; repeat this")
 
 
@@ -240,7 +248,7 @@ def _install(link, top, steps):
     link.remove(*(path + TEMPORARY for path in top))
     missing = {path: data for path, data in top.items()
                if there.get(path) != file_of(data)}
-    stale = [path for path in _STALE if path in there]
+    stale = [path for path in _STALE if path in there and path[:-3] + ".mpy" in top]
     for path, data in missing.items():
         if path in there and path.endswith(".py") and b"slots" not in link.read(path):
             steps.step(f"{path} of somebody else is {path + _KEPT} now")
@@ -265,7 +273,7 @@ def _choose(link, state, slot, digest):
 # --- code that is not in files ------------------------------------------------------------------
 
 
-def _image(link, probe, board):
+def image_of(link, probe, board):
     """The images.Build of the image in the board's flash; None without one. Raises LinkError when
     it is not of this version."""
     if not probe.image:
@@ -282,7 +290,7 @@ def _image(link, probe, board):
     except (BoardError, TypeError) as error:
         raise LinkError(f"{link.target}: the image in the board's flash cannot be used; "
                         f"{_anew(board)} ({error})") from error
-    if found.core != images.build_of(board, listings.USUAL).core:
+    if found.core != trees.core_in_image(board):
         raise LinkError(f"{link.target}: the image in the board's flash is of another version; "
                         f"{_anew(board)}")
     return found
@@ -302,11 +310,11 @@ def _into_romfs(link, probe, wanted, steps):
         steps.step(f"the ROMFS partition is too small for the core ({len(image):,} bytes)")
         return wanted, 0
     rest = {path: data for path, data in wanted.items() if path not in core}
-    if romfs_partition.sha256(link, len(image)) == trees.sha256(image):
+    if romfs_partition.has(link, image):
         return rest, 0
     steps.step(f"writing the core into the ROMFS partition ({len(image):,} bytes)")
     romfs_partition.write(link, image)
-    if romfs_partition.sha256(link, len(image)) != trees.sha256(image):
+    if not romfs_partition.has(link, image):
         raise LinkError(f"{link.target}: the ROMFS partition does not have what was written; "
                         "repeat this")
     return rest, len(image)

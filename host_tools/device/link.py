@@ -16,94 +16,29 @@ import errno
 import hashlib
 import json
 import re
-import time
 from collections import namedtuple
 
-import serial
 from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
-from serial.tools import list_ports
 
+from host_tools.device import on_board
+from host_tools.device.line import (
+    BAUD, MAX_OUTPUT, TAIL, Line, LinkError, Lost, Silent, check_port, open_port)
+
+__all__ = ["TEMPORARY", "BoardError", "File", "Link", "LinkError", "Lost", "Silent", "check_port",
+           "file_of", "listen", "open_link", "parse_listing"]
 TEMPORARY = ".tmp"
-MAX_OUTPUT = 65536          # bytes that a command may print
 MAX_FILES = 2048            # that a board may list
 _ENTRY_MAX = 512            # bytes of the line about one file
-_CHUNK = 1024               # bytes of a file in one command; the board has it three times meanwhile
-_BAUD = 115200
-_LOOK_S = 0.1               # how often a wait looks at the clock
+_CHUNK = 1024               # bytes of a file in one command; a board has it three times then
 _ATTEMPTS = 3               # to get at the REPL: a board may be starting, as opening the port
 _ATTEMPT_S = 3              # resets some
-_QUIET_S = 0.3
-_WRITE_S = 10
 _RUN_S = 20
 _HASH_S = 120               # all files of a board
-_TAIL = 300                 # characters of what a board said, in a message
 _UNMENDED = "unplug the board, plug it in again and repeat the command"
 _NO_MEMORY = "MemoryError"
 _ROOM = "import gc\ngc.collect()\nbytearray(20480)"
 _FULL = (errno.ENOSPC, errno.EFBIG)
-
-# What files on the board are handled with. It is sent once, and needs about 2 KB there.
-_HELPERS = """
-import os, json, hashlib
-from binascii import a2b_base64 as _b, hexlify as _x
-def _stat(path):
-    try:
-        return os.stat(path)
-    except OSError:
-        return None
-def _sum(path):
-    h = hashlib.sha256()
-    buf = memoryview(bytearray(512))
-    with open(path, "rb") as f:
-        while True:
-            n = f.readinto(buf)
-            if not n:
-                return _x(h.digest()).decode()
-            h.update(buf[:n])
-def _tell(path):
-    s = _stat(path)
-    if s and s[0] & 0x8000:
-        print(json.dumps([path, s[6], _sum(path)]))
-def _walk(top):
-    for e in os.ilistdir(top):
-        path = top.rstrip("/") + "/" + e[0]
-        if e[1] & 0x4000:
-            print(json.dumps([path, 0, None]))
-            _walk(path)
-        else:
-            _tell(path)
-def _drop(path):
-    s = _stat(path)
-    if s and s[0] & 0x4000:
-        for e in list(os.ilistdir(path)):
-            _drop(path.rstrip("/") + "/" + e[0])
-        os.rmdir(path)
-    elif s:
-        os.remove(path)
-def _make(path):
-    at = path.find("/", 1)
-    while at > 0:
-        if not _stat(path[:at]):
-            os.mkdir(path[:at])
-        at = path.find("/", at + 1)
-def _copy(source, temporary):
-    buf = memoryview(bytearray(512))
-    with open(source, "rb") as f, open(temporary, "wb") as t:
-        while True:
-            n = f.readinto(buf)
-            if not n:
-                break
-            t.write(buf[:n])
-def _place(path, temporary, expected):
-    if _sum(temporary) != expected:
-        os.remove(temporary)
-        print("damaged")
-    else:
-        os.rename(temporary, path)
-        if hasattr(os, "sync"):
-            os.sync()
-"""
 
 File = namedtuple("File", "size sha256")
 
@@ -111,14 +46,6 @@ File = namedtuple("File", "size sha256")
 def file_of(data):
     """The File of a content."""
     return File(len(data), hashlib.sha256(data).hexdigest())
-
-
-class LinkError(OSError):
-    """What stands between us and a board; a sentence for its user, with what to do next."""
-
-
-class Silent(LinkError):
-    """The board did not answer in time."""
 
 
 class BoardError(LinkError):
@@ -137,18 +64,18 @@ class BoardError(LinkError):
         elif self.name == _NO_MEMORY:
             said = "its heap is full: reset the board and repeat this"
         else:
-            said = f"an error on the board: {last[:_TAIL]}"
+            said = f"an error on the board: {last[:TAIL]}"
         super().__init__(f"{where}: {said}")
 
 
-def open_link(target, baudrate=_BAUD, attempts=_ATTEMPTS):
+def open_link(target, baudrate=BAUD, attempts=_ATTEMPTS):
     """The Link to the board at a serial port or at a pyserial URL. Raises LinkError.
 
     The program that runs on the board is interrupted; what it has in memory stays, unless that is
     so much that there is no room to work in: see make_room(). attempts: how often it is asked,
     for some seconds each.
     """
-    link = Link(target, _Line(_opened(target, baudrate), target))
+    link = Link(target, Line(open_port(target, baudrate), target))
     try:
         link.enter(attempts)
         link.make_room()
@@ -156,6 +83,11 @@ def open_link(target, baudrate=_BAUD, attempts=_ATTEMPTS):
         link.close()
         raise
     return link
+
+
+def listen(target, baudrate=BAUD):
+    """A Link to a board whose program goes on: for lines(). Raises LinkError."""
+    return Link(target, Line(open_port(target, baudrate), target))
 
 
 class Link:
@@ -166,7 +98,7 @@ class Link:
         self._line = line
         self._transport = _Transport(line, target)
         self._ready = False         # the board is at the raw REPL's prompt
-        self._equipped = False      # it has _HELPERS
+        self._equipped = False      # it has on_board.FILES
 
     @property
     def serial(self):
@@ -254,14 +186,14 @@ class Link:
             return json.loads(text)
         except (ValueError, RecursionError) as error:
             raise LinkError(f"{self.target}: the board's answer makes no sense: "
-                            f"{text[:_TAIL]!r}; {_UNMENDED}") from error
+                            f"{text[:TAIL]!r}; {_UNMENDED}") from error
 
     def _call(self, code, timeout_s=_RUN_S, limit=MAX_OUTPUT):
-        """Run code that uses _HELPERS."""
+        """Run code that uses on_board.FILES."""
         if not self._ready:
             self.enter()
         if not self._equipped:
-            self.run(_HELPERS)
+            self.run(on_board.FILES)
             self._equipped = True
         return self.run(code, timeout_s, limit)
 
@@ -296,7 +228,7 @@ class Link:
             self._call(f"_make({path!r})\n_f = open({temporary!r}, 'wb')")
             for at in range(0, len(data), _CHUNK):
                 piece = binascii.b2a_base64(data[at:at + _CHUNK], newline=False)
-                self._call(f"_f.write(_b({piece!r}))", _WRITE_S)
+                self._call(f"_f.write(_b({piece!r}))")
                 tell(min(_CHUNK, len(data) - at))
             self._call("_f.close()")
             self._place(path, file_of(data))
@@ -418,13 +350,6 @@ def parse_listing(text, target="the board"):
     return files, directories
 
 
-# --- the line -----------------------------------------------------------------------------------
-
-
-class Lost(LinkError):
-    """The line has broken."""
-
-
 class _Transport(SerialTransport):
     """mpremote's raw REPL over a line that is open; its own constructor forgets why a port would
     not open."""
@@ -436,119 +361,3 @@ class _Transport(SerialTransport):
         self.mounted = False
         self.serial = line
         self.is_pty = True          # read at once, without a pause before each look
-
-
-class _Line:
-    """What mpremote reads and writes: never longer than until a deadline, nor more than a limit.
-
-    mpremote's own bounds are times between two bytes, and none for how much there may be.
-    """
-
-    def __init__(self, port, target):
-        self._port = port
-        self._target = target
-        self._unread = bytearray()
-        self._last = bytearray()
-        self.heard = 0              # bytes, ever
-        self.allow(0)
-
-    def allow(self, timeout_s, limit=MAX_OUTPUT):
-        """From now on the other end may take so long, and say so many bytes."""
-        self._end = time.monotonic() + timeout_s
-        self._timeout_s = timeout_s
-        self._limit = self.heard + limit
-
-    def tail(self):
-        """The last that was heard, for a message."""
-        return repr(bytes(self._last).decode(errors="replace").strip()[-_TAIL:])
-
-    def inWaiting(self):
-        return len(self._unread) + self._do(lambda: self._port.in_waiting)
-
-    def read(self, size=1):
-        """Exactly `size` bytes. Raises Silent, Lost, or LinkError when there are too many."""
-        while len(self._unread) < size:
-            if not self._hear() and time.monotonic() >= self._end:
-                raise Silent(f"{self._target}: the board did not answer within "
-                             f"{self._timeout_s:g} s; reset it and repeat the command")
-        taken = bytes(self._unread[:size])
-        del self._unread[:size]
-        return taken
-
-    def write(self, data):
-        self._do(lambda: self._port.write(data))
-
-    def settle(self):
-        """Wait until the other end is quiet, and forget all but the last byte."""
-        while True:
-            quiet_at = time.monotonic() + _QUIET_S
-            while not (heard := self._hear()) and time.monotonic() < quiet_at:
-                pass
-            if not heard:
-                break
-        del self._unread[:-1]
-
-    def close(self):
-        try:
-            self._port.rts = self._port.dtr = False     # in this order no ESP32 is reset
-        except OSError:             # a pseudo-terminal has no such lines
-            pass
-        try:
-            self._port.close()
-        except OSError:
-            pass
-
-    def _hear(self):
-        data = self._do(lambda: self._port.read(max(1, self._port.in_waiting)))
-        self.heard += len(data)
-        self._unread += data
-        self._last += data
-        del self._last[:-_TAIL]
-        if self.heard > self._limit:
-            raise LinkError(f"{self._target}: the board prints without end; reset it and repeat "
-                            "the command")
-        return len(data)
-
-    def _do(self, act):
-        try:
-            return act()
-        except serial.SerialTimeoutException as error:
-            raise Silent(f"{self._target}: the board takes nothing; reset it and repeat the "
-                         "command") from error
-        except (OSError, TypeError) as error:   # TypeError: pyserial, of a port closed meanwhile
-            raise Lost(f"{self._target}: the connection has broken; plug the board in again and "
-                       "repeat the command, which goes on where it ended") from error
-
-
-def _opened(target, baudrate):
-    """A pyserial port that is open, ours alone. Raises LinkError."""
-    try:
-        return serial.serial_for_url(target, baudrate=baudrate, timeout=_LOOK_S,
-                                     write_timeout=_WRITE_S, exclusive=True)
-    except (ValueError, OSError) as error:
-        raise LinkError(f"{target}: {_why_not(target, error)}") from error
-
-
-def _why_not(target, error):
-    number = getattr(error, "errno", None)
-    if isinstance(error, ValueError) and "://" in target:
-        return "this is no address; socket://127.0.0.1:8266 is one"
-    if "://" in target:
-        return (f"nobody answers there; is `filament repl` or another server of a board running? "
-                f"({error})")
-    if number == errno.ENOENT:
-        found = ", ".join(sorted(port.device for port in list_ports.comports()))
-        return ("there is no such port; " + (f"there are {found}" if found else
-                "none is there at all: plug the board in, with a cable that carries data"))
-    if number in (errno.EACCES, errno.EPERM):
-        return ("you may not use this port; on Debian: `sudo usermod -aG dialout $USER`, then log "
-                "in anew")
-    if number in (errno.EBUSY, errno.EAGAIN):
-        return ("another program uses this port; close it (a serial monitor, Thonny, another "
-                "filament) and repeat this")
-    return f"this is no serial port that can be used; `filament boards` lists the ports ({error})"
-
-
-def check_port(target):
-    """Raises LinkError, with what to do, where a port cannot be opened just now."""
-    _opened(target, _BAUD).close()

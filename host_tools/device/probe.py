@@ -127,8 +127,8 @@ class Probe:
     without, or {"connected", "address", "power_save"}. entropy: two draws. frequency: Hz. unique:
     the chip's number. late: by how many µs waits of some ms were late, sorted. identity: the
     public text of the node's identity. node: what node.secret.json says but for the Wi-Fi key, of
-    which only whether there is one. slots: slots.json. image: the head of the image in flash. there:
-    names of ours at the top of the file system.
+    which only whether there is one. slots: slots.json. image: the head of the image in flash.
+    there: names of ours at the top of the file system.
     """
 
     name: str

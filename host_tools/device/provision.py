@@ -10,7 +10,6 @@ from collections import namedtuple
 from pathlib import Path
 
 from host_tools import home
-from host_tools.command import Store
 from host_tools.device.link import TEMPORARY, LinkError, file_of
 from mpcore.dns.message import label
 from mpcore.vl1 import inet
@@ -120,8 +119,9 @@ def prepare(store, link, settings, planet, generate, rotate=False, app_config=No
     else:
         there = identity_on(link)
         before = None
-        torn = store.load(_REPLACED)        # a --rotate may not have reached the board
-        if kept and there and kept.address != there.address and torn != there.address.hex().encode():
+        replaced = store.load(_REPLACED)    # by a --rotate that may not have reached the board
+        if kept and there and kept.address != there.address and (
+                replaced != there.address.hex().encode()):
             raise ValueError(
                 f"the board is {there.address.hex()}, and {store.home} has "
                 f"{kept.address.hex()}: name the board's own directory with --home, or give it a "

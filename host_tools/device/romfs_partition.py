@@ -1,6 +1,7 @@
 """The ROMFS partition of a board: what is in it, and an image written there by mpremote's code."""
 
 import contextlib
+import hashlib
 import io
 import tempfile
 from pathlib import Path
@@ -16,15 +17,15 @@ _HASH = """
 import vfs, hashlib, binascii
 _d = memoryview(vfs.rom_ioctl(2, 0))
 _h = hashlib.sha256()
-for _i in range(0, {size}, 4096):
+for _i in range(0, min({size}, len(_d)), 4096):
     _h.update(_d[_i:min(_i + 4096, {size})])
 print('"' + binascii.hexlify(_h.digest()).decode() + '"')
 """
 
 
-def sha256(link, size):
-    """The hash of the partition's first `size` bytes."""
-    return link.ask(_HASH.format(size=size), _WRITE_S)
+def has(link, image):
+    """Whether the first partition begins with an image."""
+    return link.ask(_HASH.format(size=len(image)), _WRITE_S) == hashlib.sha256(image).hexdigest()
 
 
 def write(link, image):

@@ -12,6 +12,7 @@ from host_tools import unix_port
 from host_tools.boards import facts as board_facts
 from host_tools.boards import images, listings, mpy
 from host_tools.boards.compiling import compiled, file_of, files_of
+from host_tools.device.kept import kept
 
 BOARDS = unix_port.ROOT / "boards"
 APP = BOARDS / "apps" / images.APP
@@ -40,9 +41,18 @@ def tree(board, app=APP, sets=listings.USUAL, image=None):
 
 def core(board, sets=listings.USUAL):
     """The core's files, below lib."""
-    contents = compiled(board.mpy_arch, board.platform)
-    return {LIB + file_of(module)[:-3] + ".mpy": contents[module]
-            for module in files_of(board.platform, sets)}
+    def compute():
+        contents = compiled(board.mpy_arch, board.platform)
+        return {LIB + file_of(module)[:-3] + ".mpy": contents[module]
+                for module in files_of(board.platform, sets)}
+
+    return kept("-".join((board.mpy_arch, board.platform, *sets)), compute)
+
+
+def core_in_image(board, sets=listings.USUAL):
+    """The images.Build.core of the image that this checkout makes for a board's flash."""
+    return kept("-".join((board.board, "image", *sets)), lambda: {
+        "core": images.build_of(board, sets).core.encode()})["core"].decode()
 
 
 def board_files(board):

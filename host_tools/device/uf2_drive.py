@@ -21,6 +21,7 @@ _CHUNK = 128 * 512
 _LOOK_S = 0.25
 _GONE_S, _APPEAR_S, _START_S = 20, 30, 10
 _ENTER_S = 2
+_REFUSED = (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS)
 _BOOTSEL = ("hold its BOOTSEL button while you plug it in, or name the port of a board that runs "
             "MicroPython; then repeat the command. Where drives are not mounted by themselves, "
             "mount it and name the place with --drive")
@@ -125,8 +126,8 @@ def enter_boot_loader(facts, port, places=PLACES, pause=time.sleep):
                      "it, and repeat the command with --drive in place of the port")
 
 
-def copy(content, drive, tell=lambda percent: None, pause=time.sleep):
-    """Copy a UF2 file that was checked onto a Drive, and wait until the board has taken it.
+def copy(content, drive, tell=lambda percent: None):
+    """Copy a UF2 file that was checked onto a Drive.
 
     Returns whether it is sure that all of it arrived: the board restarts while the last of it is
     still being written, which some systems call an error. tell(percent) is called as it goes on.
@@ -140,19 +141,11 @@ def copy(content, drive, tell=lambda percent: None, pause=time.sleep):
                 done += file.write(content[done:done + _CHUNK])
                 os.fsync(file.fileno())
                 tell(100 * done / len(content))
-        sure = True
     except OSError as error:
-        if len(content) - done > _CHUNK or error.errno in (errno.ENOSPC, errno.EACCES,
-                                                           errno.EROFS, errno.EPERM):
+        if done < len(content) or error.errno in _REFUSED:
             _give_up(target, drive, error, 100 * done // len(content))
-        sure = False
-    for _ in range(int(_GONE_S / _LOOK_S)):
-        if read_drive(drive.path) is None:
-            return sure
-        pause(_LOOK_S)
-    raise FlashError(f"{drive.path}: all of the firmware is there, and the board has not "
-                     f"restarted within {_GONE_S} s, so it did not take it. Unplug it, hold its "
-                     "BOOTSEL button while you plug it in, and repeat the command")
+        return False
+    return True
 
 
 def _give_up(target, drive, error, percent):
@@ -165,7 +158,7 @@ def _give_up(target, drive, error, percent):
         raise FlashError(f"{drive.path}: the drive is full: remove the files that are not "
                          f"{INFO} or INDEX.HTM, or unplug the board and hold BOOTSEL while you "
                          "plug it in; then repeat the command") from error
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+    if error.errno in _REFUSED:
         raise FlashError(f"{drive.path}: you may not write there; mount the drive as your own, "
                          "and repeat the command") from error
     raise FlashError(f"{drive.path}: the transfer broke off at {percent} % ({error.strerror}); "
@@ -183,18 +176,30 @@ def flash(facts, content, port=None, path=None, tell=lambda what, percent: None,
     board is in it already, with its drive at `path` or where drives are mounted. plugged_in():
     the names of the ports with such a board. Raises FlashError, link.LinkError.
     """
-    before = set()
+    before = set(plugged_in()) - {port}
     if port is not None:
         tell("sending the board into its boot loader", None)
         drive = enter_boot_loader(facts, port, places, pause)
     else:
         drive = find(facts, path, places)
-        before = set(plugged_in())
-    sure = copy(content, drive, lambda percent: tell("writing", percent), pause)
+    sure = copy(content, drive, lambda percent: tell("writing", percent))
     tell("waiting for MicroPython", None)
+
+    def shown():
+        return min(set(plugged_in()) - before, default=None)
+
+    for _ in range(int(_GONE_S / _LOOK_S)):
+        # A drive that somebody mounted by hand may seem to be there still.
+        if read_drive(drive.path) is None or shown():
+            break
+        pause(_LOOK_S)
+    else:
+        raise FlashError(f"{drive.path}: all of the firmware is there, and the board has not "
+                         f"restarted within {_GONE_S} s, so it did not take it. Unplug it, hold "
+                         "its BOOTSEL button while you plug it in, and repeat the command")
     for _ in range(int(_START_S / _LOOK_S)):
-        if new := sorted(set(plugged_in()) - before):
-            return new[0]
+        if found := shown():
+            return found
         pause(_LOOK_S)
     if not sure:
         raise FlashError(f"{drive.path}: the board is gone, and it cannot be told whether all of "

@@ -17,6 +17,7 @@ const RAM_TOP = 0x20042000, HEAP_END = 0x20040000;
 const ROOMY_HEAP = 0x20080000;      // where no board has memory
 const STACK_BYTES = 0x1f00, ROOMY_STACK_BYTES = 0x7f00;     // as the firmware checks it
 
+const WATCHDOG = 0x40058;
 const ROSC = 0x40060;
 const ROSC_STATUS = 0x18;
 const ROSC_STABLE = 0x80000000 | 0x1000;
@@ -82,6 +83,11 @@ export class Pico {
 
     onPin(number, callback) {
         this.rp2040.gpio[number].addListener((state) => callback(state === 1 ? 1 : 0));
+    }
+
+    // machine.reset() and the like, after which the firmware waits for ever.
+    onReset(callback) {
+        this.rp2040.peripherals[WATCHDOG].onWatchdogTrigger = callback;
     }
 
     // Ends a wait for an event, as an interrupt would.

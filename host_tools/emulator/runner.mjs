@@ -37,6 +37,9 @@ for (const pin of options.pins) {
     pico.onPin(pin, (value) => tell({ event: 'pin', pin, value, ...nic.now() }));
 }
 
+// Nothing here resets a chip: whoever hears of it switches the board off and on.
+pico.onReset(() => tell({ event: 'reset' }));
+
 const pacer = new Pacer(pico);
 serial.before = nic.before = () => pacer.catchUp();
 

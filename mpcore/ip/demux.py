@@ -218,7 +218,8 @@ class Tcp:
         listener = self._listener(*local)
         if flags & _ACK:
             if (listener is not None and not flags & _SYN and self._cookies is not None
-                    and listener.admit is None and self._cookies.receive(now, key, listener, local, remote, wire, seq, ack,
+                    and listener.admit is None
+                    and self._cookies.receive(now, key, listener, local, remote, wire, seq, ack,
                                               out[3], buf, off, n)):
                 return
             stack.count("tcp_no_connection")
@@ -244,10 +245,12 @@ class Tcp:
             from mpcore.ip.half_open import HalfOpen    # a client alone has none
 
             record = HalfOpen(stack, key, listener, local, remote, wire, offer)
-            if listener.admit is not None:
-                record.pinned = interface
             self.half_open[key] = record
-            record.answer(now)
+            if listener.admit is None:
+                record.answer(now)
+            else:
+                record.pinned = interface
+                record.answer_soon(now)
 
     def _admitted(self, now, interface, listener, local_ip, ip):
         """Does a listener with admit() want this neighbour? Its address is then pinned to the MAC

@@ -49,6 +49,13 @@ class HalfOpen:
             self._stack.schedule(self._due_ms)
         self.send(now)
 
+    def answer_soon(self, now):
+        """Send it at the next poll: at the end of a packet's walk in, the credentials that a first
+        answer takes along are too much for a board's stack."""
+        self._begun_ms = self._due_ms = now
+        self._timeout_ms >>= 1          # which poll() doubles
+        self._stack.schedule(now)
+
     def send(self, now):
         """Send the SYN, ACK: what the listener would use of the peer's offer."""
         stack, listener, wire, offer = self._stack, self.listener, self._wire, self._offer

@@ -2,6 +2,11 @@
 
 Three ways lead here: `print` of the session's own namespace, which may interrupt the code; the
 firmware's terminal (os.dupterm), where there is such; and else the builtin print of the program.
+
+What the session's code prints waits until the code is done, at most limits.REPL_OUTPUT bytes. Of
+more, and of what comes after a while, the oldest is sent at once, for which the node is driven
+from inside the code's own calls. A board may have no stack left for that: then it goes on waiting,
+and what finds no room is an error of the code.
 """
 
 import asyncio
@@ -9,6 +14,7 @@ import builtins
 import io
 import os
 
+import micropython
 from micropython import const
 
 from mpcore import limits
@@ -16,8 +22,10 @@ from mpcore.port import Wake, now_ms
 
 _INTERRUPT = b"\x03"
 _STEP_MS = const(20)
+_SOON_MS = const(300)           # what is printed so long after what left before leaves at once
 _STALLED_MS = const(10000)      # a peer that took nothing for so long: what is printed is dropped
 _PEEK = const(64)
+_STACK = const(5632)            # bytes that the node may need
 
 
 class Capture(io.IOBase):
@@ -27,7 +35,10 @@ class Capture(io.IOBase):
         self._stream = stream
         self._tcp = tcp
         self._runtime = runtime
-        self._held = bytearray()
+        self._held = bytearray()    # the log
+        self._printed = []          # by the session's code: bytes
+        self._size = 0
+        self._sent_ms = 0
         self._wake = Wake()
         self._running = False       # the session's code runs: nobody else does
         self._sending = False
@@ -35,6 +46,7 @@ class Capture(io.IOBase):
         self._task = None
         self._before = None
         self._print = print
+        self._deepest = _deepest()
         self.lost = 0               # bytes that found no room
 
     def open(self):
@@ -68,34 +80,42 @@ class Capture(io.IOBase):
         return bytes(held)
 
     def begin(self):
-        """The session's code begins to run; what was held is the log, and stays so."""
+        """The session's code begins to run."""
         self._running = True
+        self._sent_ms = now_ms()
 
     def end(self):
         """It is done."""
         self._running = False
 
+    def printed(self):
+        """What the code has printed and was not sent yet."""
+        data, self._printed, self._size = b"".join(self._printed), [], 0
+        return _lines(data) if self._follows else data
+
     # --- ways in ----------------------------------------------------------------------------
 
     def print(self, *values, **options):
         """As the builtin, for the session's code. Raises KeyboardInterrupt when the peer wants
-        that, OSError when it is gone."""
+        that, OSError when it is gone, RuntimeError when there is no room for more."""
         if "file" in options or not self._running:
             return self._print(*values, **options)
-        text = options.get("sep", " ").join([str(value) for value in values])
-        self._send((text + options.get("end", "\n")).encode())
-        if self._interrupted():
-            raise KeyboardInterrupt
+        data = (options.get("sep", " ").join([str(value) for value in values])
+                + options.get("end", "\n")).encode()
+        for at in range(0, len(data), limits.STREAM_CHUNK):
+            if not self._add(data[at:at + limits.STREAM_CHUNK]):
+                raise RuntimeError("more is printed at once than this board has room and stack for")
+            if self._wants_out() and not self._sending:
+                self._send()
+                if self._interrupted():
+                    raise KeyboardInterrupt
 
     def write(self, data):
         """What the firmware's terminal shows; raises nothing."""
-        if self._running:
-            try:
-                self._send(bytes(data))
-            except OSError:
-                pass
-        else:
+        if not self._running or self._sending:
             self._hold(data)
+        elif not self._add(bytes(data)):
+            self.lost += len(data)
         return len(data)
 
     def readinto(self, buf):
@@ -130,15 +150,26 @@ class Capture(io.IOBase):
         except OSError:
             pass        # the session ends by itself
 
-    def _send(self, data):
-        """Send data while the code waits; the node is driven meanwhile."""
-        if self._sending:           # printed by the node itself
-            return self._hold(data)
+    def _add(self, data):
+        """Keep what the code prints. Returns whether there is room."""
+        if self._size + len(data) > limits.REPL_OUTPUT:
+            return False
+        self._printed.append(data)
+        self._size += len(data)
+        return True
+
+    def _wants_out(self):
+        """Is it time to send, and stack enough?"""
+        if (self._size < limits.REPL_OUTPUT // 2 and now_ms() - self._sent_ms < _SOON_MS):
+            return False
+        return self._deepest is None or (
+            self._deepest - micropython.stack_use() >= _STACK)
+
+    def _send(self):
+        """Send what was printed, while the code waits and the node is driven."""
         self._sending = True
         try:
-            if self._follows:
-                data = _lines(data)
-            at, runtime = 0, self._runtime
+            data, at, runtime = self.printed(), 0, self._runtime
             end_ms = now_ms() + _STALLED_MS
             while at < len(data):
                 n = self._tcp.send(runtime.now(), data[at:at + limits.STREAM_CHUNK])
@@ -147,11 +178,12 @@ class Capture(io.IOBase):
                     end_ms = now_ms() + _STALLED_MS
                 elif now_ms() >= end_ms:
                     self.lost += len(data) - at
-                    return
+                    break
                 runtime.kick()
                 runtime.step(0 if n else _STEP_MS)
         finally:
             self._sending = False
+            self._sent_ms = now_ms()
 
     def _interrupted(self):
         """Has the peer sent Ctrl-C? What it sent before is dropped with it."""
@@ -168,3 +200,14 @@ class Capture(io.IOBase):
 def _lines(data):
     """Lines that end as a terminal wants it."""
     return data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
+def _deepest():
+    """Bytes of stack that calls can use in all, None where nobody can tell."""
+    if not hasattr(micropython, "stack_use"):
+        return None
+    used = micropython.stack_use()
+    try:
+        return _deepest()
+    except RuntimeError:
+        return used

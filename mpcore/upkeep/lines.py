@@ -11,7 +11,7 @@ class Line:
     def __init__(self):
         self.text = bytearray()
         self.ended = False
-        self._escape = 0        # bytes of an escape sequence so far: arrows and the like do nothing
+        self._escape = 0        # bytes of an escape sequence so far; arrows and such do nothing
 
     def clear(self):
         self.text[:] = b""
@@ -23,7 +23,8 @@ class Line:
         self.ended = False
         if self._escape:
             self._escape += 1
-            if self._escape > 2 and b"@" <= byte <= b"~" or self._escape == 2 and byte not in b"[O":
+            ends = b"@" <= byte <= b"~" if self._escape > 2 else byte not in b"[O"
+            if ends:
                 self._escape = 0
             return None
         if byte == b"\x1b":
@@ -56,8 +57,8 @@ def wants_more(lines):
     """Whether a statement of these lines (bytes) goes on: in a block until an empty line, in
     brackets until they are closed, after a backslash."""
     last = lines[-1]
-    depth = sum([last_of.count(b) for last_of in lines for b in (b"(", b"[", b"{")]) - sum(
-        [last_of.count(b) for last_of in lines for b in (b")", b"]", b"}")])
+    depth = sum([line.count(opens) - line.count(closes) for line in lines
+                 for opens, closes in ((b"(", b")"), (b"[", b"]"), (b"{", b"}"))])
     if last.endswith(b"\\") or (depth > 0 and last):
         return True
     block = any([line.rstrip().endswith(b":") or line.startswith(b"@") for line in lines])

@@ -28,9 +28,9 @@ _BUSY = b"Another session is open on this board: close it, and try again.\r\n"
 
 
 class Upkeep:
-    """nic: an active NIC. port: TCP, of the REPL. allow: addresses (text) of the nodes that may use the REPL. slots: the
-    module boards/slots.py, or None. reset: callable that does not return, or None: slots' or the
-    machine's own."""
+    """nic: an active NIC. port: TCP, of the REPL. allow: addresses (text) of nodes that may use
+    the REPL. slots: the module boards/slots.py, or None. reset: callable that does not return, or
+    None: slots' or the machine's own."""
 
     def __init__(self, nic, port, allow=(), slots=None, reset=None):
         self.nic = nic
@@ -69,7 +69,8 @@ class Upkeep:
             self._listener = None
 
     def status(self):
-        """What is to be known of the board, as JSON can hold it; see status.py."""
+        """What is to be known of the board, as JSON can hold it; see status.py. Its uptime counts
+        from when the upkeep was made."""
         from mpcore.upkeep import status
 
         facts = status.of(self.nic, (now_ms() - self._began_ms) // 1000)
@@ -91,7 +92,10 @@ class Upkeep:
                 continue
             stream = Stream(tcp, self.nic.runtime)
             if self._session is None:
-                self._session = asyncio.create_task(self._talk(stream, tcp))
+                from mpcore.upkeep.repl import Session
+
+                session = Session(stream, tcp, self.nic.runtime, self._done)
+                self._session = asyncio.create_task(session.run())
                 continue
             try:
                 stream.write(_BUSY)
@@ -99,23 +103,10 @@ class Upkeep:
             except OSError:
                 pass        # it is gone already
 
-    async def _talk(self, stream, tcp):
-        from mpcore.upkeep.repl import Reset, Session
-
-        resets = False
-        session = Session(stream, tcp, self.nic.runtime)
-        try:
-            await session.run()
-        except Reset:
-            resets = True
-        except (OSError, EOFError):
-            pass            # the peer is gone
-        finally:
-            session.close()
-            stream.close()
-            self._session = None
+    def _done(self, session, resets):
+        self._session = None
         if resets:
-            await self._leave(tcp)
+            self._tasks.append(asyncio.create_task(self._leave(session.tcp)))
 
     async def _leave(self, tcp):
         """Reset the board when the last words are acknowledged, or do not seem to be."""

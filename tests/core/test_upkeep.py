@@ -88,12 +88,16 @@ class Client:
         await self.until(b"soft reboot\r\n")
         await self.until(RAW)
 
-    async def run(self, code):
-        """(output, traceback) of code in the raw REPL."""
-        self.say(b"\x05A\x01")
-        await self.until(b"R\x00")
-        self.say(code + b"\x04")
-        assert await self.until(b"OK") == b"OK"
+    async def run(self, code, paste=True):
+        """(output, traceback) of code in the raw REPL; in a raw paste, as mpremote likes best."""
+        if paste:
+            self.say(b"\x05A\x01")
+            await self.until(b"R\x01\xff\x7f")
+            self.say(code + b"\x04")
+            assert await self.until(b"\x04") == b"\x04"
+        else:
+            self.say(code + b"\x04")
+            assert await self.until(b"OK") == b"OK"
         said = (await self.until(b"\x04"))[:-1]
         error = (await self.until(b"\x04"))[:-1]
         assert await self.until(b">") == b">"
@@ -110,7 +114,8 @@ def board(test, allow=(1,), slots=None, hosts=3):
     """Run test(client, upkeep, *hosts), where host 1 is admitted to the REPL of host 2."""
     async def main(a, b, *others):
         resets = Resets()
-        served = Upkeep(Nic(b), upkeep.PORT, ["%010x" % number for number in allow], slots, resets.reset)
+        served = Upkeep(Nic(b), upkeep.PORT, ["%010x" % number for number in allow], slots,
+                        resets.reset)
         served.resets = resets
         served.start()
         try:
@@ -129,7 +134,12 @@ def test_the_raw_repl_as_mpremote_speaks_it():
         await client.until(b">>> ")
         await client.enter()
         assert await client.run(b"x = 6\nprint(x * 7)") == (b"42\n", b"")
-        assert await client.run(b"print(x, 'y', sep='', end='!')") == (b"6y!", b"")
+        assert await client.run(b"print(x, 'y', sep='', end='!')", False) == (b"6y!", b"")
+        assert await client.run(b"") == (b"", b"")      # only outside a paste this is a reset
+        assert await client.run(b"print(x)") == (b"6\n", b"")
+        client.say(b"\x05A\x01print(1)\x03")           # given up
+        await client.until(b"R\x01\xff\x7f")
+        assert await client.run(b"print(x)", False) == (b"6\n", b"")
         said, error = await client.run(b"print('before')\nraise ValueError('a bug')")
         assert said == b"before\n" and b"ValueError: a bug" in error
         said, error = await client.run(b"x = = 1")
@@ -151,8 +161,9 @@ def test_code_is_bounded():
         await client.enter()
         code = b"x = '" + b"a" * (limits.REPL_CODE - 6) + b"'"
         assert await client.run(code) == (b"", b"")
-        said, error = await client.run(code + b" ")
-        assert said == b"" and b"MemoryError" in error
+        for paste in True, False:
+            said, error = await client.run(code + b" ", paste)
+            assert said == b"" and b"MemoryError" in error
         assert await client.run(b"print(len(x))") == (b"%d\n" % (limits.REPL_CODE - 6), b"")
 
     board(test)
@@ -291,7 +302,8 @@ def test_printing_is_as_before_when_a_session_has_ended():
 
 def test_who_is_not_allowed_gets_nothing():
     async def test(client, served, a, b, c):
-        opening = asyncio.create_task(aio.open_connection(b.address, upkeep.PORT, runtime=c.runtime))
+        opening = asyncio.create_task(
+            aio.open_connection(b.address, upkeep.PORT, runtime=c.runtime))
         await client.enter()
         assert await client.run(b"print(1)") == (b"1\n", b"")
         assert not opening.done()

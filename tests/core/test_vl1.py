@@ -515,3 +515,25 @@ def test_who_was_forgotten_is_asked_for_again_though_its_packet_was_the_last():
     a.say(segment.wire.now, b, b"two")
     assert segment.run(5000, lambda: len(b.messages) == 3)
     assert a.address in b.vl1.peers
+
+
+def test_who_has_another_address_tells_its_peers_and_is_reached_there_in_seconds():
+    def silence_ms(tells):
+        segment = Segment()
+        a, b = segment.leaves
+        online(segment)
+        exchange(segment, a, b)
+        assert segment.run(1000, lambda: direct(segment, a, b) and direct(segment, b, a))
+        segment.wire.detach(b)
+        b.port.endpoint = inet.parse("10.0.1.2/40000")      # and it has lost nothing else
+        segment.wire.attach(b)
+        moved_ms, heard = segment.wire.now, len(b.messages)
+        if tells:
+            b.vl1.contact.moved(segment.wire.now)
+        while len(b.messages) == heard:
+            a.say(segment.wire.now, b, b"there")
+            segment.wire.touch(a)
+            segment.run(100)
+        return segment.wire.now - moved_ms
+
+    assert silence_ms(True) <= 1000 < silence_ms(False)

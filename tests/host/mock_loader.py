@@ -4,8 +4,8 @@
                                      [--cut-at N [--gone | --stall]]
 
 Prints where it listens, a pyserial URL or a pseudo-terminal's path, and serves until it is killed.
-FLASH has at every moment what is in flash. --damage: the byte at this address never takes what
-is written. --early: an ESP32-C3 of a revision for which MicroPython is not built. --cut-at: once so
+FLASH has at every moment what is in flash. --damage: the byte at this address never takes what is
+written. --early: an ESP32-C3 of a revision for which MicroPython is not built. --cut-at: once so
 many bytes have been written to flash, the connection breaks, one time; with --gone the process
 ends then, with --stall nothing answers any more.
 """

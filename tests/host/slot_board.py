@@ -11,8 +11,11 @@ from host_tools import home, unix_port
 from host_tools.boards import facts
 from host_tools.demo.processes import die_with_parent
 from host_tools.device import tree as trees
-from mpcore.port import Port
+from mpcore.vl1.identity import Identity
+from tests.core.support import vectors
 
+IDENTITIES = [Identity.from_text(case["secret_text"])
+              for case in vectors("identity.json")["identities"]]
 _GUEST = str(Path(__file__).with_name("slot_board_guest.py"))
 _BLOCK = 4096
 _HEAP = "4M"

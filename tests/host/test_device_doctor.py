@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from host_tools.boards import facts
 from host_tools.cli import main
-from host_tools.device import doctor, probe
-from host_tools.device import link as linking
+from host_tools.device import doctor, line, probe
 from host_tools.device.link import LinkError, open_link
 from tests.host import not_a_board
 from tests.host.repl_board import ReplBoard
@@ -94,13 +93,18 @@ def test_whatever_is_told_can_be_judged_or_is_refused(facts_):
 
 # What it means
 
-def test_a_fresh_pico_w_is_fit_but_has_little_heap():
-    findings = doctor.judge(PICO, BOARDS["rp2_pico_w"])
-    assert doctor.fit(findings)
-    assert [each.topic for each in findings if each.level == doctor.SLOW] == ["heap"]
+def test_a_pico_w_is_fit_with_the_image_in_its_flash():
+    assert said(PICO, "heap")[0] == doctor.UNFIT
     assert "build/boards/armv6m/rp2_pico_w/filament.uf2" in said(PICO, "heap")[1]
-    in_flash = replace(PICO, image="46494c41494d4731")
-    assert said(in_flash, "heap")[0] == doctor.GOOD
+    findings = doctor.judge(replace(PICO, image="46494c41494d4731"), BOARDS["rp2_pico_w"])
+    assert doctor.fit(findings)
+    assert not [each.topic for each in findings if each.level == doctor.SLOW]
+
+
+def test_a_heap_may_be_just_enough():
+    small = replace(PICO, heap=(250_000, 260_000))
+    level, text = said(small, "heap")
+    assert level == doctor.SLOW and "may be too many" in text
 
 
 def test_an_esp32_without_psram_needs_its_code_elsewhere():
@@ -188,6 +192,6 @@ def test_what_a_board_says_is_not_obeyed_by_the_terminal(monkeypatch):
 
 
 def test_errors_are_a_sentence_and_exit_code_1(monkeypatch):
-    monkeypatch.setattr(linking.list_ports, "comports", lambda: [])
+    monkeypatch.setattr(line.list_ports, "comports", lambda: [])
     told = CliRunner().invoke(main, ["doctor", "/dev/ttyNONE"])
     assert told.exit_code == 1 and "there is no such port" in told.output

@@ -7,6 +7,7 @@ import pty
 import signal
 import subprocess
 import sys
+import threading
 import tty
 from pathlib import Path
 
@@ -146,15 +147,21 @@ def test_at_a_serial_port_files_stay_unless_all_is_erased(image, tmp_path):
 
 def test_on_a_terminal_there_is_a_bar_and_nothing_of_it_stays(image, tmp_path):
     master, slave = pty.openpty()
+    shown = bytearray()
+
+    def watch():
+        with contextlib.suppress(OSError):      # the end of a terminal is an error
+            while chunk := os.read(master, 65536):
+                shown.extend(chunk)
+
+    watching = threading.Thread(target=watch)
+    watching.start()
     with Chip(tmp_path, "esp32c3") as chip:
         done = filament("flash", chip.port, "--board", "esp32c3", "--firmware", image("esp32c3"),
                         capture_output=False, stdout=subprocess.PIPE, stderr=slave,
                         env={**os.environ, "TERM": "xterm", "COLUMNS": "100"})
     os.close(slave)
-    shown = b""
-    with contextlib.suppress(OSError):      # the end of a terminal is an error
-        while chunk := os.read(master, 65536):
-            shown += chunk
+    watching.join()
     os.close(master)
     assert done.returncode == 0
     assert b"writing" in shown and "━".encode() in shown and shown.endswith(b"\x1b[2K")

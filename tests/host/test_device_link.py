@@ -10,6 +10,7 @@ import serial
 from hypothesis import given
 from hypothesis import strategies as st
 
+from host_tools.device import line
 from host_tools.device import link as linking
 from host_tools.device.link import (
     TEMPORARY, BoardError, File, LinkError, Lost, Silent, file_of, open_link, parse_listing)
@@ -29,7 +30,7 @@ def board_fixture(tmp_path):
 def hurry_fixture(monkeypatch):
     """Nobody waits for long for what will not come."""
     monkeypatch.setattr(linking, "_ATTEMPT_S", 0.2)
-    monkeypatch.setattr(linking, "_QUIET_S", 0.01)
+    monkeypatch.setattr(line, "_QUIET_S", 0.01)
 
 
 # Code
@@ -149,7 +150,7 @@ def test_a_listing_is_files_and_directories_or_an_error(text):
 
 
 @given(st.lists(st.one_of(
-    st.tuples(st.text(), st.integers(0), st.one_of(st.none(), st.binary(min_size=32, max_size=32))),
+    st.tuples(st.text(), st.integers(0), st.none() | st.binary(min_size=32, max_size=32)),
     st.sampled_from([[], {}, "[", "[1]", '["x", 1.5, null]', '["x", -1, null]', '[1, 2, "3"]']))))
 def test_every_line_of_a_listing_counts(entries):
     lines, whole = [], True
@@ -172,12 +173,12 @@ def test_every_line_of_a_listing_counts(entries):
 # What is not a board
 
 def test_a_port_that_is_not_there_says_which_ones_are(monkeypatch):
-    monkeypatch.setattr(linking.list_ports, "comports", lambda: [])
+    monkeypatch.setattr(line.list_ports, "comports", lambda: [])
     with pytest.raises(LinkError, match="no such port; none is there at all: plug the board in"):
         open_link("/dev/ttyNONE")
     port = type("Port", (), {"device": "/dev/ttyACM7"})
-    monkeypatch.setattr(linking.list_ports, "comports", lambda: [port])
-    with pytest.raises(LinkError, match="/dev/ttyNONE: there is no such port; there are /dev/ttyACM7"):
+    monkeypatch.setattr(line.list_ports, "comports", lambda: [port])
+    with pytest.raises(LinkError, match="NONE: there is no such port; there are /dev/ttyACM7"):
         open_link("/dev/ttyNONE")
 
 
@@ -209,7 +210,7 @@ def test_a_port_that_says_nothing(hurry):
 
 
 def test_a_port_with_another_program(hurry):
-    with not_a_board.echo() as port, pytest.raises(LinkError, match="but not MicroPython's prompt"):
+    with not_a_board.echo() as port, pytest.raises(LinkError, match="not MicroPython's prompt"):
         open_link(port.port)
 
 

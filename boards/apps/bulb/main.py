@@ -105,12 +105,13 @@ async def main(config):
     if "allow" in config or "slots" in sys.modules:
         from mpcore import upkeep
         upkeep.start(nic, config.get("allow"))
+    if hasattr(board, "watch"):         # its Wi-Fi comes and goes
+        asyncio.create_task(board.watch(config, nic.moved))
     asyncio.create_task(watch(nic))
     await nic.wait_connected()
     lan = aio.Datagrams(broadcast=True)
     light = bulb.Bulb(config, board.led(), aio.open_connection, lan, tell)
-    if hasattr(board, "watch"):         # its network comes and goes
-        asyncio.create_task(board.watch(config, nic.moved))
+    if hasattr(board, "attend"):        # an idle wait is long there
         asyncio.create_task(board.attend(light.follows))
     await light.run()
 

@@ -1,0 +1,149 @@
+"""The line to a board: a port that is opened for us alone, with a deadline for what it says.
+
+What goes wrong is said in sentences for its user, with what to do next.
+"""
+
+import errno
+import time
+
+import serial
+from serial.tools import list_ports
+
+BAUD = 115200
+MAX_OUTPUT = 65536          # bytes that a command may print
+TAIL = 300                  # characters of what a board said, in a message
+_LOOK_S = 0.1               # how often a wait looks at the clock
+_QUIET_S = 0.3
+_WRITE_S = 10
+
+
+class LinkError(OSError):
+    """What stands between us and a board; a sentence for its user, with what to do next."""
+
+
+class Silent(LinkError):
+    """The board did not answer in time."""
+
+
+class Lost(LinkError):
+    """The line has broken; `said`: the last that was heard, as text."""
+
+    said = ""
+
+
+class Line:
+    """What mpremote reads and writes: never longer than until a deadline, nor more than a limit.
+
+    mpremote's own bounds are times between two bytes, and none for how much there may be.
+    """
+
+    def __init__(self, port, target):
+        self._port = port
+        self._target = target
+        self._unread = bytearray()
+        self._last = bytearray()
+        self.heard = 0              # bytes, ever
+        self.allow(0)
+
+    def allow(self, timeout_s, limit=MAX_OUTPUT):
+        """From now on the other end may take so long, and say so many bytes."""
+        self._end = time.monotonic() + timeout_s
+        self._timeout_s = timeout_s
+        self._limit = self.heard + limit
+
+    def tail(self):
+        """The last that was heard, for a message."""
+        return repr(bytes(self._last).decode(errors="replace").strip()[-TAIL:])
+
+    def inWaiting(self):
+        return len(self._unread) + self._do(lambda: self._port.in_waiting)
+
+    def read(self, size=1):
+        """Exactly `size` bytes. Raises Silent, Lost, or LinkError when there are too many."""
+        while len(self._unread) < size:
+            if not self._hear() and time.monotonic() >= self._end:
+                raise Silent(f"{self._target}: the board did not answer within "
+                             f"{self._timeout_s:g} s; reset it and repeat the command")
+        taken = bytes(self._unread[:size])
+        del self._unread[:size]
+        return taken
+
+    def write(self, data):
+        self._do(lambda: self._port.write(data))
+
+    def settle(self):
+        """Wait until the other end is quiet, and forget all but the last byte."""
+        while True:
+            quiet_at = time.monotonic() + _QUIET_S
+            while not (heard := self._hear()) and time.monotonic() < quiet_at:
+                pass
+            if not heard:
+                break
+        del self._unread[:-1]
+
+    def close(self):
+        try:
+            self._port.rts = self._port.dtr = False     # in this order no ESP32 is reset
+        except OSError:             # a pseudo-terminal has no such lines
+            pass
+        try:
+            self._port.close()
+        except OSError:
+            pass
+
+    def _hear(self):
+        data = self._do(lambda: self._port.read(max(1, self._port.in_waiting)))
+        self.heard += len(data)
+        self._unread += data
+        self._last += data
+        del self._last[:-TAIL]
+        if self.heard > self._limit:
+            raise LinkError(f"{self._target}: the board prints without end; reset it and repeat "
+                            "the command")
+        return len(data)
+
+    def _do(self, act):
+        try:
+            return act()
+        except serial.SerialTimeoutException as error:
+            raise Silent(f"{self._target}: the board takes nothing; reset it and repeat the "
+                         "command") from error
+        except (OSError, TypeError) as error:   # TypeError: pyserial, of a port closed meanwhile
+            lost = Lost(f"{self._target}: the connection has broken; plug the board in again and "
+                        "repeat the command, which goes on where it ended")
+            lost.said = self.tail()
+            raise lost from error
+
+
+def open_port(target, baudrate):
+    """A pyserial port that is open, ours alone. Raises LinkError."""
+    try:
+        return serial.serial_for_url(target, baudrate=baudrate, timeout=_LOOK_S,
+                                     write_timeout=_WRITE_S, exclusive=True)
+    except (ValueError, OSError) as error:
+        raise LinkError(f"{target}: {_why_not(target, error)}") from error
+
+
+def _why_not(target, error):
+    number = getattr(error, "errno", None)
+    if isinstance(error, ValueError) and "://" in target:
+        return "this is no address; socket://127.0.0.1:8266 is one"
+    if "://" in target:
+        return (f"nobody answers there; is `filament repl` or another server of a board running? "
+                f"({error})")
+    if number == errno.ENOENT:
+        found = ", ".join(sorted(port.device for port in list_ports.comports()))
+        return ("there is no such port; " + (f"there are {found}" if found else
+                "none is there at all: plug the board in, with a cable that carries data"))
+    if number in (errno.EACCES, errno.EPERM):
+        return ("you may not use this port; on Debian: `sudo usermod -aG dialout $USER`, then log "
+                "in anew")
+    if number in (errno.EBUSY, errno.EAGAIN):
+        return ("another program uses this port; close it (a serial monitor, Thonny, another "
+                "filament) and repeat this")
+    return f"this is no serial port that can be used; `filament boards` lists the ports ({error})"
+
+
+def check_port(target):
+    """Raises LinkError, with what to do, where a port cannot be opened just now."""
+    open_port(target, BAUD).close()

@@ -1,0 +1,137 @@
+"""Brings an app onto a board over the virtual network, so that nothing can brick it.
+
+The slot that does not run (boards/slots.py) is made equal to what is wanted: files that the board
+has somewhere are copied there, only others are sent, and the hash of each is checked. Then it is
+put on trial and the board is reset. The trial ends by the board's own doing, whatever becomes of
+us: its node comes online, or what ran before runs again.
+"""
+
+import time
+from collections import namedtuple
+
+from host_tools.boards import listings, romfs
+from host_tools.device import deploy as deploying
+from host_tools.device import romfs_partition
+from host_tools.device import tree as trees
+from host_tools.device.link import BoardError, LinkError
+
+MINUTES = 5             # that the new program has to come online
+STARTS = 2              # as slots.py starts a trial
+_PAUSE_S = 1
+_BLOCK = 4096           # of flash
+_BOOT_S = 60            # beyond what the trials take
+_ASK = "import json, slots\nprint(json.dumps(slots.state()))"
+
+# What has become of an update. confirmed: whether it runs now; why: else what the board says, None
+# where there was nothing to be done. The rest is as in deploy.Sent.
+Updated = namedtuple("Updated", "slot size sent files copied removed changed confirmed why")
+
+
+def update(way, app=trees.APP, board_name=None, steps=deploying.Steps(), minutes=MINUTES,
+           wait=True):
+    """Update the board at a Way (overlay_link.py). Returns an Updated, whose `confirmed` is None
+    without `wait`.
+
+    minutes: that the new program has to come online. Raises LinkError; ValueError for an app or a
+    board that cannot be.
+    """
+    with way.open() as link:
+        done = _prepare(link, app, board_name, steps, minutes)
+        if not done.changed:
+            return done
+        steps.step("restarting")
+        link.restart()
+    if not wait:
+        return done
+    return _outcome(way, done, steps, 60 * STARTS * minutes + _BOOT_S)
+
+
+def _prepare(link, app, board_name, steps, minutes):
+    probe, board = deploying.board_for(link, board_name)
+    state = _state(link)
+    if state["trial"] is not None:
+        raise LinkError(f"{link.target}: slot {state['trial']} is still on trial; wait until it "
+                        "is online or rolled back, and repeat this")
+    running = state["running"]
+    target = deploying.SLOTS[1] if running == deploying.SLOTS[0] else deploying.SLOTS[0]
+    steps.step(f"compiling for {board.board}")
+    wanted = _wanted(link, probe, board, app, steps)
+    digest = trees.digest(wanted)
+    size = sum(map(len, wanted.values()))
+    steps.step("asking the board for what it has")
+    link.sweep(f"/{target}")
+    files, directories = deploying.listing(link)
+    if not deploying.undone(deploying.plan(running, wanted, files, directories)):
+        return Updated(running, size, 0, len(wanted), 0, 0, False, True, None)
+    what = deploying.plan(target, wanted, files, directories)
+    _check_room(link, what, files)
+    steps.begin(sum(map(len, what.send.values())))
+    deploying.fill(link, target, what, files, steps)
+    deploying.check(link, target, wanted)
+    link.run(f"import slots\nslots.begin({target!r}, {digest!r}, {minutes!r})")
+    return Updated(target, size, sum(map(len, what.send.values())), len(wanted), len(what.copy),
+                   len(what.remove), True, None, None)
+
+
+def _wanted(link, probe, board, app, steps):
+    """The tree for a slot: without the core where the board has that in its flash. What is there
+    is never written from here, as the board runs from it."""
+    image = deploying.image_of(link, probe, board)
+    wanted = trees.tree(board, app, image=image)
+    if probe.romfs and image is None:
+        core = trees.core(board, listings.USUAL)
+        content = romfs.image(core)
+        if romfs_partition.has(link, content):
+            return {path: data for path, data in wanted.items() if path not in core}
+    return wanted
+
+
+def _check_room(link, what, files):
+    """Raises LinkError where what is to come would not fit beside what stays: a file that is
+    replaced goes only when the new one is there."""
+    coming = dict(what.send)
+    coming.update((path, bytes(file.size)) for path, (_, file) in what.copy.items())
+    needed = deploying.room(coming)
+    free = link.free()[0] + sum(files[path].size // _BLOCK * _BLOCK for path in what.remove
+                                if path in files)
+    if needed > free:
+        raise LinkError(
+            f"{link.target}: there is no room for a second program beside the one that runs "
+            f"({needed // 1000} KB are needed, {free // 1000} KB are free); remove what is not "
+            "needed there, or deploy over serial, which needs one place")
+
+
+def _state(link):
+    try:
+        return link.ask(_ASK)
+    except BoardError as error:
+        if error.name == "ImportError":
+            raise LinkError(f"{link.target}: this board has no slots: deploy to it over serial "
+                            "once, with `filament deploy PORT`") from error
+        raise
+
+
+def _outcome(way, done, steps, patience_s):
+    """Wait until the trial has ended, one way or the other."""
+    end = time.monotonic() + patience_s
+    told = None
+    while time.monotonic() < end:
+        time.sleep(_PAUSE_S)
+        try:
+            with way.open() as link:
+                state = _state(link)
+            text = "it has started, and is not online yet"
+        except LinkError:
+            state, text = None, "waiting for it to come online"
+        if state is not None and state["trial"] is None:
+            rolled_back = state["rolled_back"]
+            if state["good"] == done.slot and rolled_back is None:
+                return done._replace(confirmed=True)
+            return done._replace(confirmed=False,
+                                 why=(rolled_back or {}).get("why") or "no reason was noted")
+        if text != told:
+            steps.step(text)
+            told = text
+    raise LinkError(f"{way.target}: the board has not come back within {patience_s // 60:.0f} "
+                    "minutes: is it on, and does its network's root answer? What ran before runs "
+                    "again by now, if the new program did not come online")
