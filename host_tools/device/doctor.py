@@ -102,11 +102,12 @@ def _heap(probe, facts):
     if probe.heap is None:
         return None
     total = probe.heap[1]
-    if facts is not None and facts.heap_connected:
-        total = min(total, facts.heap_connected)
     text = f"{_kb(total)} of heap, {_kb(probe.heap[0])} of it free now"
     if probe.largest:
         text += f", the largest piece {_kb(probe.largest)}"
+    if facts is not None and facts.heap_connected and facts.heap_connected < total:
+        total = facts.heap_connected
+        text += f"; {_kb(total)} in all once Wi-Fi is connected"
     total *= 32 / probe.word            # on 64 bits the same objects are twice as large
     in_place = "from a ROMFS partition" if probe.romfs else "from the image in its flash"
     if probe.romfs or probe.image:
