@@ -18,8 +18,8 @@ _QUIET_S = 0.3
 _WRITE_S = 10
 # What an ESP32 prints when it falls and starts anew, by itself; the dump between is longer than
 # TAIL.
-_FELL = re.compile(rb"Guru Meditation Error: [^\r\n]*(?=[\r\n])"
-                   rb"|Brownout detector was triggered|abort\(\) was called|rst:0x[0-9a-f]+ \(\w+\)")
+_FELL = re.compile(rb"Guru Meditation Error: [^\r\n]*(?=[\r\n])|Brownout detector was triggered"
+                   rb"|abort\(\) was called|rst:0x[0-9a-f]+ \(\w+\)")
 _FELL_MAX = 100             # bytes of it, in a message and across two reads
 
 
