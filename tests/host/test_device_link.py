@@ -209,6 +209,25 @@ def test_a_port_that_says_nothing(hurry):
         open_link(port.port)
 
 
+def test_a_file_is_read_in_pieces_as_an_esp32_has_no_large_one_of_heap(board):
+    with open_link(board.port) as link:
+        link.write("/x", NEW)
+        link.run("""
+_whole = open
+class open:
+    def __init__(self, *how):
+        self._file = _whole(*how)
+    def read(self, size):
+        assert 0 < size <= 1024
+        return self._file.read(size)
+    def __enter__(self):
+        return self
+    def __exit__(self, *error):
+        self._file.close()
+""")
+        assert link.read("/x") == NEW and link.read("/x", 700) == NEW[:700]
+
+
 @pytest.mark.parametrize("dump, reason", [
     (b"Guru Meditation Error: Core  0 panic'ed (LoadProhibited). Exception was unhandled.\r\n" +
      b"A2 : 0x00000000 " * 40 + b"\r\nRebooting...\r\nrst:0xc (SW_CPU_RESET),boot:0x12\r\n>>> ",
