@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from host_tools.boards import facts
 from host_tools.cli import main
-from host_tools.device import doctor, line, probe
+from host_tools.device import deploy, doctor, line, probe, tree
 from host_tools.device.link import LinkError, open_link
 from tests.host import not_a_board
 from tests.host.repl_board import ReplBoard
@@ -120,6 +120,10 @@ def test_an_esp32_without_psram_needs_its_code_elsewhere():
     assert said(large, "heap")[0] == doctor.GOOD
 
 
+def test_the_room_that_is_asked_for_is_what_deploy_takes():
+    assert 0.9 * doctor.FILES < deploy.room(tree.tree(BOARDS["esp32"])) < doctor.FILES
+
+
 def test_what_is_slow_and_how_to_mend_it():
     level, text = said(ESP32, "waits")
     assert level == doctor.SLOW and "8.0 ms late, at most 9.9" in text
@@ -137,7 +141,7 @@ def test_what_is_slow_and_how_to_mend_it():
     ("code", {"mpy": 0x1206}, "version 6.2, and they are compiled as 6.3 -> .*filament flash"),
     ("code", {"mpy": 0}, "loads no .mpy files -> "),
     ("code", {"mpy": 0x306}, "no machine code, which the ciphers need -> "),
-    ("files", {"flash": (100_000, 868352)}, "330 KB are needed -> remove files"),
+    ("files", {"flash": (100_000, 868352)}, "580 KB are needed -> remove files"),
     ("files", {"flash": None}, "no file system -> "),
     ("network", {"wifi": None}, "no Wi-Fi -> take a board with Wi-Fi"),
     ("randomness", {"entropy": ("00", "00")}, "the same twice"),
