@@ -1,6 +1,7 @@
 """A board with Wi-Fi, as its facts.py tells: its LED, its clock, its network.
 
-boards/BOARD/board.py stands in for it where a board is different.
+boards/BOARD/board.py stands in for it where a board is different. An app imports it before what is
+large: on an ESP32 that is when Wi-Fi gets its memory.
 """
 
 import asyncio
@@ -101,3 +102,9 @@ def _begin(wlan, config):
 
 def _address(wlan):
     return wlan.ifconfig()[0]
+
+
+# Wi-Fi and the heap, which grows, share one memory there, of which Wi-Fi takes 49 KB. Code that is
+# loaded before leaves it none, and then no program can connect.
+if facts.CHIP.startswith("ESP32"):
+    _wlan()

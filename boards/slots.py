@@ -81,8 +81,9 @@ def start():
     state = _load()
     if state["trial"] is not None and state["trial"] == running:
         _roll_back(state, repr(error) if error else "its main has ended")
-    elif not imported and has_main(_other(running)):
-        # The good one is damaged: the other can only be better.
+    elif not imported and not isinstance(error, MemoryError) and has_main(_other(running)):
+        # The good one is damaged: the other can only be better. One that is too large for the heap
+        # is not, and two that are would take turns, with a write to the flash for each.
         state["good"] = _other(running)
         _written(state)
     elif error is None:

@@ -179,8 +179,11 @@ def deploy(port, app, board, timeout, no_start, as_json, **way):
     sys.exit(0 if running is None or running.online else 1)
 
 
+_NO_MEMORY = "MemoryError", "OSError: WiFi Out of Memory"     # the latter is an ESP32's
+
+
 def _state(running):
-    if any(line.startswith("MemoryError") for line in running.said):
+    if any(line.startswith(_NO_MEMORY) for line in running.said):
         return ("the board's heap is too small for this program and the code in .mpy files; "
                 "`filament doctor` says how to get more")
     if not running.online:

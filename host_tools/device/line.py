@@ -4,6 +4,7 @@ What goes wrong is said in sentences for its user, with what to do next.
 """
 
 import errno
+import re
 import time
 
 import serial
@@ -15,6 +16,11 @@ TAIL = 300                  # characters of what a board said, in a message
 _LOOK_S = 0.1               # how often a wait looks at the clock
 _QUIET_S = 0.3
 _WRITE_S = 10
+# What an ESP32 prints when it falls and starts anew, by itself; the dump between is longer than
+# TAIL.
+_FELL = re.compile(rb"Guru Meditation Error: [^\r\n]*(?=[\r\n])|Brownout detector was triggered"
+                   rb"|abort\(\) was called|rst:0x[0-9a-f]+ \(\w+\)")
+_FELL_MAX = 100             # bytes of it, in a message and across two reads
 
 
 class LinkError(OSError):
@@ -42,6 +48,7 @@ class Line:
         self._target = target
         self._unread = bytearray()
         self._last = bytearray()
+        self._fell = b""            # why the board has started anew meanwhile, in its words
         self.heard = 0              # bytes, ever
         self.allow(0)
 
@@ -50,6 +57,7 @@ class Line:
         self._end = time.monotonic() + timeout_s
         self._timeout_s = timeout_s
         self._limit = self.heard + limit
+        self._fell = b""
 
     def tail(self):
         """The last that was heard, for a message."""
@@ -62,11 +70,19 @@ class Line:
         """Exactly `size` bytes. Raises Silent, Lost, or LinkError when there are too many."""
         while len(self._unread) < size:
             if not self._hear() and time.monotonic() >= self._end:
-                raise Silent(f"{self._target}: the board did not answer within "
-                             f"{self._timeout_s:g} s; reset it and repeat the command")
+                raise Silent(f"{self._target}: {self._silence()}")
         taken = bytes(self._unread[:size])
         del self._unread[:size]
         return taken
+
+    def _silence(self):
+        if self._fell:
+            return ("the board has fallen and started anew meanwhile; it said "
+                    f"{self._fell.decode(errors='replace')!r}. Repeat the command; if it happens "
+                    "again, try a shorter cable, another USB port or another power supply, and "
+                    "then `filament flash`")
+        return (f"the board did not answer within {self._timeout_s:g} s; reset it and repeat the "
+                "command")
 
     def write(self, data):
         self._do(lambda: self._port.write(data))
@@ -95,6 +111,8 @@ class Line:
         data = self._do(lambda: self._port.read(max(1, self._port.in_waiting)))
         self.heard += len(data)
         self._unread += data
+        if not self._fell and (found := _FELL.search(self._last[-_FELL_MAX:] + data)):
+            self._fell = found[0][:_FELL_MAX]
         self._last += data
         del self._last[:-TAIL]
         if self.heard > self._limit:

@@ -208,8 +208,7 @@ class Link:
 
     def read(self, path, limit=MAX_OUTPUT):
         """A file's bytes, at most `limit`; None where there is none."""
-        text = self._call(f"if _stat({path!r}):\n with open({path!r}, 'rb') as f:\n"
-                          f"  print(_x(f.read({limit})).decode())\nelse:\n print(None)",
+        text = self._call(f"if _stat({path!r}):\n _dump({path!r}, {limit})\nelse:\n print(None)",
                           limit=2 * limit + _ENTRY_MAX).strip()
         try:
             return None if text == "None" else bytes.fromhex(text)

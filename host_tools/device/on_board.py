@@ -18,6 +18,15 @@ def _sum(path):
             if not n:
                 return _x(h.digest()).decode()
             h.update(buf[:n])
+def _dump(path, limit):
+    with open(path, "rb") as f:
+        while limit > 0:
+            data = f.read(min(limit, 512))
+            if not data:
+                break
+            print(_x(data).decode(), end="")
+            limit -= len(data)
+    print()
 def _tell(path):
     s = _stat(path)
     if s and s[0] & 0x8000:

@@ -258,3 +258,10 @@ def test_where_waits_are_ticks_none_is_idle_while_something_is_expected():
     world = World()
     asyncio.run(load(world, TICK_REMEDY=None).attend(lambda: True))
     assert world.slept == []
+
+
+def test_an_esp32_gives_wifi_its_memory_before_anything_large_is_loaded():
+    for chip, begun in (("ESP32", True), ("ESP32-C3", True), ("RP2040", False)):
+        world = World()
+        load(world, CHIP=chip)
+        assert (world.settings == {"pm": world.PM_NONE}) == begun and not world.attempts, chip

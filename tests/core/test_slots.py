@@ -271,6 +271,17 @@ def test_a_good_program_that_fails_is_started_anew_and_a_damaged_one_replaced():
     assert Board(board.flash).running == "a"
 
 
+def test_a_good_program_that_the_heap_is_too_small_for_stays_the_good_one():
+    def too_large(name):
+        raise MemoryError
+
+    board = Board(Flash(dict(OLD, **NEW)))
+    board.slots.RESTART_S, board.slots.__import__ = 0, too_large
+    files = dict(board.flash.files)
+    assert board.run(None)
+    assert Board(board.flash).running == "a" and board.flash.files == files
+
+
 def test_what_must_not_be_put_on_trial():
     slots = Board(Flash(OLD)).slots
     for slot in "a", "c", "b", None:

@@ -52,14 +52,23 @@ def echo():
     return NotABoard(lambda heard: heard)
 
 
+def falling(dump):
+    """Has MicroPython's raw prompt, and falls over whatever it is to run."""
+    return _at_prompt(b"OK" + dump)
+
+
 def prompting(printed, error=b""):
     """Has MicroPython's raw prompt, and prints the same whatever it is to run."""
+    return _at_prompt(b"OK" + printed + b"\x04" + error + b"\x04>")
+
+
+def _at_prompt(answer):
     def answers(heard):
         if heard.endswith(b"\r\x01"):
             return b"raw REPL; CTRL-B to exit\r\n>"
         if heard.endswith(b"\x05A\x01"):
             return b"R\x00"             # knows of raw paste, and has none
         if heard.endswith(b"\x04"):
-            return b"OK" + printed + b"\x04" + error + b"\x04>"
+            return answer
         return b""
     return NotABoard(answers)

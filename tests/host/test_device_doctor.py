@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from host_tools.boards import facts
 from host_tools.cli import main
-from host_tools.device import doctor, line, probe
+from host_tools.device import deploy, doctor, line, probe, tree
 from host_tools.device.link import LinkError, open_link
 from tests.host import not_a_board
 from tests.host.repl_board import ReplBoard
@@ -108,13 +108,20 @@ def test_a_heap_may_be_just_enough():
 
 
 def test_an_esp32_without_psram_needs_its_code_elsewhere():
-    assert said(ESP32, "heap")[0] == doctor.UNFIT
+    level, text = said(ESP32, "heap")
+    assert level == doctor.UNFIT
+    assert "166 KB of heap, 164 KB of it free now" in text
+    assert "148 KB in all once Wi-Fi is connected" in text
     assert not doctor.fit(doctor.judge(ESP32, BOARDS["esp32"]))
     assert "with PSRAM" in said(ESP32, "heap")[1]
     assert said(replace(ESP32, romfs=(1 << 20,)), "heap")[0] == doctor.GOOD
     large = replace(ESP32, platform="esp32", build="ESP32_GENERIC_S3", mpy=0x2B06,
                     heap=(8_000_000, 8_100_000))
     assert said(large, "heap")[0] == doctor.GOOD
+
+
+def test_the_room_that_is_asked_for_is_what_deploy_takes():
+    assert 0.9 * doctor.FILES < deploy.room(tree.tree(BOARDS["esp32"])) < doctor.FILES
 
 
 def test_what_is_slow_and_how_to_mend_it():
@@ -134,7 +141,7 @@ def test_what_is_slow_and_how_to_mend_it():
     ("code", {"mpy": 0x1206}, "version 6.2, and they are compiled as 6.3 -> .*filament flash"),
     ("code", {"mpy": 0}, "loads no .mpy files -> "),
     ("code", {"mpy": 0x306}, "no machine code, which the ciphers need -> "),
-    ("files", {"flash": (100_000, 868352)}, "330 KB are needed -> remove files"),
+    ("files", {"flash": (100_000, 868352)}, "580 KB are needed -> remove files"),
     ("files", {"flash": None}, "no file system -> "),
     ("network", {"wifi": None}, "no Wi-Fi -> take a board with Wi-Fi"),
     ("randomness", {"entropy": ("00", "00")}, "the same twice"),

@@ -209,6 +209,40 @@ def test_a_port_that_says_nothing(hurry):
         open_link(port.port)
 
 
+def test_a_file_is_read_in_pieces_as_an_esp32_has_no_large_one_of_heap(board):
+    with open_link(board.port) as link:
+        link.write("/x", NEW)
+        link.run("""
+_whole = open
+class open:
+    def __init__(self, *how):
+        self._file = _whole(*how)
+    def read(self, size):
+        assert 0 < size <= 1024
+        return self._file.read(size)
+    def __enter__(self):
+        return self
+    def __exit__(self, *error):
+        self._file.close()
+""")
+        assert link.read("/x") == NEW and link.read("/x", 700) == NEW[:700]
+
+
+@pytest.mark.parametrize("dump, reason", [
+    (b"Guru Meditation Error: Core  0 panic'ed (LoadProhibited). Exception was unhandled.\r\n" +
+     b"A2 : 0x00000000 " * 40 + b"\r\nRebooting...\r\nrst:0xc (SW_CPU_RESET),boot:0x12\r\n>>> ",
+     "panic'ed .LoadProhibited."),
+    (b"\r\nBrownout detector was triggered\r\n\r\nets Jul 29 2019\r\n", "Brownout detector"),
+    (b"ets Jul 29 2019 12:21:46\r\n\r\nrst:0x1 (POWERON_RESET),boot:0x13\r\n>>> ", "POWERON"),
+])
+def test_a_board_that_falls_meanwhile(hurry, dump, reason):
+    with not_a_board.falling(dump) as port:
+        link = linking.Link(port.port, line.Line(line.open_port(port.port, line.BAUD), port.port))
+        with pytest.raises(Silent, match=f"fallen and started anew meanwhile; .*{reason}"):
+            link.run("work()", timeout_s=0.3)
+        link.close()
+
+
 def test_a_port_with_another_program(hurry):
     with not_a_board.echo() as port, pytest.raises(LinkError, match="not MicroPython's prompt"):
         open_link(port.port)

@@ -21,7 +21,7 @@ import json
 import sys
 import time
 
-import board
+import board            # first: an ESP32's Wi-Fi needs memory that code would fill
 import bulb
 from mpcore import NIC, aio
 
