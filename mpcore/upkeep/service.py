@@ -24,6 +24,8 @@ _ASKED = const(3)               # ... and so many times
 _LOOK_S = 1                     # at whether a trial has come online
 _LEAVE_S = 2                    # for the last words before a reset, ...
 _LEAVE_LOOKS = const(40)        # ... and how often is looked whether they have arrived
+_AWAY_S = 5                     # for who comes while another session is open, to go
+_CHUNK = const(64)
 _BUSY = b"Another session is open on this board: close it, and try again.\r\n"
 
 
@@ -97,11 +99,7 @@ class Upkeep:
                 session = Session(stream, tcp, self.nic.runtime, self._done)
                 self._session = asyncio.create_task(session.run())
                 continue
-            try:
-                stream.write(_BUSY)
-                stream.close()
-            except OSError:
-                pass        # it is gone already
+            asyncio.create_task(_turn_away(stream))
 
     def _done(self, session, resets):
         self._session = None
@@ -134,6 +132,23 @@ class Upkeep:
                 return
             except OSError:         # the file system is full: perhaps not for long
                 await asyncio.sleep(_LOOK_S)
+
+
+async def _turn_away(stream):
+    """Tell that another session is open, and read until the peer ends: what came after a close
+    would be answered by a reset, which may overtake these words."""
+    try:
+        await stream.awrite(_BUSY)
+        stream.write_eof()
+        await asyncio.wait_for(_swallow(stream), _AWAY_S)
+    except (OSError, asyncio.TimeoutError):
+        pass
+    stream.close()
+
+
+async def _swallow(stream):
+    while await stream.read(_CHUNK):
+        pass
 
 
 def _address(text):

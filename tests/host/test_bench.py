@@ -125,7 +125,7 @@ def test_instructions_are_counted():
         valgrind.need()
     except section.Skipped as reason:
         needed("valgrind", reason)
-    small, large = [kernels.instructions(piece, 2, 12) for piece in ("armor 64", "armor 1400")]
+    small, large = [kernels.instructions(piece, 2, 42) for piece in ("armor 64", "armor 1400")]
     assert 1000 < small < large
 
 
