@@ -130,7 +130,10 @@ def monitor(target, once, interval, as_json, **options):
                 if once:
                     return _once(watching, watching.SerialWatch(link, _ONCE_S), target, console,
                                  tell)
-                watching.follow(watching.SerialWatch(link), target, console, tell, 0)
+                watching.follow(watching.SerialWatch(link, _ONCE_S, lambda: click.echo(
+                    f"{target}: nothing was printed for {_ONCE_S} s; has the board's program "
+                    "ended? `filament doctor` examines the board", err=True)), target, console,
+                    tell, 0)
         else:
             with way_to(target, **options) as board, board.open() as link:
                 watch = watching.Watch(link)

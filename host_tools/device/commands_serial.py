@@ -172,9 +172,12 @@ def deploy(port, app, board, timeout, no_start, as_json, **way):
             progress.step("starting")
             running = deploying.start(link, timeout or deploying.ONLINE_S, progress.step)
     facts = sent._asdict() | {"running": running and running._asdict()}
-    text = (f"{sent.sent:,} of {sent.size:,} bytes sent, {sent.copied} files copied on the board, "
-            f"{sent.removed} removed; slot {sent.slot}" if sent.changed else
-            f"nothing to send: all {sent.files} files are there; slot {sent.slot}")
+    text = f"nothing to send: all {sent.files} files are there; slot {sent.slot}"
+    if sent.sent or sent.copied or sent.removed:
+        text = (f"{sent.sent:,} of {sent.size:,} bytes sent, {sent.copied} files copied on the "
+                f"board, {sent.removed} removed; slot {sent.slot}")
+    elif sent.changed:
+        text = f"all {sent.files} files are there; what starts slot {sent.slot} was renewed"
     say(as_json, facts, text if running is None else f"{text}\n{plain(_state(running))}")
     sys.exit(0 if running is None or running.online else 1)
 

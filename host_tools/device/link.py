@@ -309,15 +309,23 @@ class Link:
         else:
             self._transport.exec_raw_no_follow("import machine\nmachine.reset()")
 
-    def lines(self, timeout_s):
-        """The lines of text that the board prints within timeout_s; a silent one just ends."""
+    def lines(self, timeout_s, on_silence=None):
+        """The lines of text that the board prints within timeout_s; with on_silence, which is
+        called when nothing was printed until then, all that it ever prints."""
         self._line.allow(timeout_s, float("inf"))
-        line = bytearray()
+        line, heard = bytearray(), False
         while True:
             try:
                 byte = self._line.read(1)
             except Silent:
-                return
+                if on_silence is None:
+                    return
+                if not heard:
+                    on_silence()
+                on_silence = None
+                self._line.allow(float("inf"), float("inf"))
+                continue
+            heard = True
             if byte == b"\n" or len(line) >= MAX_OUTPUT:
                 yield line.decode(errors="replace").rstrip("\r")
                 line = bytearray()

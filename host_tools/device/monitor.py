@@ -47,10 +47,13 @@ class Watch:
 
 class SerialWatch:
     """The same at a serial port, where the program is not interrupted: nothing is asked. Events
-    that it prints as JSON make the status."""
+    that it prints as JSON make the status.
 
-    def __init__(self, link, timeout_s=float("inf")):
-        self._lines = link.lines(timeout_s)
+    timeout_s, on_silence: as of Link.lines.
+    """
+
+    def __init__(self, link, timeout_s, on_silence=None):
+        self._lines = link.lines(timeout_s, on_silence)
         self.status = None
 
     def look(self):

@@ -128,6 +128,24 @@ def test_at_a_serial_port_what_the_program_prints_is_all():
     os.close(slave)
 
 
+def test_who_watches_a_silent_board_is_told_and_goes_on():
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    told = []
+
+    def silent():
+        told.append("silent")
+        os.write(master, b"after all\r\n")
+
+    with listen(os.ttyname(slave)) as link:
+        watch = monitor.SerialWatch(link, 0.05, silent)
+        assert watch.look() == ["after all"] and told == ["silent"]
+    with listen(os.ttyname(slave)) as link:
+        pytest.raises(StopIteration, monitor.SerialWatch(link, 0.05).look)
+    os.close(master)
+    os.close(slave)
+
+
 _json = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5),
                      lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
                          st.sampled_from(["event", "counters", "port", "vl1", "x"]), inner))
@@ -137,9 +155,9 @@ _json = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_siz
                        _json | st.sampled_from(["heap", "network"])))
 def test_any_line_from_a_board_is_shown(facts):
     class Link:
-        def lines(self, timeout_s):
+        def lines(self, timeout_s, on_silence):
             return iter([json.dumps(facts), "\x1b\x00" + repr(facts)])
 
-    watch = monitor.SerialWatch(Link())
+    watch = monitor.SerialWatch(Link(), 1)
     watch.look()
     assert "\x1b" not in watch.look()[0]
