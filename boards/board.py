@@ -106,5 +106,5 @@ def _address(wlan):
 
 # Wi-Fi and the heap, which grows, share one memory there, of which Wi-Fi takes 49 KB. Code that is
 # loaded before leaves it none, and then no program can connect.
-if facts.CHIP.startswith("ESP32"):
+if facts.PLATFORM == "esp32":
     _wlan()

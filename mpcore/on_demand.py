@@ -14,11 +14,14 @@ from micropython import const
 
 from mpcore.port import CODE_IN_HEAP, IS_BOARD
 
-# Of what is made of these, everything is gone when a config has been taken over or a peer greeted.
+# Of what is made of these, everything is gone when a config has been taken over, a peer greeted, or a
+# session of the REPL ended.
 MODULES = (
     "mpcore.crypto.curve25519", "mpcore.crypto.edwards25519",
-    "mpcore.ip.half_open", "mpcore.ip.options", "mpcore.port.storage", "mpcore.vl1.fragment",
-    "mpcore.vl1.greeting", "mpcore.vl1.hello", "mpcore.vl1.traversal", "mpcore.vl1.world",
+    "mpcore.ip.half_open", "mpcore.ip.options", "mpcore.port.storage",
+    "mpcore.upkeep.repl", "mpcore.upkeep.status",
+    "mpcore.vl1.fragment", "mpcore.vl1.greeting", "mpcore.vl1.hello", "mpcore.vl1.traversal",
+    "mpcore.vl1.world",
     "mpcore.vl2.config_text", "mpcore.vl2.correspondence", "mpcore.vl2.credentials",
     "mpcore.vl2.dictionary", "mpcore.vl2.exchange",
 )

@@ -113,8 +113,8 @@ class Signal:
 
 def load(world, **changed):
     """boards/board.py, on this world."""
-    facts = dict(CPU_HZ=240000000, LED_PIN=2, LED_LIT=1, WIFI_POWER_SAVE="PM_NONE", TICK_MS=10,
-                 TICK_REMEDY="busy turns")
+    facts = dict(PLATFORM="esp32", CPU_HZ=240000000, LED_PIN=2, LED_LIT=1,
+                 WIFI_POWER_SAVE="PM_NONE", TICK_MS=10, TICK_REMEDY="busy turns")
     facts.update(changed)
     network = Module(WLAN=_Chip(world))
     stand_ins = {"network": network, "facts": Module(**facts),
@@ -261,7 +261,7 @@ def test_where_waits_are_ticks_none_is_idle_while_something_is_expected():
 
 
 def test_an_esp32_gives_wifi_its_memory_before_anything_large_is_loaded():
-    for chip, begun in (("ESP32", True), ("ESP32-C3", True), ("RP2040", False)):
+    for platform, begun in (("esp32", True), ("rp2", False)):
         world = World()
-        load(world, CHIP=chip)
-        assert (world.settings == {"pm": world.PM_NONE}) == begun and not world.attempts, chip
+        load(world, PLATFORM=platform)
+        assert (world.settings == {"pm": world.PM_NONE}) == begun and not world.attempts
