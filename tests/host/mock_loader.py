@@ -13,10 +13,10 @@ ends then, with --stall nothing answers any more.
 import argparse
 import mmap
 import os
+import signal
 import socket
 import sys
 import threading
-import time
 from pathlib import Path
 
 from esp32_mock_bootloader import protocol, registers, server
@@ -52,7 +52,7 @@ class Flash(server.FlashImage):
                 os._exit(0)
             if self.options.stall:
                 print("stalled", flush=True)
-                time.sleep(3600)
+                signal.pause()
             raise Cut("cut")
 
 
