@@ -57,7 +57,8 @@ NEIGHBOUR_PENDING_ALL = const(8)  # the same for all addresses of an interface
 ROUTES_CACHED = const(16)         # about 100 B each
 REASSEMBLIES = const(2)           # datagrams in fragments, up to REASSEMBLY_BYTES each, 15 s
 REASSEMBLY_BYTES = const(8192)
-LOOPBACK_PACKETS = const(16)      # packets to our own address, up to the link's MTU each
+LOOPBACK_PACKETS = const(16)      # packets to our own address, up to the link's MTU each, and as
+                                  # many short ones of up to 120 B
 ECHO_REQUESTS = const(16)         # about 100 B each
 UDP_SOCKETS = const(16)           # about 200 B each, and their queues
 UDP_QUEUE = const(16)             # datagrams received and not yet read by the application

@@ -13,6 +13,7 @@ TCP_SOCKETS = 1024
 TCP_BACKLOG = 128
 TCP_RING = 131072           # bytes of each direction of a connection
 UDP_SOCKETS = 1024
+LOOPBACK_PACKETS = 1024     # 2.8 KB each
 _HELP = {"ACCESS_DENIED": "the network's controller has not let this node in; there, run "
                           "`filament authorize {address}`",
          "NOT_FOUND": "its controller knows no such network",
@@ -77,6 +78,7 @@ def _widen(stack):
     stack.tcp.max_backlog = stack.tcp.max_half_open = TCP_BACKLOG
     stack.tcp.send_ring = stack.tcp.receive_ring = TCP_RING
     stack.udp.max_sockets = UDP_SOCKETS
+    stack.max_looped = LOOPBACK_PACKETS
 
 
 def _is_refused(daemon):

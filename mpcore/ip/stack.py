@@ -15,6 +15,7 @@ from mpcore.limits import LOOPBACK_PACKETS, ROUTES_CACHED
 _NO_ADDRESS = bytes(4)
 _EPHEMERAL = 49152
 _IPV4 = const(0x0800)
+_SHORT = const(120)              # bytes of a packet, headers and all options included
 
 # A buffer for packets of 2800 bytes, the MTU of most networks, and what a link writes before them:
 # taken before code has cut a board's heap into pieces. The first stack that needs one has it.
@@ -244,6 +245,7 @@ class Stack:
 
     on_schedule, if set, is called with a time in ms when poll() must be called earlier than it
     last said; next_ms: when that is, None: never. counters: what was dropped or limited, by cause.
+    max_looped: a limit that a host may raise (see limits.py).
     """
 
     def __init__(self, entropy):
@@ -256,6 +258,7 @@ class Stack:
         self.next_ms = None
         self._polling = False
         self._routes = {}
+        self.max_looped = LOOPBACK_PACKETS
         self._looped = []
         self._looping = False
         self.reassembler = None         # until the first fragment
@@ -382,8 +385,9 @@ class Stack:
             self.on_schedule(now)
 
     def loop_back(self, now, route, n):
-        """Keep a packet to ourselves, from the buffer, until the next poll."""
-        if len(self._looped) >= LOOPBACK_PACKETS:
+        """Keep a packet to ourselves, from the buffer, until the next poll. Short ones find places
+        when no others do: what is lost is sent again, but nobody repeats a RST."""
+        if len(self._looped) >= (self.max_looped << 1 if n <= _SHORT else self.max_looped):
             return self.count("loopback_full")
         start = route.interface.start
         self._looped.append((route, memoryview(self.buffer[start:start + n])))

@@ -530,9 +530,22 @@ def test_packets_to_ourselves_never_touch_the_link():
     assert due == [50] and socket.recvfrom() is None
     assert stack.poll(50) is None
     assert socket.recvfrom() == (b"me", US, 5) and link.take() == []
+
+
+def test_packets_to_ourselves_are_limited_and_short_ones_find_places_beside_long_ones():
+    stack, interface, link = make()
+    socket = udp_socket(stack, 5)
+    for i in range(limits.LOOPBACK_PACKETS + 1):
+        socket.sendto(50, bytes(200), US, 5)
+    assert stack.counters["loopback_full"] == 1
     for i in range(limits.LOOPBACK_PACKETS + 1):
         socket.sendto(50, b"me", US, 5)
-    assert stack.counters["loopback_full"] == 1
+    assert stack.counters["loopback_full"] == 2
+    stack.poll(50)
+    stack.max_looped += 1
+    for i in range(stack.max_looped):
+        socket.sendto(50, bytes(200), US, 5)
+    assert stack.counters["loopback_full"] == 2
 
 
 def test_the_payload_begins_where_the_floors_below_want_it():
