@@ -136,8 +136,12 @@ class Line:
 def open_port(target, baudrate):
     """A pyserial port that is open, ours alone. Raises LinkError."""
     try:
-        return serial.serial_for_url(target, baudrate=baudrate, timeout=_LOOK_S,
-                                     write_timeout=_WRITE_S, exclusive=True)
+        port = serial.serial_for_url(target, baudrate=baudrate, timeout=_LOOK_S, exclusive=True,
+                                     write_timeout=_WRITE_S, do_not_open=True)
+        if "://" in target:     # what a stream said at once is for us; pyserial would drop it
+            port.reset_input_buffer = lambda: None
+        port.open()
+        return port
     except (ValueError, OSError) as error:
         raise LinkError(f"{target}: {_why_not(target, error)}") from error
 

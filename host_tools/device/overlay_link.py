@@ -17,14 +17,12 @@ import threading
 
 from host_tools import home
 from host_tools.desktop import outgoing, reach, session
-from host_tools.device.line import Lost
 from host_tools.device.link import LinkError, open_link
 from mpcore import aio, upkeep
 from mpcore.vl1.inet import ip_text
 
 PATIENCE_S = 10         # for the answer of a board
 _STOP_S = 5
-_ATTEMPTS = 3
 _BUSY = "Another session"       # as mpcore/upkeep/service.py says it
 _NO_ANSWER = ("is the board on, and does its node.secret.json have {who} in `allow`? Who is not "
               "in there gets no answer at all")
@@ -64,15 +62,11 @@ class Way:
 
     def open(self):
         """A Link to the board (host_tools/device/link.py). Raises LinkError."""
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                link = open_link(self.url())
-                break
-            except Lost as error:       # a reset may overtake the board's last words
-                if _BUSY in error.said or attempt == _ATTEMPTS:
-                    raise self._failure(error) from error
-            except LinkError as error:
-                raise self._failure(error) from error
+        url = self.url()
+        try:
+            link = open_link(url)
+        except LinkError as error:
+            raise self._failure(error) from error
         link.name = self.target
         return link
 

@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import random
+import select
+import socket
 
 import pytest
 import serial
@@ -197,6 +199,24 @@ def test_a_port_that_may_not_be_used(monkeypatch):
 def test_what_is_no_port(target, complaint):
     with pytest.raises(LinkError, match=complaint):
         open_link(target)
+
+
+def test_what_a_stream_says_at_once_is_heard(monkeypatch):
+    """And is in the message when it ends then."""
+    connect = socket.create_connection
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def connect_to_a_talker(*arguments, **options):
+            ours = connect(*arguments, **options)
+            theirs, _ = server.accept()
+            with theirs:
+                theirs.sendall(b"go away")
+            select.select([ours], [], [])
+            return ours
+
+        monkeypatch.setattr(socket, "create_connection", connect_to_a_talker)
+        with pytest.raises(Lost) as lost:
+            open_link(f"socket://127.0.0.1:{server.getsockname()[1]}")
+    assert lost.value.said == "'go away'"
 
 
 def test_a_busy_port(board):
