@@ -22,7 +22,7 @@ from pathlib import Path as File
 from statistics import median, quantiles
 
 from host_tools.chart import line_chart
-from host_tools.simulated_path import Conditions, Path
+from host_tools.simulation.path import Conditions, Path
 from mpcore.ip import errors
 from mpcore.ip.tcp import CLOSED, TcpSocket
 

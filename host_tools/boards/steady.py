@@ -9,6 +9,8 @@ themselves.
 import sys
 from functools import cache
 
+from host_tools.simulation.identities import identity
+from host_tools.simulation.lan import Lan
 from host_tools.unix_port import ROOT
 from mpcore.ip.tcp import TcpSocket
 from mpcore.ip.udp import UdpSocket
@@ -26,10 +28,7 @@ _CORE = str(ROOT / "mpcore") + "/"
 @cache
 def functions():
     """{(module, path of the function in it, such as "Network.poll")}."""
-    if str(ROOT) not in sys.path:           # as when the `filament` command runs
-        sys.path.insert(0, str(ROOT))
-    from tests.core.scenes import Lan       # only a checkout has them
-    lan = Lan(members=2)
+    lan = Lan(identity)
     node, peer = lan.members
     assert lan.joined()
     listener, broadcast, answering = TcpSocket(peer.stack), *(

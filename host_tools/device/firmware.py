@@ -11,7 +11,7 @@ from collections import namedtuple
 from pathlib import Path
 
 from host_tools.boards import uf2
-from host_tools.device import esp_image
+from host_tools.device import esp_image, user_cache
 
 VERSION, DATE = "1.27.0", "2025-12-09"      # what is fetched; nothing else is, ever
 SITE = "https://micropython.org/resources/firmware"
@@ -29,12 +29,6 @@ def file_name(facts):
     """The name that micropython.org gives the firmware of a board."""
     suffix = "uf2" if facts.esptool_chip is None else "bin"
     return f"{facts.firmware}-{DATE.replace('-', '')}-v{VERSION}.{suffix}"
-
-
-def cache_directory():
-    """Where firmware that was fetched is kept."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "filament/firmware"
 
 
 def from_file(path, facts):
@@ -56,7 +50,7 @@ def obtain(facts, site=SITE, directory=None, tell=lambda done, size: None):
     cannot be fetched; ValueError when what came is another version, or not whole. Only what was
     checked gets into the cache.
     """
-    directory = Path(directory or cache_directory())
+    directory = Path(directory or user_cache.directory("firmware"))
     name = file_name(facts)
     kept = directory / name
     if kept.exists():

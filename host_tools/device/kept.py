@@ -1,4 +1,5 @@
-"""What follows from the checkout's files and takes seconds to compile, kept below build/."""
+"""What follows from the project's files and takes seconds to compile: kept below a checkout's
+build/, or in the user's cache where the package is installed."""
 
 import contextlib
 import hashlib
@@ -7,20 +8,21 @@ import zipfile
 from functools import cache
 
 from host_tools.boards import mpy
+from host_tools.device import user_cache
 from host_tools.unix_port import ROOT
 
-DIRECTORY = ROOT / "build" / "device"
+DIRECTORY = (ROOT / "build" / "device" if (ROOT / "pyproject.toml").exists()
+             else user_cache.directory("compiled"))
 # All that decides over what is compiled: the program, who uses it, the compiler, and the scene
 # that says what a member goes on running (host_tools/boards/steady.py).
-_SOURCES = ("mpcore", "boards", "host_tools/boards", "tests/core", "tests/simulation.py")
+_SOURCES = ("mpcore", "boards", "host_tools/boards", "host_tools/simulation")
 
 
 @cache
 def _key():
     found = hashlib.sha256(mpy.version()[0].encode())
     for source in _SOURCES:
-        path = ROOT / source
-        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+        for file in sorted((ROOT / source).rglob("*.py")):
             found.update(file.relative_to(ROOT).as_posix().encode() + b"\0"
                          + hashlib.sha256(file.read_bytes()).digest())
     return found.hexdigest().encode()

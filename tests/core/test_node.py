@@ -1,12 +1,13 @@
 """Whole nodes on a simulated Internet: a network of our own from the root up."""
 
+from host_tools.simulation.lan import SIGNER
 from mpcore.ip.tcp import TcpSocket
 from mpcore.ip.udp import UdpSocket
 from mpcore.vl1 import packet, traversal
 from mpcore.vl1.world import MOON, World
 from mpcore.vl2.addressing import mac_of
 
-from tests.core.scenes import SIGNER, Lan, identity
+from tests.core.scenes import Lan, identity
 
 
 class Transfer:

@@ -1,12 +1,13 @@
 """VL1 on a simulated Internet: meeting, relaying, the direct path, loss, restarts."""
 
+from host_tools.simulation.lan import ROOT_AT, SIGNER, planet
 from mpcore.roles.root import Root
 from mpcore.vl1 import hello, inet, packet, switch, traversal
 from mpcore.vl1.packet import HEADER, START
 from mpcore.vl1.peer import Path, Peer
 from mpcore.vl1.world import MOON, World
 
-from tests.core.scenes import ROOT_AT, SIGNER, Bare, Segment, identity, planet
+from tests.core.scenes import Bare, Segment, identity
 from tests.core.support import raises
 
 

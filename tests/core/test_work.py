@@ -1,11 +1,12 @@
 """Key agreements in slices: packets are served meanwhile, and what waits for a key is not lost."""
 
+from host_tools.simulation.lan import ROOT_AT, planet
 from mpcore import limits
 from mpcore.vl1 import world
 from mpcore.vl1.identity import Identity
 from mpcore.vl1.work import Work
 
-from tests.core.scenes import ROOT_AT, Bare, Segment, identity, planet
+from tests.core.scenes import Bare, Segment, identity
 from tests.core.slow_crypto import SlowCrypto
 from tests.core.support import raises
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from host_tools.boards import facts, uf2
-from host_tools.device import firmware
+from host_tools.device import firmware, user_cache
 from tests.host import stock_firmware as stock
 
 KNOWN = facts.load()
@@ -82,11 +82,11 @@ def test_it_is_fetched_once_and_then_kept(board, tmp_path):
 
 def test_the_cache_is_where_a_desktop_has_it(monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert firmware.cache_directory() == Path("/somewhere/filament/firmware")
+    assert user_cache.directory("firmware") == Path("/somewhere/filament/firmware")
     for unset in ("", "relative/paths/are/to/be/ignored"):
         monkeypatch.setenv("XDG_CACHE_HOME", unset)
         monkeypatch.setenv("HOME", "/home/me")
-        assert firmware.cache_directory() == Path("/home/me/.cache/filament/firmware")
+        assert user_cache.directory("firmware") == Path("/home/me/.cache/filament/firmware")
 
 
 @pytest.mark.parametrize("content, shown_size, error, expected", [

@@ -12,7 +12,8 @@ from host_tools.command import Store
 from host_tools.device import commands_serial, provision
 from host_tools.device import link as linking
 from host_tools.device.link import Lost, open_link
-from tests.core.scenes import ROOT_AT, identity, planet
+from host_tools.simulation.lan import ROOT_AT, planet
+from tests.core.scenes import identity
 from tests.host.repl_board import ReplBoard
 
 NETWORK = "8056c2e21c000001"

@@ -252,12 +252,14 @@ def test_what_is_not_understood_is_refused(text, complaint):
 CORE = ROOT / "tests" / "core"
 LOCAL = {path.stem for path in CORE.glob("*.py")}
 CHECKS = ROOT / "host_tools" / "vector_checks"
+SIMULATION = ROOT / "host_tools" / "simulation"
 
 
 def of_the_tests():
     """{module: text} of the portable tests and what they use; each module has one name."""
     texts = {}
-    for path in (*CORE.glob("*.py"), ROOT / "tests/simulation.py", *CHECKS.glob("*.py")):
+    for path in (*CORE.glob("*.py"), SIMULATION / "lan.py", SIMULATION / "wire.py",
+                 *CHECKS.glob("*.py")):
         text = re.sub(r"^(\s*)from (\w+) import", lambda found: (
             f"{found[1]}from tests.core.{found[2]} import" if found[2] in LOCAL else found[0]),
             path.read_text(), flags=re.M)

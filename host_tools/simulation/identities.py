@@ -1,0 +1,30 @@
+"""Identities of nobody, for the nodes of simulations: their keys are no secrets."""
+
+from functools import cache
+
+from mpcore.vl1.identity import Identity
+
+_TEXTS = (
+    "096fa35b1e:0:f23642524499526f8a0f1c3997bec90bc11e12c66d4df0fc0e9a9bd97312494b"
+    "e231371193bc127596c3dccf687b37131c086121407a1bda70318fe8a39f806d:"
+    "a5ad74389b848c0b7b4457cf13a8e4a136605a3d87cdbae5fafb8c975499d622"
+    "c5a17e48b6f0c6cff5b947423c36edcae5b2594120e7f3bc86b5b8763b23a5fd",
+    "3b4d73a4bd:0:5355be470ff4228bad9bf77a65fae3ca02cc726e3beb23aea56ba3718f8ccd2d"
+    "c499e69b9964114773a816e11e39289d5fb76f48abea3f8fa7f47a0f5921b802:"
+    "a56f479b90bf42081ea5b9ed451fb50254d744a8f89f34573687f005f06c6deb"
+    "69e48c0d10bd4d5ccc56505608f0b04ab22fffeb421f9430f91f7b68a8d357c9",
+    "65b377d121:0:92e21ddceca011597d3aa52a2aa8f5bc99db176a5e4be4f3d106fd017179bc6d"
+    "4593c0c52ae669e975f404c53a92f455748be6329fd22a4ad4f64bf8a4ec2406:"
+    "d888549bc61282666c1241712419d9660cc7f16a9bc21094a7546aa84711aa66"
+    "f4edec7bb30378d8ac3db0f3442330cef0e3e8586c70a7177b077f18a714ae8b",
+    "7ed7c6f4bb:0:5f474492e0b40f45e9e7274707d78dea706af804cf9b89b28e208164dada0627"
+    "bbc08a459d5f7732aa75f2c530974d3b2e0365418186a5005790bf3526a6dc5c:"
+    "f8f2f5dec8a535f883c611fb3bccf7b10f511150caec4796ab15282671f30f71"
+    "ec660c3cb9325a9cda92b76cbffe6075882a4ac054fb4b9e6db96fdb04b19743",
+)
+
+
+@cache
+def identity(i):
+    """The i-th of them, with its private keys."""
+    return Identity.from_text(_TEXTS[i])
