@@ -19,8 +19,8 @@ class Runtime:
     """Brings one node its datagrams and its due times.
 
     node: has poll(now) -> when to poll again or None, busy() -> whether poll() has arithmetic to go
-    on with, and `receiver`, with receive(now, endpoint, buf, off, n). port: has sockets, drain()
-    and wait(timeout_ms), as mpcore.port.Port.
+    on with, and `receiver`, with receive(now, endpoint, buf, off, n), foremost(data) and
+    talked_ms(data), see VL1. port: has sockets, drain(), `behind` and wait(timeout_ms), as mpcore.port.Port.
     """
 
     def __init__(self, node, port):
@@ -113,6 +113,9 @@ class Runtime:
         self._next = now + _RETRY_MS
         try:
             self._next = self.node.poll(now)
+            if self.port.behind:
+                self._kicked = True
+                self.port.drain(self._receiver, self.now)
         finally:
             if self._loop:
                 # What has been kicked meanwhile is due at once.

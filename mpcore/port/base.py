@@ -23,6 +23,7 @@ class BasePort:
     `_sockaddr(endpoint)` and `_endpoint(sockaddr)` translate, `drain` and `wait` receive.
     """
 
+    behind = ()             # datagrams that were taken and are to be handed on by the next drain()
     rings = limits.TCP_SEND_RING, limits.TCP_RECEIVE_RING   # of a TCP connection, in bytes
 
     def __init__(self, home, bind):

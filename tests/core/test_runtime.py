@@ -14,7 +14,7 @@ from support import raises
 class Recorder:
     """A node and a port at once, which note what the runtime asks of them."""
 
-    sockets = ()
+    sockets = behind = ()
 
     def __init__(self, delays):
         self.now = 1000
