@@ -101,7 +101,9 @@ class Runtime:
         # The poll moves behind the tasks that these datagrams wake, or that are about to read
         # them: it then sees what they sent, and an answer carries the ACK.
         try:
-            self.port.drain(self._receiver, self.now, ready)
+            # What comes before those tasks had their turn waits for them, if it may.
+            if not self._kicked or not self.port.keep(self._receiver, self.now, ready):
+                self.port.drain(self._receiver, self.now, ready)
         finally:
             self._kicked = True
             self._loop.alarm(0)

@@ -66,6 +66,11 @@ class BasePort:
         except (OSError, KeyError):
             self.counters["send_failed"] += 1
 
+    def keep(self, receiver, now, sock):
+        """See to it that no datagram that may wait is handed on before the next drain() without a
+        socket. False: drain() is to be called as always."""
+        return False
+
     # Storage is for moments of a node's life: loaded for them (mpcore/on_demand.py).
 
     def _storage(self):

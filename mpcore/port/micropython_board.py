@@ -82,6 +82,18 @@ class Port(MicroPythonPort):
                          START, n)
         return 1
 
+    @micropython.native
+    def keep(self, receiver, now, sock):
+        if self._room():
+            try:
+                found = sock.recvfrom(self._longest)
+            except OSError:
+                return False
+            self.behind.append(found)
+            if receiver.foremost(found[0]):
+                self.drain(receiver, now)
+        return True
+
     def _room(self):
         return (len(self.behind) < limits.BEHIND
                 and sum([len(data) for data, _ in self.behind]) < limits.BEHIND_BYTES)

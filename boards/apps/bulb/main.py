@@ -34,7 +34,7 @@ _LOOK_MS = 1000
 _HEAP_MS = 5000
 _GARBAGE = 12 * 1024        # bytes that are worth a collection, which takes a Pico 20 ms ...
 _MOST = 128 * 1024          # allocated since, for one at once, or what stays would be scattered
-_RATE_MS = 500              # in which so much garbage is not made, as far as nothing is known of it
+_SELDOM = 3                 # looks, after which it is asked how much there is
 
 
 def report(**facts):
@@ -55,7 +55,7 @@ class Watch:
         self._looked_ms = self._heap_ms = time.ticks_add(time.ticks_ms(), -_HEAP_MS)
         self._peak = self._live = 0     # bytes of heap in use: at most, after a collection
         self._full = False              # there is garbage to be collected
-        self._measure_ms = self._live_ms = self._looked_ms
+        self._count = self._pause = 0   # looks since the last collection, and until it is asked
 
     def tell(self, **facts):
         """As report; from when a game is followed, garbage is collected here, if that comes soon
@@ -75,13 +75,14 @@ class Watch:
     def _look(self):
         """Do what is due first."""
         now = time.ticks_ms()
+        self._count += 1
+        self._pause -= 1
         if self._full:
             gc.collect()
             self._full = False
-            self._live = 0
-            self._measure_ms = now
-        elif time.ticks_diff(now, self._measure_ms) >= 0:
-            self._measure(now)
+            self._live = self._pause = 0
+        elif self._pause <= 0:
+            self._measure()
         elif time.ticks_diff(now, self._heap_ms) >= _HEAP_MS:   # to print takes long on a board
             self._heap_ms = now
             runtime = self._nic.runtime
@@ -92,21 +93,18 @@ class Watch:
             self._looked_ms = now
             self.tell_network()
 
-    def _measure(self, now):
+    def _measure(self):
         """Find out how much garbage there is, and so when there will be enough."""
         used = gc.mem_alloc()
         self._peak = max(self._peak, used)
-        garbage = used - self._live
         if not self._live:
-            self._live, self._live_ms = used, now
-            pause_ms = _RATE_MS
-        elif garbage >= _GARBAGE:
-            self._full = True
+            self._live, self._count, self._pause = used, 0, _SELDOM
             return
+        garbage = used - self._live
+        if garbage >= _GARBAGE:
+            self._full = True
         else:
-            elapsed_ms = time.ticks_diff(now, self._live_ms)
-            pause_ms = elapsed_ms * (_GARBAGE - garbage) // max(garbage, 1)
-        self._measure_ms = time.ticks_add(now, min(max(pause_ms, _RATE_MS), 4 * _RATE_MS))
+            self._pause = min(_SELDOM, self._count * (_GARBAGE - garbage) // max(garbage, 1))
 
     def tell_network(self):
         """Report how the network is, if that is news."""
