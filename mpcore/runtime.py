@@ -30,6 +30,7 @@ class Runtime:
         self._next = None       # when the node wants to be polled
         self._kicked = True     # it is to be polled as soon as the application waits
         self._loop = None
+        self._put_off = False   # what is behind, at the last turn
         self._receiver = node.receiver
 
     def start(self):
@@ -101,23 +102,26 @@ class Runtime:
         # The poll moves behind the tasks that these datagrams wake, or that are about to read
         # them: it then sees what they sent, and an answer carries the ACK.
         try:
-            # What comes before those tasks had their turn waits for them, if it may.
-            if not self._kicked or not self.port.keep(self._receiver, self.now, ready):
+            # What comes before those tasks had their turn waits for them.
+            if not self._kicked or not self.port.keep(ready):
                 self.port.drain(self._receiver, self.now, ready)
         finally:
             self._kicked = True
             self._loop.alarm(0)
 
     @micropython.native
-    def _due(self):
+    def _due(self, idle=True):
         now = self.now()
         self._kicked = False
         self._next = now + _RETRY_MS
         try:
             self._next = self.node.poll(now)
             if self.port.behind:
+                # Tasks that are woken and had no turn yet go before, but not for ever.
                 self._kicked = True
-                self.port.drain(self._receiver, self.now)
+                self._put_off = not idle and not self._put_off
+                if not self._put_off:
+                    self.port.drain(self._receiver, self.now)
         finally:
             if self._loop:
                 # What has been kicked meanwhile is due at once.

@@ -66,9 +66,9 @@ class BasePort:
         except (OSError, KeyError):
             self.counters["send_failed"] += 1
 
-    def keep(self, receiver, now, sock):
-        """See to it that no datagram that may wait is handed on before the next drain() without a
-        socket. False: drain() is to be called as always."""
+    def keep(self, sock):
+        """Take a datagram that is to wait for the next drain() without a socket. False where that is
+        not known: drain() is to be called as always."""
         return False
 
     # Storage is for moments of a node's life: loaded for them (mpcore/on_demand.py).

@@ -82,16 +82,12 @@ class Port(MicroPythonPort):
                          START, n)
         return 1
 
-    @micropython.native
-    def keep(self, receiver, now, sock):
+    def keep(self, sock):
         if self._room():
             try:
-                found = sock.recvfrom(self._longest)
+                self.behind.append(sock.recvfrom(self._longest))
             except OSError:
                 return False
-            self.behind.append(found)
-            if receiver.foremost(found[0]):
-                self.drain(receiver, now)
         return True
 
     def _room(self):

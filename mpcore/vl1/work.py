@@ -14,7 +14,7 @@ class Work:
     def __init__(self, sliced, count):
         self.sliced = sliced
         self._count = count
-        self.jobs = []          # [key, slices, [done, ...]]
+        self.jobs = []          # [key, slices, [done, ...], soon]; those that are soon come first
 
     def full(self):
         """Whether no more jobs should be started but those that do not depend on others' doing."""
@@ -27,13 +27,13 @@ class Work:
         serves both. soon: before what waits or is under way.
         """
         if not self.sliced:
-            return self._run([key, slices, [done]], now, True)
+            return self._run([key, slices, [done], soon], now, True)
         for job in self.jobs:
             if job[0] == key:
                 if len(job[2]) >= limits.WORK_WAITING:
                     return self._count("work_dropped")
                 return job[2].append(done)
-        self.jobs.insert(0 if soon else len(self.jobs), [key, slices, [done]])
+        self.jobs.insert(self._soon() if soon else len(self.jobs), [key, slices, [done], soon])
 
     def in_turns(self, now, slices):
         """Send to many, which would take a board long: soon, and others' datagrams between."""
@@ -54,8 +54,11 @@ class Work:
             while not self._run(job, now, False):
                 slices -= 1
                 if not slices:
-                    self.jobs.insert(0, job)
+                    self.jobs.insert(0 if job[3] else self._soon(), job)
                     break
+
+    def _soon(self):
+        return sum([job[3] for job in self.jobs])
 
     def _run(self, job, now, through):
         """One slice of a job, or all; whether it is done."""

@@ -222,6 +222,9 @@ class Network:
             if self._announce_to(now, member):
                 yield
 
+    def _announce_one(self, now, member):
+        yield self._announce_to(now, member)
+
     def _announce_to(self, now, member):
         """Tell a member what is due to it; whether that was something."""
         since_ms = now - member.announced_ms
@@ -411,7 +414,7 @@ class Network:
         member.heard_ms = now
         self.vl1.trust(now, peer, received)
         if now - member.announced_ms >= _ANNOUNCE_MS:
-            self._announce_to(now, member)
+            self.vl1.work.in_turns(now, self._announce_one(now, member))
         return member
 
     @micropython.native
