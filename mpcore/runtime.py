@@ -31,6 +31,7 @@ class Runtime:
         self._kicked = True     # it is to be polled as soon as the application waits
         self._loop = None
         self._put_off = False   # what is behind, at the last turn
+        self._polled = True     # the node, in that turn
         self._receiver = node.receiver
 
     def start(self):
@@ -115,13 +116,17 @@ class Runtime:
         self._kicked = False
         self._next = now + _RETRY_MS
         try:
-            self._next = self.node.poll(now)
             if self.port.behind:
-                # Tasks that are woken and had no turn yet go before, but not for ever.
                 self._kicked = True
-                self._put_off = not idle and not self._put_off
-                if not self._put_off:
+                # Tasks that are woken and had no turn yet go before, but not for ever; and it is by
+                # turns with what may take longer.
+                if self._polled and (idle or self._put_off):
+                    self._polled = self._put_off = False
                     self.port.drain(self._receiver, self.now)
+                    return
+                self._put_off = not idle
+            self._polled = True
+            self._next = self.node.poll(now)
         finally:
             if self._loop:
                 # What has been kicked meanwhile is due at once.

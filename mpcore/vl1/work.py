@@ -36,8 +36,12 @@ class Work:
         self.jobs.insert(self._soon() if soon else len(self.jobs), [key, slices, [done], soon])
 
     def in_turns(self, now, slices):
-        """Send to many, which would take a board long: soon, and others' datagrams between."""
-        self.start(now, slices, slices, _nothing, True)
+        """Send to many, which would take a board long: soon, and with others' datagrams between. At
+        once where as much as limits.WORK_WAITING is on its way already."""
+        if self._soon() < limits.WORK_WAITING:
+            self.start(now, slices, slices, _nothing, True)
+        else:
+            self._run([slices, slices, [_nothing], True], now, True)
 
     def has(self, key):
         """Whether a job with this key is under way or waits."""

@@ -73,6 +73,11 @@ def test_what_is_sent_in_turns_goes_before_what_takes_long():
         work.poll(now)
     assert log.did == [("a", 0), ("b", 0), ("b", 1), ("b", 0), ("c", 0), ("c", 1), ("c", 0),
                        ("a", 1), (11, "a")]
+    for _ in range(limits.WORK_WAITING):
+        work.in_turns(1, log.job("d", 1))
+    log.did = []
+    work.in_turns(1, log.job("e", 1))           # there is no room for more
+    assert log.did == [("e", 0)] and len(work.jobs) == limits.WORK_WAITING
     log = Log()
     Work(False, log.counted.append).in_turns(1, log.job("b", 2))
     assert log.did == [("b", 0), ("b", 1)]

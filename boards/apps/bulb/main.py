@@ -32,8 +32,8 @@ if hasattr(gc, "threshold"):
 CONFIGS = "node.secret.json", "bulb.secret.json"
 _LOOK_MS = 1000
 _HEAP_MS = 5000
-_GARBAGE = 12 * 1024        # bytes that are worth a collection, which takes a Pico 20 ms ...
-_MOST = 256 * 1024          # allocated since, for one at once, or what stays would be scattered
+_GARBAGE = 8 * 1024         # bytes that are worth a collection, which takes a Pico 20 ms ...
+_MOST = 128 * 1024          # allocated since, for one at once, or what stays would be scattered
 _SELDOM = 3                 # looks, after which it is asked how much there is
 
 
