@@ -19,8 +19,8 @@ class Runtime:
     """Brings one node its datagrams and its due times.
 
     node: has poll(now) -> when to poll again or None, busy() -> whether poll() has arithmetic to go
-    on with, and `receiver`, with receive(now, endpoint, buf, off, n). port: has sockets, drain()
-    and wait(timeout_ms), as mpcore.port.Port.
+    on with, and `receiver`, with receive(now, endpoint, buf, off, n), foremost(data) and
+    talked_ms(data), see VL1. port: has sockets, drain(), `behind` and wait(timeout_ms), as mpcore.port.Port.
     """
 
     def __init__(self, node, port):
@@ -30,6 +30,8 @@ class Runtime:
         self._next = None       # when the node wants to be polled
         self._kicked = True     # it is to be polled as soon as the application waits
         self._loop = None
+        self._put_off = False   # what is behind, at the last turn
+        self._polled = True     # the node, in that turn
         self._receiver = node.receiver
 
     def start(self):
@@ -101,17 +103,29 @@ class Runtime:
         # The poll moves behind the tasks that these datagrams wake, or that are about to read
         # them: it then sees what they sent, and an answer carries the ACK.
         try:
-            self.port.drain(self._receiver, self.now, ready)
+            # What comes before those tasks had their turn waits for them.
+            if not self._kicked or not self.port.keep(ready):
+                self.port.drain(self._receiver, self.now, ready)
         finally:
             self._kicked = True
             self._loop.alarm(0)
 
     @micropython.native
-    def _due(self):
+    def _due(self, idle=True):
         now = self.now()
         self._kicked = False
         self._next = now + _RETRY_MS
         try:
+            if self.port.behind:
+                self._kicked = True
+                # Tasks that are woken and had no turn yet go before, but not for ever; and it is by
+                # turns with what may take longer.
+                if self._polled and (idle or self._put_off):
+                    self._polled = self._put_off = False
+                    self.port.drain(self._receiver, self.now)
+                    return
+                self._put_off = not idle
+            self._polled = True
             self._next = self.node.poll(now)
         finally:
             if self._loop:

@@ -53,6 +53,7 @@ def measure(directory, seconds, in_flash=True, say=lambda text: None):
                 since_s = samples[-1]["s"] if samples else 0
                 reactions += play.react_for((elapsed_s - since_s) * 1000)
                 samples.append({"s": elapsed_s, **play.memory()})
+                play.react(1)           # which may have waited for that: 25 ms of the board's
                 say(f"{elapsed_s} s, {further} further members: {samples[-1]['used']} B")
             found |= {"reacting" + name: samples, "reactions" + name: quantiles(reactions)}
     return found

@@ -22,7 +22,7 @@ _LADDER = field.program(
 _QUOTIENT = field.program(*field.INVERT, (MUL, 0, 0, 4))     # x2 / z2
 
 _STEP = const(10)               # products and their like in one step of the ladder
-_BYTES = max(1, limits.SLICE // _STEP // 8)     # of the scalar in one slice
+_BITS = max(1, limits.SLICE // _STEP)           # of the scalar in one slice, two bytes at most
 
 
 def x25519_slices(private, public):
@@ -33,17 +33,18 @@ def x25519_slices(private, public):
     # The two points change places where a bit differs from the one above it. The lowest bit of a
     # clamped scalar is 0, so they are in place at the end.
     bits = int.from_bytes(scalar, "little")
-    changes = (bits ^ bits >> 1).to_bytes(32, "little")
+    changes = bits ^ bits >> 1
     u = int.from_bytes(public, "little") & (1 << 255) - 1
     elements = field.new(9)
     for number, value in enumerate((1, 0, u, 1)):
         field.put(elements, number, value)
     field.put(elements, 8, u)
-    end = 32
+    end = 256
     while end:
-        start = max(0, end - _BYTES)
-        run(0, 0, elements, _LADDER, changes[start:end], 8 * (end - start) - 1)
+        start = max(0, end - _BITS)
+        part = changes >> start & (1 << end - start) - 1
+        run(0, 0, elements, _LADDER, part.to_bytes(2, "little"), end - start - 1)
         end = start
         yield
-    field.work(elements, _QUOTIENT)
+    yield from field.work_slices(elements, _QUOTIENT)
     return field.get(elements, 0).to_bytes(32, "little")

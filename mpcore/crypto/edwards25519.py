@@ -72,19 +72,23 @@ def _choose(code, at, entry, negative):
 
 
 def _fill(elements, at, x, y):
-    """The table of multiples 0 to 8 of a point."""
+    """The table of multiples 0 to 8 of a point, in slices."""
     for number, value in enumerate((1, 1, 0, 2)):
         field.put(elements, at + number, value)
+    yield
     for number, value in ((_X, x), (_Z, 1), (_Y, y), (_T, x * y % P)):
         field.put(elements, number, value)
     code = bytearray(_ADD + _KEEP + field.END_CODE)
     _choose(code, 0, at + _ENTRY, 0)
+    yield
     start = len(_ADD)           # the point itself is kept as it is
     for entry in range(at + _ENTRY, at + _TABLE_SIZE, _ENTRY):
         for i in range(_ENTRY):
             code[len(_ADD) + 4 * i + 1] = entry + i
         field.work(elements, code[start:])
         start = 0
+        if entry == at + _TABLE_SIZE // 2 - 2:
+            yield
 
 
 def _sum(*terms):
@@ -99,7 +103,7 @@ def _sum(*terms):
     places = []
     for i, (scalar, point) in enumerate(terms):
         at = _TABLE + _TABLE_SIZE * i
-        _fill(elements, at, *point)
+        yield from _fill(elements, at, *point)
         places.append(((scalar + _EIGHTS).to_bytes(32, "little"), at,
                        len(_WINDOW) + len(_ADD) * i))
         yield
@@ -117,13 +121,14 @@ def _sum(*terms):
             cost = 0
             yield
     yield
-    field.work(elements, _AFFINE)
+    yield from field.work_slices(elements, _AFFINE)
     sign = field.get(elements, _X) & 1
     return (field.get(elements, _Y) | sign << 255).to_bytes(32, "little")
 
 
 def _decode(encoded):
-    """The point x, y of 32 bytes; None if there is none, or another encoding, or small order."""
+    """The point x, y of 32 bytes, in slices; None if there is none, or another encoding, or small
+    order."""
     y = int.from_bytes(encoded, "little")
     sign = y >> 255
     y &= (1 << 255) - 1
@@ -134,7 +139,9 @@ def _decode(encoded):
     uv3 = u * v * v * v % P
     elements = field.new(8)
     field.put(elements, 1, uv3 * v * v * v * v % P)
-    field.work(elements, field.ROOT)
+    yield
+    yield from field.work_slices(elements, field.ROOT)
+    yield
     x = uv3 * field.get(elements, 4) % P
     if v * x * x % P != u:
         x = x * _ROOT_OF_MINUS_1 % P
@@ -184,7 +191,7 @@ def verify_slices(public, signature, digest):
     the SHA-512 of R, public and the message."""
     r = bytes(signature[:32])
     s = int.from_bytes(signature[32:], "little")
-    point = _decode(public)
+    point = yield from _decode(public)
     if (not point or s >= _ORDER
             or int.from_bytes(r, "little") & (1 << 255) - 1 in _SMALL_ORDER):
         return False

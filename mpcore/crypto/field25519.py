@@ -7,6 +7,7 @@ import array
 
 from micropython import const
 
+from mpcore import limits
 from mpcore.crypto.field_kernel import END, MUL, SQUARE, run
 
 P = (1 << 255) - 19
@@ -55,13 +56,27 @@ def work(elements, code):
     run(0, 0, elements, code, _NO_BITS, 0)
 
 
+def work_slices(elements, program):
+    """As work(), in slices (slices.py)."""
+    start = cost = 0
+    for at in range(0, len(program), 4):
+        products = program[at + 3] if program[at] == SQUARE else 1
+        if cost + products > limits.SLICE:
+            work(elements, program[start:at] + END_CODE)
+            yield
+            start, cost = at, 0
+        cost += products
+    work(elements, program[start:])
+
+
+# No run of squares is longer than a slice.
 # z = element 1; leaves z**11 in 4 and z**(2**250 - 1) in 5; uses 4 to 7.
 _POWERS = (
     (MUL, 4, 1, 1), (SQUARE, 5, 4, 2), (MUL, 5, 5, 1), (MUL, 4, 4, 5),
     (MUL, 6, 4, 4), (MUL, 5, 5, 6), (SQUARE, 6, 5, 5), (MUL, 5, 6, 5),
     (SQUARE, 6, 5, 10), (MUL, 6, 6, 5), (SQUARE, 7, 6, 20), (MUL, 6, 7, 6),
     (SQUARE, 6, 6, 10), (MUL, 5, 6, 5), (SQUARE, 6, 5, 50), (MUL, 6, 6, 5),
-    (SQUARE, 7, 6, 100), (MUL, 6, 7, 6), (SQUARE, 6, 6, 50), (MUL, 5, 6, 5),
+    (SQUARE, 7, 6, 50), (SQUARE, 7, 7, 50), (MUL, 6, 7, 6), (SQUARE, 6, 6, 50), (MUL, 5, 6, 5),
 )
 # Element 4 = z**(P - 2), the inverse.
 INVERT = _POWERS + ((SQUARE, 5, 5, 5), (MUL, 4, 5, 4))

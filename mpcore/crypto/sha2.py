@@ -142,7 +142,7 @@ _START_512 = _pairs(
 _START_384 = _pairs(
     "cbbb9d5dc1059ed8629a292a367cd5079159015a3070dd17152fecd8f70e593967332667ffc00b31"
     "8eb44a8768581511db0c2e0d64f98fa747b5481dbefa4fa4")
-_PRODUCTS = const(29)           # of 25519's arithmetic take as long as one block
+_PRODUCTS = const(34)           # of 25519's arithmetic take as long as one block
 _BLOCKS = max(1, limits.SLICE // _PRODUCTS)     # in one slice
 _W = array.array("I", bytes(128))
 _V = array.array("I", bytes(64))
@@ -151,19 +151,15 @@ _V = array.array("I", bytes(64))
 def _slices(start, data):
     state = array.array("I", start)
     n = len(data)
-    whole = n >> 7
     rest = n & 127
     tail = bytearray(256 if rest >= 112 else 128)
     tail[:rest] = memoryview(data)[n - rest:]
     tail[rest] = 0x80
     struct.pack_into(">Q", tail, len(tail) - 8, n << 3)
-    done = 0
-    while whole - done > _BLOCKS:
-        _compress(0, 0, _W, _V, state, _K, data, done << 7, _BLOCKS)
-        done += _BLOCKS
-        yield
-    _compress(0, 0, _W, _V, state, _K, data, done << 7, whole - done)
-    _compress(0, 0, _W, _V, state, _K, tail, 0, len(tail) >> 7)
+    for part, blocks in (data, n >> 7), (tail, len(tail) >> 7):
+        for done in range(0, blocks, _BLOCKS):
+            _compress(0, 0, _W, _V, state, _K, part, done << 7, min(_BLOCKS, blocks - done))
+            yield
     return struct.pack(">16I", *state)
 
 

@@ -23,6 +23,7 @@ class BasePort:
     `_sockaddr(endpoint)` and `_endpoint(sockaddr)` translate, `drain` and `wait` receive.
     """
 
+    behind = ()             # datagrams that were taken and are to be handed on by the next drain()
     rings = limits.TCP_SEND_RING, limits.TCP_RECEIVE_RING   # of a TCP connection, in bytes
 
     def __init__(self, home, bind):
@@ -64,6 +65,11 @@ class BasePort:
             self.counters["sent"] += 1
         except (OSError, KeyError):
             self.counters["send_failed"] += 1
+
+    def keep(self, sock):
+        """Take a datagram that is to wait for the next drain() without a socket. False where that is
+        not known: drain() is to be called as always."""
+        return False
 
     # Storage is for moments of a node's life: loaded for them (mpcore/on_demand.py).
 

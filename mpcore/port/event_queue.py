@@ -35,7 +35,9 @@ class EventQueue(core.IOQueue):
         self.natives = {}       # id of a stream that tells by itself -> its natives
         self.owners = {}        # id of a native -> the entry of its stream
         self.watchers = {}      # id of a socket -> who is called when it can be read
-        self.turns = []         # called before the loop sleeps; they return whether they did a thing
+        # Called before the loop sleeps, whether there is no task to run; they return whether they
+        # did a thing.
+        self.turns = []
         self._latest = ticks_ms()       # when they are called though there is a task to run
         self._looked = False    # what there was to see has just been seen, after a sleep
 
@@ -56,7 +58,7 @@ class EventQueue(core.IOQueue):
             return
         if dt or ticks_diff(ticks_ms(), self._latest) >= 0:
             for turn in self.turns:
-                if turn():
+                if turn(dt != 0):
                     dt = 0      # tasks may have been woken
             self._latest = ticks_add(ticks_ms(), _LATE_MS)
         self._looked = dt != 0

@@ -149,7 +149,8 @@ _ONCE = (None,)         # what a task gives the loop each time that it waits
 
 
 class Loop:
-    """Callbacks from asyncio: on_readable(socket), or the alarm is due, first of all at once.
+    """Callbacks from asyncio: on_readable(socket), or on_alarm(idle) when the alarm is due, first
+    of all at once. idle: there is no task to run.
 
     The sockets wait in asyncio's own poll set and the alarm in its own task queue, so an idle
     node costs the loop nothing. What a callback raises goes to asyncio's exception handler.
@@ -194,12 +195,12 @@ class Loop:
         self._clock.cancel()
 
     @micropython.native
-    def _turn(self):
+    def _turn(self, idle):
         due = self._due
         if due:
             self._due = False
             try:
-                self._on_alarm()
+                self._on_alarm(idle)
             except Exception as e:
                 event_queue.failed(e)
         return due

@@ -13,7 +13,7 @@ from mpcore.vl1.contact import Contact
 from mpcore.vl1.header import expected, write
 from mpcore.vl1.lookup import Lookup
 from mpcore.vl1.packet import HEADER, START, Packet
-from mpcore.vl1.peer import Peer
+from mpcore.vl1.peer import NEVER, Peer
 from mpcore.vl1.upstreams import Upstreams
 from mpcore.vl1.work import Work
 
@@ -45,6 +45,7 @@ _REKEY = const(0x3FFF)         # blocks of keystream under one key
 _PUSH_MS = const(120000)        # as contact.py has it ...
 _HEARD_MS = const(243000)       # ... and peer.py
 _PROBE_MS = const(2000)
+_CALM_MS = const(5000)          # since the last frame: nobody waits for what we do just now
 _COMPRESSED = const(0x80)
 _FRAGMENTED = const(0x40)
 _FRAGMENT = const(0xFF)         # where else a source address begins
@@ -121,6 +122,7 @@ class VL1:
         self.unsettled = False        # what waits is to be looked at: something is known now
         self._last = None             # the peer whose packet came last by the straight way
         self._talk = None             # the network of the frame before
+        self._talker = None           # the peer of the last frame that had to be looked at closely
         self._inflated = bytearray(0)
         self._verbs = {}
         self._ok = {}
@@ -199,6 +201,7 @@ class VL1:
     def trust(self, now, peer, received):
         """A frame of this packet passed a network's membership check."""
         peer.trusted_ms = peer.last_active_ms = now
+        self._talker = peer
 
     def count(self, cause):
         self.counters[cause] = self.counters.get(cause, 0) + 1
@@ -284,7 +287,9 @@ class VL1:
     def poll(self, now):
         """Do what is due; returns the ms at which to call again."""
         if self.work.jobs:
-            self.work.poll(now)
+            talker = self._talker
+            self.work.poll(now, limits.CALM_SLICES if talker is None
+                           or now - talker.trusted_ms >= _CALM_MS else 1)
         due_ms = self.contact.due_ms
         if now >= due_ms:
             due_ms = self.contact.poll(now)
@@ -316,6 +321,18 @@ class VL1:
                 self._receive_opened(now, peer, endpoint, buf, off, n)
         if self.unsettled:
             self.lookup.settle(now)
+
+    @micropython.native
+    def foremost(self, data):
+        """Whether a datagram had better not wait for others that may have come with it: it says to
+        be from who has talked to us last."""
+        talker = self._talker
+        return talker is not None and data[_SOURCE:_FLAGS] == talker.address
+
+    def talked_ms(self, data):
+        """When the sender of a datagram has talked to us last, if it is who it says to be."""
+        peer = self.peers.get(bytes(data[_SOURCE:_FLAGS]))
+        return NEVER if peer is None else peer.trusted_ms
 
     def _receive_opened(self, now, peer, endpoint, buf, off, n):
         try:
@@ -587,6 +604,8 @@ class VL1:
         self.work.drop(peer.identity)
         if self._last is peer:
             self._last = None
+        if self._talker is peer:
+            self._talker = None
 
 
 def _envelope(payload):

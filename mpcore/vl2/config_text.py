@@ -4,6 +4,7 @@ import struct
 
 from micropython import const
 
+from mpcore.crypto.slices import finish
 from mpcore.vl1 import inet
 from mpcore.vl2 import dictionary
 from mpcore.vl2.config import (DEFAULT_MTU, MAX_CAPABILITIES, MAX_MTU, MAX_TAGS, MIN_MTU, VERSION,
@@ -27,7 +28,13 @@ def read(text):
 
     Capabilities, tags and ownerships that cannot be read are left out, as the field does it.
     """
+    return finish(reading(text))
+
+
+def reading(text):
+    """As read(), in slices (crypto/slices.py)."""
     get = dictionary.decode(text).get
+    yield
     if integer(get(b"v")) < _OLDEST_VERSION:
         raise ValueError("config of an old version")
     network_id = integer(get(b"nwid")).to_bytes(8, "big")
@@ -45,11 +52,13 @@ def read(text):
     made.public = integer(get(b"t")) == 1
     made.name = get(b"n", b"")[:_MAX_NAME]
     made.mtu = min(max(integer(get(b"mtu"), DEFAULT_MTU), MIN_MTU), MAX_MTU)
+    yield
     if get(b"C"):
         made.com = COM.from_bytes(get(b"C"))[0]
     made.capabilities = _credentials(Capability, get(b"CAP", b""), MAX_CAPABILITIES)
     made.tags = _credentials(Tag, get(b"TAG", b""), MAX_TAGS)
     made.ownerships = _credentials(Ownership, get(b"COO", b""), _MAX_OWNERSHIPS)
+    yield
     made.specialists = _read_specialists(get(b"S", b""))
     made.routes = _read_routes(get(b"RT", b""))
     made.static_ips = _read_ips(get(b"I", b""))

@@ -124,7 +124,10 @@ def offer(network, now, found, giver):
     if network.checks.distrusts(now, giver):
         return network.vl1.count("credentials_ignored")
     for credential in found:
-        _check(network, credential, controller, giver)
+        # What changes nothing of a known member now, will not after what waits to be checked.
+        membership = network.membership
+        if credential.issued_to not in membership.members or membership.wants(credential):
+            _check(network, credential, controller, giver)
     network.checks.run(now)
 
 
@@ -214,12 +217,17 @@ def _take_chunk(network, now, peer, received, chunk, solicited, good):
     if text is not None:
         # A poll of its own: what it changes is told to many, and a board's stack is short.
         on_demand.make_room(_STILL)
-        network.vl1.work.start(now, text, on_demand.load(*_TO_READ), lambda now, _: _take_text(
-            network, now, peer, received, chunk.update_id, text, solicited))
+        network.vl1.work.start(now, text, _reading(network, text), lambda now, config: _take_config(
+            network, now, peer, received, chunk.update_id, text, config, solicited))
 
 
-def _take_text(network, now, peer, received, update_id, text, solicited):
-    config = network.enrolment.take_text(now, peer, text, solicited)
+def _reading(network, text):
+    yield from on_demand.load(*_TO_READ)
+    return (yield from network.enrolment.reading(text))
+
+
+def _take_config(network, now, peer, received, update_id, text, config, solicited):
+    config = network.enrolment.take(now, peer, text, config, solicited)
     if config is not None and not solicited:
         # It is ECHO that is acknowledged, as the reference does it.
         network.vl1.send_ok(now, peer, received, network.id + update_id, in_re_verb=packet.ECHO)

@@ -56,10 +56,9 @@ class COM:
         """raw: a whole COM, as from_bytes has checked it."""
         self.raw = raw
         self._end = end = 3 + _QUALIFIER * _u16(raw, 1)
-        values = self._values()
-        self.timestamp = _int(values.get(_TIMESTAMP_ID, _TIMESTAMP_ID))
-        self.network_id = values.get(_NETWORK_ID, _TIMESTAMP_ID)
-        self.issued_to = values.get(_MEMBER_ID, _TIMESTAMP_ID)[3:]
+        self.timestamp = _int(self._value(_TIMESTAMP_ID))
+        self.network_id = self._value(_NETWORK_ID)
+        self.issued_to = self._value(_MEMBER_ID)[3:]
         self.signer = raw[end:end + 5]
 
     @staticmethod
@@ -128,6 +127,12 @@ class COM:
             return True
         digest = b"".join([values.get(key, b"") for key in _HASH_IDS])
         return digest == peer.fingerprint()[:32]
+
+    def _value(self, key):
+        raw, at = self.raw, 3       # they are in order, and most have these first
+        while at < self._end and raw[at:at + 8] < key:
+            at += _QUALIFIER
+        return raw[at + 8:at + 16] if raw[at:at + 8] == key and at < self._end else _TIMESTAMP_ID
 
     def _values(self):
         raw = self.raw

@@ -3,10 +3,14 @@
 Keys and values are bytes: values hold any byte, and neither is UTF-8.
 """
 
+from binascii import unhexlify
+
+from micropython import const
+
 from mpcore import limits
 
 _ESCAPES = ((b"\\", b"\\\\"), (b"\0", b"\\0"), (b"\n", b"\\n"), (b"\r", b"\\r"), (b"=", b"\\e"))
-_MEANINGS = {48: b"\0", 110: b"\n", 114: b"\r", 101: b"="}
+_DIGITS = const(16)             # of the numbers that controllers write
 _MAX = 0xFFFFFFFFFFFFFFFF
 
 
@@ -56,6 +60,11 @@ def integer(value, default=0):
     """
     if value is None:
         return default
+    if len(value) == _DIGITS:
+        try:
+            return int.from_bytes(unhexlify(value), "big")
+        except ValueError:
+            pass                # whatever it is, it is read as what is shorter or longer
     result = 0
     text = value.strip().lower()
     negative = text[:1] == b"-"
@@ -89,19 +98,9 @@ def _escape(value):
 def _unescape(value):
     if b"\\" not in value:
         return value
-    parts = value.split(b"\\")
-    out = [parts[0]]
-    literal = False  # the part follows an escaped backslash
-    for part in parts[1:]:
-        if literal:
-            literal = False
-        elif part:
-            out.append(_MEANINGS.get(part[0], part[:1]))
-            part = part[1:]
-        else:
-            literal = True
-            part = b"\\"
-        out.append(part)
-    if literal:  # the backslash was the last byte, and escaped nothing
-        out.pop()
-    return b"".join(out)
+    # Escaped backslashes apart, each that is left begins another escape, or ends the value and
+    # means nothing; so does one before a character without a meaning.
+    parts = value.split(b"\\\\")
+    for meaning, escape in _ESCAPES[1:]:
+        parts = [part.replace(escape, meaning) for part in parts]
+    return b"\\".join([part.replace(b"\\", b"") for part in parts])

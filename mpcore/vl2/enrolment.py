@@ -3,6 +3,7 @@
 from micropython import const
 
 from mpcore import on_demand
+from mpcore.crypto.slices import finish
 from mpcore.vl1 import packet
 from mpcore.vl1.peer import NEVER
 
@@ -117,8 +118,8 @@ class Enrolment:
     def on_chunk(self, now, peer, chunk, good):
         """A chunk that was expected has been checked; good: it is the controller's.
 
-        Returns whether the chunk was new, and the text when this completed a config, which
-        take_text() is to be given. Raises ValueError.
+        Returns whether the chunk was new, and the text when this completed a config, for
+        reading() and take(). Raises ValueError.
         """
         try:
             assembly = self._assembly()
@@ -129,14 +130,27 @@ class Enrolment:
             self._refused(now, peer, error)
             raise
 
-    def take_text(self, now, peer, text, solicited):
-        """A peer has brought the whole text of a config. solicited: in the OK to our own request.
-        Returns as accept(). Raises ValueError."""
+    def reading(self, text):
+        """In slices (crypto/slices.py): the NetworkConfig of a text, or the ValueError that says why
+        there is none."""
+        from mpcore.vl2 import config_text
+
         try:
-            return self.accept(now, text, solicited)
+            config = yield from config_text.reading(text)
+            if (config.network_id != self._network.id
+                    or config.issued_to != self._vl1.address):
+                raise ValueError("config of another network or member")
+            return config
         except ValueError as error:
-            self._refused(now, peer, error)
-            raise
+            return error
+
+    def take(self, now, peer, text, config, solicited):
+        """A peer has brought the whole text of a config; config: what reading() makes of it.
+        solicited: in the OK to our own request. Returns as accept(). Raises ValueError."""
+        if isinstance(config, ValueError):
+            self._refused(now, peer, config)
+            raise config
+        return self._apply(now, text, config, solicited)
 
     def _assembly(self):
         from mpcore.vl2 import exchange
@@ -153,7 +167,9 @@ class Enrolment:
         An older one than ours is taken only as the answer to our request: whoever kept it might
         send it again. Returns the config, or None when it was too old.
         """
-        config = self._read(text)
+        return self._apply(now, text, self._read(text), solicited)
+
+    def _apply(self, now, text, config, solicited):
         network = self._network
         held = network.config
         if not solicited and held is not None and config.timestamp < held.timestamp:
@@ -176,9 +192,7 @@ class Enrolment:
             self._network.set_status(now, status, reason)
 
     def _read(self, text):
-        from mpcore.vl2 import config_text
-
-        config = config_text.read(text)
-        if config.network_id != self._network.id or config.issued_to != self._vl1.address:
-            raise ValueError("config of another network or member")
+        config = finish(self.reading(text))
+        if isinstance(config, ValueError):
+            raise config
         return config

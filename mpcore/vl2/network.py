@@ -137,7 +137,7 @@ class Network:
         """Do what is due; returns the ms at which to call again."""
         if now >= self._check_ms:
             self._check_ms = now + _CHECK_MS
-            self._announce(now)
+            self.vl1.work.in_turns(now, self._announce(now))
             self.checks.run(now)    # where one failed for lack of memory, the others wait
         return min(self._check_ms, self.enrolment.poll(now))
 
@@ -196,13 +196,18 @@ class Network:
 
     def _announce_new(self, now, groups):
         if groups:
-            for address in self._announcees():
-                self._like(now, address, groups)
-            for member in self._listening_members():
-                self._like(now, member.address, groups)
+            self.vl1.work.in_turns(now, self._tell(now, groups))
+
+    def _tell(self, now, groups):
+        for address in self._announcees():
+            self._like(now, address, groups)
+            yield
+        for member in self._listening_members():
+            self._like(now, member.address, groups)
+            yield
 
     def _announce(self, now):
-        """The full list to whom it is due."""
+        """The full list to whom it is due, in turns."""
         groups = list(self._own | self._subscribed)
         pause_ms, announcees = _ANNOUNCE_MS, self._announcees()
         if self._low_bandwidth:
@@ -212,21 +217,28 @@ class Network:
             if now - self._announced_ms.get(address, NEVER) >= pause_ms:
                 if self._like(now, address, groups):
                     self._announced_ms[address] = now
+                yield
         for member in self._listening_members():
-            self._announce_to(now, member)
+            if self._announce_to(now, member):
+                yield
+
+    def _announce_one(self, now, member):
+        yield self._announce_to(now, member)
 
     def _announce_to(self, now, member):
+        """Tell a member what is due to it; whether that was something."""
         since_ms = now - member.announced_ms
         if since_ms < (_SELDOM_MS if self._low_bandwidth else _ANNOUNCE_MS):
-            return
+            return False
         quiet = self._is_quiet(now, member)
         if quiet and (self._low_bandwidth or since_ms < _SELDOM_MS
                       or self.vl1.peers[member.address].best_path(now) is None):
-            return      # all that this is for is a path that outlives the root
+            return False        # all that this is for is a path that outlives the root
         member.announced_ms = now
         if not quiet or now - member.pushed_ms >= self.config.credential_max_delta // 2:
             self.push(now, member)
         self._like(now, member.address, list(self._own | self._subscribed))
+        return True
 
     def _is_quiet(self, now, member):
         """Whether a member, while it sends us nothing, may learn of us from a root."""
@@ -336,8 +348,7 @@ class Network:
         listeners = self._groups.members(now, key)
         want = max(limit - len(listeners) + 1, 1)
         asked = self._asked_more if listeners else self._asked
-        if want > 1 and asked.allow(now, key):
-            self._gather(now, key, want)
+        ask = want > 1 and asked.allow(now, key)
         payload = multicast.frame(key, want, ethertype, data)
         bridges = self._bridges
         targets = multicast.rotated([a for a in listeners if a not in bridges],
@@ -345,8 +356,14 @@ class Network:
         targets = (list(bridges) + targets)[:limit]
         if want > 1:
             self._outbound.hold(now, key, payload, targets, limit)
+        self.vl1.work.in_turns(now, self._copies(
+            now, targets, payload, self._gather(now, key, want) if ask else ()))
+
+    def _copies(self, now, targets, payload, asking):
         for address in targets:
             self._copy(now, address, payload)
+            yield
+        yield from asking
 
     def _replicator(self, now):
         """Address of who sends multicasts to all listeners for us; None if nobody does."""
@@ -364,6 +381,7 @@ class Network:
         payload = multicast.gather(key, want, self.config.com_raw)
         for address in asked[:_ASKED]:
             self.vl1.send(now, address, packet.MULTICAST_GATHER, payload)
+            yield
 
     def _copy(self, now, address, payload):
         """One listener's copy of a multicast."""
@@ -396,7 +414,7 @@ class Network:
         member.heard_ms = now
         self.vl1.trust(now, peer, received)
         if now - member.announced_ms >= _ANNOUNCE_MS:
-            self._announce_to(now, member)
+            self.vl1.work.in_turns(now, self._announce_one(now, member))
         return member
 
     @micropython.native

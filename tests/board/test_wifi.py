@@ -26,6 +26,7 @@ said, sizes = {"endpoints": [each.hex() for each in port.endpoints()],
 sources = []
 class Take:
     def receive(self, now, endpoint, buf, off, n): sizes.append(n); sources.append(endpoint)
+    def foremost(self, data): return True
 take = Take()
 def listen(ms):
     end = now_ms() + ms

@@ -16,6 +16,7 @@ class Host:
     headroom = 60
     sockets = ()
     networks = {}
+    behind = ()
 
     def __init__(self, lan, number):
         self.lan = lan

@@ -14,7 +14,7 @@ from support import raises
 class Recorder:
     """A node and a port at once, which note what the runtime asks of them."""
 
-    sockets = ()
+    sockets = behind = ()
 
     def __init__(self, delays):
         self.now = 1000
@@ -173,6 +173,23 @@ def test_a_datagram_wakes_its_task_before_the_poll():
         sender.close()
         asyncio.new_event_loop()
     assert order == ["poll", "receive", "task", "poll"]
+
+
+def test_what_is_behind_takes_turns_with_the_poll_and_lets_tasks_go_before():
+    recorder = Recorder([5] * 9)
+    recorder.behind = [b"a", b"b", b"c"]
+    drain = recorder.drain
+
+    def one(receiver, now, ready=None):
+        recorder.pending = [recorder.behind.pop(0)]
+        return drain(receiver, now)
+
+    recorder.drain = one
+    done = []
+    for idle in (True, True, True, False, False, True):
+        recorder.runtime._due(idle)
+        done.append((len(recorder.received), len(recorder.polls)))
+    assert done == [(1, 0), (1, 1), (2, 1), (2, 2), (3, 2), (3, 3)]
 
 
 def test_active_runtimes():

@@ -65,7 +65,7 @@ def test_a_long_message_is_hashed_in_slices():
     for size in (0, 127, 128, 1024, 1025, 4096, len(data)):
         count, digest = _count(portable.sha512_slices(data[:size]))
         assert digest == crypto.sha512(data[:size])
-        assert (count > 5) == (size > 8000)
+        assert 0 <= count - (size + 17 + 127) // 128 <= 1      # blocks, and its code is loaded
 
 
 def test_what_is_quick_has_no_slices():

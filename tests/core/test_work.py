@@ -49,6 +49,41 @@ def test_each_poll_runs_one_slice_of_the_first_job():
     assert len(log.did) == 5 and not log.counted
 
 
+def test_a_poll_runs_as_many_slices_of_one_job_as_it_may():
+    log = Log()
+    work = Work(True, log.counted.append)
+    work.start(0, "a", log.job("a", 4), log.done)
+    work.start(0, "b", log.job("b", 0), log.done)
+    work.poll(1, 3)
+    assert log.did == [("a", 0), ("a", 1), ("a", 2)]
+    work.poll(2, 3)
+    assert log.did[3:] == [("a", 3), (2, "a")]
+    work.poll(3, 3)
+    assert log.did[5:] == [(3, "b")] and not work.jobs
+
+
+def test_what_is_sent_in_turns_goes_before_what_takes_long():
+    log = Log()
+    work = Work(True, log.counted.append)
+    work.start(0, "a", log.job("a", 2), log.done)
+    work.poll(0)
+    for name in "bc":
+        work.in_turns(1, log.job(name, 2))      # equal ones are two
+        work.in_turns(1, log.job(name, 1))
+    for now in range(12):
+        work.poll(now)
+    assert log.did == [("a", 0), ("b", 0), ("b", 1), ("b", 0), ("c", 0), ("c", 1), ("c", 0),
+                       ("a", 1), (11, "a")]
+    for _ in range(limits.WORK_WAITING):
+        work.in_turns(1, log.job("d", 1))
+    log.did = []
+    work.in_turns(1, log.job("e", 1))           # there is no room for more
+    assert log.did == [("e", 0)] and len(work.jobs) == limits.WORK_WAITING
+    log = Log()
+    Work(False, log.counted.append).in_turns(1, log.job("b", 2))
+    assert log.did == [("b", 0), ("b", 1)]
+
+
 def test_unsliced_jobs_are_done_at_once():
     log = Log()
     work = Work(False, log.counted.append)

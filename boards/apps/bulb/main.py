@@ -32,7 +32,9 @@ if hasattr(gc, "threshold"):
 CONFIGS = "node.secret.json", "bulb.secret.json"
 _LOOK_MS = 1000
 _HEAP_MS = 5000
-_GARBAGE = 16 * 1024        # bytes that are worth a collection, which takes a Pico 20 ms
+_GARBAGE = 8 * 1024         # bytes that are worth a collection, which takes a Pico 20 ms ...
+_MOST = 128 * 1024          # allocated since, for one at once, or what stays would be scattered
+_SELDOM = 3                 # looks, after which it is asked how much there is
 
 
 def report(**facts):
@@ -42,8 +44,9 @@ def report(**facts):
 class Watch:
     """Collects garbage, and tells what is new of the network and the heap.
 
-    All of that is done right after a reaction, when nobody waits for the next; by itself only
-    where there has been none for a while.
+    All of that is done right after a reaction, when nobody waits for the next, and one thing at a
+    time; by itself only where there has been none for a while. Even to ask how much of the heap is
+    in use takes a Pico 6 ms, so that is done when there may be enough garbage.
     """
 
     def __init__(self, nic):
@@ -51,38 +54,57 @@ class Watch:
         self._told = None
         self._looked_ms = self._heap_ms = time.ticks_add(time.ticks_ms(), -_HEAP_MS)
         self._peak = self._live = 0     # bytes of heap in use: at most, after a collection
+        self._full = False              # there is garbage to be collected
+        self._count = self._pause = 0   # looks since the last collection, and until it is asked
 
     def tell(self, **facts):
-        """As report; from when a game is followed, garbage is collected here only."""
+        """As report; from when a game is followed, garbage is collected here, if that comes soon
+        enough."""
         if facts["event"] == "following" and hasattr(gc, "threshold"):
-            gc.threshold(-1)
+            gc.threshold(_MOST)
         report(**facts)
         if facts["event"] == "led":
-            self._look(_GARBAGE)
+            self._look()
 
     async def run(self):
         while True:
             if time.ticks_diff(time.ticks_ms(), self._looked_ms) >= 2 * _LOOK_MS:
-                self._look(2 * _GARBAGE)
+                self._look()
             await asyncio.sleep_ms(_LOOK_MS)
 
-    def _look(self, least):
-        """Collect garbage if there are `least` bytes of it, and tell what is due."""
-        used = gc.mem_alloc()
-        self._peak = max(self._peak, used)
-        if used - self._live >= least:
-            gc.collect()
-            self._live = gc.mem_alloc()
+    def _look(self):
+        """Do what is due first."""
         now = time.ticks_ms()
-        if time.ticks_diff(now, self._looked_ms) >= _LOOK_MS:
-            self._looked_ms = now
-            self.tell_network()
-        if time.ticks_diff(now, self._heap_ms) >= _HEAP_MS:     # to print takes long on a board
+        self._count += 1
+        self._pause -= 1
+        if self._full:
+            gc.collect()
+            self._full = False
+            self._live = self._pause = 0
+        elif self._pause <= 0:
+            self._measure()
+        elif time.ticks_diff(now, self._heap_ms) >= _HEAP_MS:   # to print takes long on a board
             self._heap_ms = now
             runtime = self._nic.runtime
             report(event="heap", peak=self._peak, live=self._live, free=gc.mem_free(),
                    counters={"port": runtime.port.counters,
                              "vl1": self._nic.node.vl1.counters})
+        elif time.ticks_diff(now, self._looked_ms) >= _LOOK_MS:
+            self._looked_ms = now
+            self.tell_network()
+
+    def _measure(self):
+        """Find out how much garbage there is, and so when there will be enough."""
+        used = gc.mem_alloc()
+        self._peak = max(self._peak, used)
+        if not self._live:
+            self._live, self._count, self._pause = used, 0, _SELDOM
+            return
+        garbage = used - self._live
+        if garbage >= _GARBAGE:
+            self._full = True
+        else:
+            self._pause = min(_SELDOM, self._count * (_GARBAGE - garbage) // max(garbage, 1))
 
     def tell_network(self):
         """Report how the network is, if that is news."""
