@@ -1,15 +1,18 @@
-"""Methods that a board needs rarely, put aside: into files that the first use of one loads.
+"""Methods that a board needs rarely, put aside, so that they take no memory until one is called.
 
-Classes keep what runs all the time (steady.py). The others' `__getattr__` (mpcore/on_demand.py)
-loads the file that has the rest of a class, which adds it; what has not been used for a while is
-taken out again with the modules that are loaded on demand. That a method is not in its class is
-noticed only by who looks into the class, not into an object of it; so a method stays
+Classes keep what runs all the time (steady.py). Of code that is copied into the heap the rest is
+put into files: a class's `__getattr__` (mpcore/on_demand.py) loads the file that has its rest,
+which adds it; what has not been used for a while is taken out again with the modules that are
+loaded on demand. Of code that runs where it lies only the objects take memory that stand for
+functions: there a class gets a `__getattr__` that makes the function for each call. That a method
+is not in its class is noticed only by who looks into the class, not into an object of it; so a
+method stays
 
 * if it has a special name, a decorator, or a default value that is made when it is defined;
 * if a relative of the class has one of the same name, or is not of the program;
 * if it is ever taken from a class or by super(), or needs to know its class itself;
 * if it reads a global that is ever set again;
-* if its class is for apps, which may derive others from it.
+* if it is for apps, which may derive other classes from its own.
 """
 
 import ast
@@ -31,24 +34,87 @@ def loader(parts):
     return found
 
 
-def put_aside(modules, parts, home, rest, watched, running):
+def put_aside(modules, home, rest, parts, watched, running, seldom=()):
     """Take what is rare out of {name: Module}, from those named in `parts`.
 
     rest: the global in the module `home` that is to be the `__getattr__` of classes. watched:
     beginnings of names of the modules whose methods may go, unless (module, path) of one is in
-    `running`. Returns {name: Module} of the files made of them, with their `origins`.
+    `running`. seldom: further methods, likewise. Returns {name: Module} of the files made of
+    them, with their `origins`.
     """
-    return _Aside(modules, parts, home, rest, watched, running).files()
+    return _Aside(modules, parts, home, rest, watched, running, seldom).files()
+
+
+def mark(modules, parts, watched, running, seldom=()):
+    """Mark what put_aside() would take out, for fold(): the nodes get `is_rare`."""
+    for _, methods in _Aside(modules, parts, None, None, watched, running, seldom).chosen():
+        for method in methods:
+            method.is_rare = True
+
+
+def fold(tree):
+    """Have the classes in a tree make their marked methods when they are called: each is a
+    function inside `__getattr__`, whose object of the class it uses for its own."""
+    folded = set()
+    for statement in tree.body:
+        if isinstance(statement, ast.ClassDef) and _fold_class(statement, folded):
+            folded.add(statement.name)
+    ast.fix_missing_locations(tree)
+
+
+# Of __getattr__; no global has these names.
+_OBJECT, _WANTED = "self", "name"
+
+
+def _fold_class(node, folded):
+    """Returns whether the class, or one that it is derived from, has such a __getattr__."""
+    base = next((base for base in node.bases if getattr(base, "id", None) in folded), None)
+    methods = [each for each in node.body if getattr(each, "is_rare", False)]
+    # Inside one function they must not hide what another of them takes for a global.
+    hidden = {_OBJECT, _WANTED}.union(method.name for method in methods)
+    methods = [method for method in methods if hidden.isdisjoint(_free(method))]
+    if not methods:
+        return base is not None
+    getting = ast.parse(f"def __getattr__({_OBJECT}, {_WANTED}): pass").body[0]
+    getting.body = []
+    for method in methods:
+        node.body.remove(method)
+        _bind_object(method)
+        getting.body.append(ast.If(
+            ast.Compare(ast.Name(_WANTED, ast.Load()), [ast.Eq()], [ast.Constant(method.name)]),
+            [method, ast.Return(ast.Name(method.name, ast.Load()))], []))
+    getting.body += ast.parse(
+        f"return {ast.unparse(base)}.__getattr__({_OBJECT}, {_WANTED})" if base is not None
+        else f"raise AttributeError({_WANTED})").body
+    node.body.append(getting)
+    return True
+
+
+def _free(method):
+    """Names that a method uses and does not bind itself."""
+    module = program.Module("method", ast.Module([method], []))
+    return {variable.name for variable in module.variables if variable.scope is module.scope
+            and variable.name != method.name}
+
+
+def _bind_object(method):
+    """Let a method, which loses its first parameter, use the object around it for that."""
+    first = method.args.args.pop(0).arg
+    module = program.Module("method", ast.Module([method], []))
+    for variable in module.variables:
+        if variable.scope is module.scope and variable.name == first:
+            variable.place.node.id = _OBJECT
 
 
 class _Aside:
-    def __init__(self, modules, parts, home, rest, watched, running):
+    def __init__(self, modules, parts, home, rest, watched, running, seldom):
         self._modules = modules
         self._parts = [modules[name] for name in parts]
         self._home = home
         self._rest = rest
         self._watched = watched
         self._running = running
+        self._seldom = seldom
         every = list(modules.values())
         self._classes = [scope for module in every for scope in module.scopes
                          if scope.kind == "class"]
@@ -66,21 +132,19 @@ class _Aside:
             for name in scope.bound:
                 self._counts[family, name] += 1
             bases = {getattr(base, "id", getattr(base, "attr", None)) for base in scope.node.bases}
-            if bases - known or "__getattr__" in scope.bound \
-                    or scope.origin in names.PUBLIC or scope.parent.kind != "module" \
-                    or parts_of.setdefault(family, scope.module) is not scope.module:
+            if bases - known or "__getattr__" in scope.bound or scope.parent.kind != "module" \
+                    or scope.module in self._parts \
+                    and parts_of.setdefault(family, scope.module) is not scope.module:
                 self._odd.add(family)
 
     def _taken_from_classes(self):
-        """Names of attributes that are taken from classes, by super(), or within a class; and of
-        those that are taken to be called later, which holds their code."""
+        """Names of attributes that are taken from classes, by super(), or within a class."""
         held = set()
         classes = {scope.node.name for scope in self._classes}
         for module in self._modules.values():
-            called = {call.node.func for call in module.calls}
             for node, _, _ in module.attributes:
                 value = node.value
-                if node not in called or isinstance(value, ast.Name) and value.id in classes or (
+                if isinstance(value, ast.Name) and value.id in classes or (
                         isinstance(value, ast.Call) and getattr(value.func, "id", "") in (
                             "super", "type")):
                     held.add(node.attr)
@@ -88,15 +152,20 @@ class _Aside:
                         if variable.scope.kind == "class" and not variable.stored)
         return held
 
-    def files(self):
-        chosen = defaultdict(list)              # origin -> [(class, [methods])]
+    def chosen(self):
+        """(scope of a class, [methods that may go]) of those that have any."""
         for scope in self._classes:
             family = self._family(scope.node.name)
             if scope.module not in self._parts or family in self._odd:
                 continue
             methods = [node for node in scope.node.body if self._may_go(node, scope, family)]
             if methods:
-                chosen[scope.module, family].append((scope.node, methods))
+                yield scope, methods
+
+    def files(self):
+        chosen = defaultdict(list)              # (part, family) -> [(class, [methods])]
+        for scope, methods in self.chosen():
+            chosen[scope.module, self._family(scope.node.name)].append((scope.node, methods))
         groups = defaultdict(list)              # families of one module share a file
         homes = {}
         for (part, _), found in chosen.items():
@@ -131,8 +200,8 @@ class _Aside:
 
     def _may_go(self, node, scope, family):
         if not isinstance(node, _FUNCTIONS) or node.name.startswith("__") \
-                or not scope.origin.startswith(self._watched) \
-                or (scope.origin, f"{scope.node.name}.{node.name}") in self._running \
+                or not self._is_rare(scope.origin, f"{scope.node.name}.{node.name}") \
+                or scope.origin in names.PUBLIC and not node.name.startswith("_") \
                 or node.name in self._held or self._counts[family, node.name] > 1:
             return False
         plain = all(isinstance(decorator, ast.Attribute) and decorator.attr == "native"
@@ -144,6 +213,11 @@ class _Aside:
                             or isinstance(inner, ast.Name) and inner.id in (
                                 "super", "__class__", *self._set_again)
                             for inner in ast.walk(node)))
+
+    def _is_rare(self, origin, path):
+        if (origin, path) in self._seldom:
+            return True
+        return origin.startswith(self._watched) and (origin, path) not in self._running
 
     def _file(self, number, part, found):
         """The Module with methods of some classes of a part, which are taken out of those."""
