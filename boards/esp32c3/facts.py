@@ -12,6 +12,7 @@ MPY_ARCH = "rv32imc"
 USB_IDS = ((0x303A, 0x1001, "either"),)
 FLASH_SIZE = 0x400000
 FLASH_FREE = None
+FLASH_MAP = None
 FLASH_OFFSET = 0x0
 UF2_FAMILY = None
 UF2_BOARD = None

@@ -8,6 +8,7 @@ MPY_ARCH = "x64"
 USB_IDS = ()
 FLASH_SIZE = None
 FLASH_FREE = None
+FLASH_MAP = None
 FLASH_OFFSET = None
 UF2_FAMILY = None
 UF2_BOARD = None

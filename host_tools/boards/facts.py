@@ -4,6 +4,8 @@ The files are constants, so that a board can import its own; here they are read,
 """
 
 import ast
+import re
+from collections import namedtuple
 from dataclasses import dataclass, fields
 
 from host_tools.unix_port import ROOT
@@ -15,6 +17,12 @@ REMEDIES = ("busy turns",)
 USB_MODES = ("MicroPython", "boot loader", "either")
 _SECTOR = 4096              # of flash, which is erased at once
 
+# How the firmware shows a part of the flash in the address space. data, code: where it appears on
+# the buses for data and for instructions. function: the address of esp_mmu_map in that firmware,
+# and firmware: the hash by which that build of it is known (the SHA-256 of its ELF file, in its
+# "application description").
+Mapping = namedtuple("Mapping", "data code function firmware")
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -25,8 +33,10 @@ class Facts:
     platform: its `sys.platform`. mpy_arch: the native code that it runs, as mpy-cross names it.
     usb_ids: ((vendor, product, which of USB_MODES it is then), …) of its own USB, none where an
     adapter with numbers of its own is between. flash_size: bytes that it has at least.
-    flash_free: (start, end) of the flash that neither its firmware nor its file system has, in
-    the address space, None where nothing is put there. flash_offset: where esptool writes the
+    flash_free: (start, end) of the flash that neither its firmware nor its file system has, None
+    where nothing is put there. They are addresses where all of the flash has some, else offsets
+    in flash. flash_map: a Mapping where these, to have addresses, need the firmware's help, else
+    None. flash_offset: where esptool writes the
     firmware; None where it is copied as UF2. uf2_family: the number in UF2 files for its chip,
     and uf2_board: what its boot drive calls itself, both None where it has no such drive.
     cpu_hz: the fastest clock, where the firmware starts with a slower one, else None. led_pin: a
@@ -48,6 +58,7 @@ class Facts:
     usb_ids: tuple
     flash_size: int | None
     flash_free: tuple | None
+    flash_map: tuple | None
     flash_offset: int | None
     uf2_family: int | None
     uf2_board: str | None
@@ -72,6 +83,10 @@ class Facts:
         start, end = self.flash_free or (0, 0)
         if start % _SECTOR or not 0 <= start <= end:
             self._refuse("flash_free", self.flash_free)
+        if self.flash_map is not None:
+            if self.flash_free is None or not _is_mapping(self.flash_map):
+                self._refuse("flash_map", self.flash_map)
+            object.__setattr__(self, "flash_map", Mapping(*self.flash_map))
         for name in ("flash_offset", "flash_size", "uf2_family", "cpu_hz", "heap_connected",
                      "tick_ms"):
             if (getattr(self, name) or 0) < 0:
@@ -84,8 +99,23 @@ class Facts:
                 raise ValueError(f"boards/{self.board}/facts.py: {one.upper()} and "
                                  f"{other.upper()} go together")
 
+    @property
+    def image_at(self):
+        """The address where what lies in flash_free can be read; None without such a place."""
+        if self.flash_map is not None:
+            return self.flash_map.data
+        return self.flash_free and self.flash_free[0]
+
     def _refuse(self, name, value):
         raise ValueError(f"boards/{self.board}/facts.py: {name.upper()} cannot be {value!r}")
+
+
+def _is_mapping(entry):
+    if len(entry) != len(Mapping._fields):
+        return False
+    *addresses, firmware = entry
+    return all(type(number) is int and 0 < number < 1 << 32 and number % 4 == 0
+               for number in addresses) and re.fullmatch("[0-9a-f]{64}", str(firmware)) is not None
 
 
 def _is_usb_id(entry):
@@ -125,7 +155,8 @@ def load(directory=ROOT / "boards"):
 
 
 # What a board has to know of itself; the rest is for its builders.
-_ON_BOARD = ("chip", "led_pin", "led_lit", "wifi_power_save", "tick_ms", "tick_remedy")
+_ON_BOARD = ("chip", "platform", "cpu_hz", "led_pin", "led_lit", "wifi_power_save", "tick_ms",
+             "tick_remedy")
 
 
 def constants(board):

