@@ -9,6 +9,7 @@ USB_IDS = ()
 FLASH_SIZE = None
 FLASH_FREE = None
 FLASH_MAP = None
+FLASH_TYPES = None
 FLASH_OFFSET = None
 UF2_FAMILY = None
 UF2_BOARD = None

@@ -36,8 +36,9 @@ class Facts:
     flash_free: (start, end) of the flash that neither its firmware nor its file system has, None
     where nothing is put there. They are addresses where all of the flash has some, else offsets
     in flash. flash_map: a Mapping where these, to have addresses, need the firmware's help, else
-    None. flash_offset: where esptool writes the
-    firmware; None where it is copied as UF2. uf2_family: the number in UF2 files for its chip,
+    None. flash_types: what id() of bytes, str and tuple gives with the firmware, so that an image
+    may have such objects ready; None where nobody has looked. flash_offset: where esptool writes
+    the firmware; None where it is copied as UF2. uf2_family: the number in UF2 files for its chip,
     and uf2_board: what its boot drive calls itself, both None where it has no such drive.
     cpu_hz: the fastest clock, where the firmware starts with a slower one, else None. led_pin: a
     number or name for machine.Pin, None without a plain LED; led_lit: the level that lights it.
@@ -59,6 +60,7 @@ class Facts:
     flash_size: int | None
     flash_free: tuple | None
     flash_map: tuple | None
+    flash_types: tuple | None
     flash_offset: int | None
     uf2_family: int | None
     uf2_board: str | None
@@ -87,6 +89,8 @@ class Facts:
             if self.flash_free is None or not _is_mapping(self.flash_map):
                 self._refuse("flash_map", self.flash_map)
             object.__setattr__(self, "flash_map", Mapping(*self.flash_map))
+        if self.flash_types is not None and not _are_types(self.flash_types):
+            self._refuse("flash_types", self.flash_types)
         for name in ("flash_offset", "flash_size", "uf2_family", "cpu_hz", "heap_connected",
                      "tick_ms"):
             if (getattr(self, name) or 0) < 0:
@@ -116,6 +120,11 @@ def _is_mapping(entry):
     *addresses, firmware = entry
     return all(type(number) is int and 0 < number < 1 << 32 and number % 4 == 0
                for number in addresses) and re.fullmatch("[0-9a-f]{64}", str(firmware)) is not None
+
+
+def _are_types(addresses):
+    return len(addresses) == 3 and all(type(each) is int and each > 0 and not each % 4
+                                       for each in addresses)
 
 
 def _is_usb_id(entry):
