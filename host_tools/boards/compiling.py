@@ -56,8 +56,8 @@ def joined(texts, platform, core, offered, part_of, outside, kept=(),
     with names that stay. part_of: {module: its set}. outside: texts that use the program. kept:
     further names that stay. constant: modules whose constants others read by name. running:
     functions (steady.py) but for which methods are put aside; None leaves all where they are.
-    facts: see specialised.Platform. in_place: code takes no heap, only names and objects do: the
-    core is one file, as each has a table of its names, and methods are put aside within it.
+    facts: see specialised.Platform. in_place: code takes no heap, only names and objects do, so
+    methods are put aside within their classes.
     """
     modules = {name: programs.Module(name, specialised.Platform(
         platform, sets.HOST_TWINS, facts).visit(ast.parse(text))) for name, text in texts.items()}
@@ -72,7 +72,7 @@ def joined(texts, platform, core, offered, part_of, outside, kept=(),
     filed = running is not None and not in_place
     if filed:                           # whose classes need it, come after it
         core = (core[0], rare.LOADER[0], *core[1:])
-    parts = chunks.chunks(modules, core, {*offered, *core}, part_of, 1 if in_place else 4)
+    parts = chunks.chunks(modules, core, {*offered, *core}, part_of)
     lasting = [part.name for part in parts[:[part.name for part in parts].index(core[0]) + 1]]
     modules = bundles.bundled(modules, parts, lasting, offered)
     lasting = [name for name in lasting if name in modules]
@@ -83,6 +83,8 @@ def joined(texts, platform, core, offered, part_of, outside, kept=(),
     unused.remove(modules, others, kept | used | names.platform_names()["reserved"])
     aside = {}
     which = lasting, steady.WATCHED, running, steady.SELDOM
+    if running is not None:
+        rare.gather(modules, lasting, others, steady.WATCHED, running)
     if filed:
         aside = rare.put_aside(modules, home, rest, *which)
         modules |= aside

@@ -4,9 +4,9 @@ Classes keep what runs all the time (steady.py). Of code that is copied into the
 put into files: a class's `__getattr__` (mpcore/on_demand.py) loads the file that has its rest,
 which adds it; what has not been used for a while is taken out again with the modules that are
 loaded on demand. Of code that runs where it lies only the objects take memory that stand for
-functions: there a class gets a `__getattr__` that makes the function for each call. That a method
-is not in its class is noticed only by who looks into the class, not into an object of it; so a
-method stays
+functions: there a class gets a `__getattr__` that makes the function for each call. Functions that are rare
+become methods first, of one object for each file. That a method is not in its class is noticed only
+by who looks into the class, not into an object of it; so a method stays
 
 * if it has a special name, a decorator, or a default value that is made when it is defined;
 * if a relative of the class has one of the same name, or is not of the program;
@@ -23,6 +23,7 @@ from host_tools.boards import names, program
 PREFIX = "mpcore.rest"          # and a number: what on_demand.rest loads
 NUMBER = "REST"                 # the attribute of a class that has it
 LOADER = "mpcore.on_demand", "rest"
+_ENOUGH = 6                     # functions, for a class and its object to take less than these
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -32,6 +33,93 @@ def loader(parts):
                if isinstance(node, ast.FunctionDef) and node.origin == LOADER[0]
                and node.name.startswith(LOADER[1])]
     return found
+
+
+def gather(modules, parts, offered, watched, running):
+    """Make the rare functions of {name: Module}, of those named in `parts`, methods of an object.
+
+    offered: {module: names of its globals that are for others}. A function stays one if another
+    file uses it, or if it may run while its own is loaded. watched, running: see put_aside().
+    """
+    used_elsewhere = _used_elsewhere(modules)
+    for number, part in enumerate(modules[name] for name in parts):
+        kept = used_elsewhere[part.name] | offered[part.name] | _run_at_once(part)
+        found = [node for node in part.tree.body if isinstance(node, _FUNCTIONS)
+                 and node.origin.startswith(watched) and (node.origin, node.name) not in running
+                 and node.name not in kept and _is_plain(node)]
+        if len(found) >= _ENOUGH:
+            _gather(part, found, f"Seldom{number}")
+
+
+def _used_elsewhere(modules):
+    """{module: names of its globals that others use}; names that are texts may be any's."""
+    texts = set().union(*(module.strings() for module in modules.values()))
+    found = {name: set(texts) for name in modules}
+    for module in modules.values():
+        for alias, source, _ in module.imported:
+            if source in found:
+                found[source].add(alias.name)
+        imported = {alias.asname or alias.name for alias, _, _ in module.imported}
+        for node, _, _ in module.attributes:        # of another module
+            if isinstance(node.value, ast.Name) and node.value.id in imported:
+                for names_of in found.values():
+                    names_of.add(node.attr)
+    return found
+
+
+def _run_at_once(module):
+    """Names of functions that may run while a module is loaded, and of what is set twice."""
+    uses = defaultdict(set)             # global -> globals that are used within it
+    found, stored = set(), defaultdict(int)
+    for variable in module.variables:
+        if variable.scope is not module.scope:
+            continue
+        stored[variable.name] += variable.stored
+        within = [each for each in variable.where.around() if each is not module.scope]
+        if not any(each.kind == "function" for each in within):
+            if not variable.stored:
+                found.add(variable.name)
+        else:
+            uses[getattr(within[-1].node, "name", None)].add(variable.name)
+    found |= uses[None]
+    waiting = list(found)
+    while waiting:
+        new = uses[waiting.pop()] - found
+        found |= new
+        waiting += new
+    return found | {name for name, count in stored.items() if count != 1}
+
+
+def _gather(part, functions, name):
+    """Make methods of functions of a part: of the one object of a class with this name."""
+    value = name.lower()
+    if {name, value} & part.identifiers():
+        raise ValueError(f"{part.name}: there is another {name}")
+    ours = {function.name for function in functions}
+    uses = {variable.place.node for variable in part.variables
+            if variable.scope is part.scope and variable.name in ours and not variable.stored}
+
+    class Uses(ast.NodeTransformer):
+        def visit_Name(self, node):
+            if node not in uses:
+                return node
+            return ast.Attribute(ast.Name(value, ast.Load()), node.id, ast.Load())
+
+    body = [node for node in part.tree.body if node not in functions]
+    for function in functions:
+        function.path = (function.name,)
+        function.args.args.insert(0, ast.arg("_self"))
+    body.append(ast.ClassDef(name, [], [], functions, []))
+    body.append(ast.Assign([ast.Name(value, ast.Store())],
+                           ast.Call(ast.Name(name, ast.Load()), [], [])))
+    part.tree.body = body
+    Uses().visit(part.tree)
+    for node in body[-2:]:
+        for inner in ast.walk(node):
+            if not hasattr(inner, "origin"):
+                inner.origin = functions[0].origin
+    ast.fix_missing_locations(part.tree)
+    part.analyse()
 
 
 def put_aside(modules, home, rest, parts, watched, running, seldom=()):
@@ -69,8 +157,10 @@ _OBJECT, _WANTED = "self", "name"
 def _fold_class(node, folded):
     """Returns whether the class, or one that it is derived from, has such a __getattr__."""
     base = next((base for base in node.bases if getattr(base, "id", None) in folded), None)
-    methods = [each for each in node.body if getattr(each, "is_rare", False)]
     # Inside one function they must not hide what another of them takes for a global.
+    taken = {_OBJECT, _WANTED, getattr(base, "id", None)}
+    methods = [each for each in node.body
+               if getattr(each, "is_rare", False) and each.name not in taken]
     hidden = {_OBJECT, _WANTED}.union(method.name for method in methods)
     methods = [method for method in methods if hidden.isdisjoint(_free(method))]
     if not methods:
@@ -94,7 +184,7 @@ def _free(method):
     """Names that a method uses and does not bind itself."""
     module = program.Module("method", ast.Module([method], []))
     return {variable.name for variable in module.variables if variable.scope is module.scope
-            and variable.name != method.name}
+            and variable.place.node is not method}
 
 
 def _bind_object(method):
@@ -204,15 +294,9 @@ class _Aside:
                 or scope.origin in names.PUBLIC and not node.name.startswith("_") \
                 or node.name in self._held or self._counts[family, node.name] > 1:
             return False
-        plain = all(isinstance(decorator, ast.Attribute) and decorator.attr == "native"
-                    for decorator in node.decorator_list)
-        arguments = node.args
-        defaults = [*arguments.defaults, *filter(None, arguments.kw_defaults)]
-        return (plain and all(isinstance(default, ast.Constant) for default in defaults)
-                and not any(isinstance(inner, ast.Global)
-                            or isinstance(inner, ast.Name) and inner.id in (
-                                "super", "__class__", *self._set_again)
-                            for inner in ast.walk(node)))
+        return _is_plain(node) and not any(
+            isinstance(inner, ast.Name) and inner.id in self._set_again
+            for inner in ast.walk(node))
 
     def _is_rare(self, origin, path):
         if (origin, path) in self._seldom:
@@ -235,7 +319,7 @@ class _Aside:
         for node, methods in found:
             for method in methods:
                 node.body.remove(method)
-                method.path = node.name, method.name
+                method.path = getattr(method, "path", (node.name, method.name))
                 name = method.name
                 if name in used:            # a global of the same name is another thing
                     method.name = f"{name}_of_{node.name}"
@@ -261,6 +345,18 @@ class _Aside:
             for inner in ast.walk(statement):
                 inner.origin = node.origin
         node.body[:0] = leading
+
+
+def _is_plain(node):
+    """Whether it makes no difference for a function where it is defined."""
+    arguments = node.args
+    defaults = [*arguments.defaults, *filter(None, arguments.kw_defaults)]
+    return (all(isinstance(decorator, ast.Attribute) and decorator.attr == "native"
+                for decorator in node.decorator_list)
+            and all(isinstance(default, ast.Constant) for default in defaults)
+            and not any(isinstance(inner, ast.Global)
+                        or isinstance(inner, ast.Name) and inner.id in ("super", "__class__")
+                        for inner in ast.walk(node)))
 
 
 def _member(node, name, context):

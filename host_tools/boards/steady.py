@@ -2,7 +2,7 @@
 
 The build puts aside what is not among it (rare.py), so this decides over memory and time, never
 over what a board does. The member hears a stream over TCP and answers, sends broadcasts and hears
-the answers, looks whether it is online; keepalives and what is due every few minutes come by
+the answers, looks whether it is online, has addresses as text; keepalives and what is due every few minutes come by
 themselves. A method that something holds all the time, to call it on an occasion, is among it:
 its code is there anyway.
 """
@@ -15,6 +15,7 @@ from functools import cache
 from host_tools.unix_port import ROOT
 from mpcore.ip.tcp import TcpSocket
 from mpcore.ip.udp import UdpSocket
+from mpcore.vl1 import inet
 
 # The simulation stands for what is above and below a node, so nothing is known of that.
 WATCHED = ("mpcore.crypto.", "mpcore.ip.", "mpcore.vl1.", "mpcore.vl2.", "mpcore.node")
@@ -66,6 +67,7 @@ def functions():
         watch.around(stream.recv)(now, 100)
         watch.around(broadcast.recvfrom)()
         watch.around(node.online)(now)
+        watch.around(inet.ip_text)(watch.around(inet.ip_parse)("10.0.0.1"))
         if beat % 2:
             watch.around(stream.send)(now, b"answer")
             watch.around(broadcast.sendto)(now, b"look", b"\xff\xff\xff\xff", _PORT)
