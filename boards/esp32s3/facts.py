@@ -13,6 +13,7 @@ USB_IDS = ((0x303A, 0x4001, "MicroPython"), (0x303A, 0x1001, "either"),
 FLASH_SIZE = 0x400000
 FLASH_FREE = None
 FLASH_MAP = None
+FIRMWARE_CALLS = None
 FLASH_OFFSET = 0x0
 UF2_FAMILY = None
 UF2_BOARD = None
