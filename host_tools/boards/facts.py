@@ -17,11 +17,13 @@ REMEDIES = ("busy turns",)
 USB_MODES = ("MicroPython", "boot loader", "either")
 _SECTOR = 4096              # of flash, which is erased at once
 
-# How the firmware shows a part of the flash in the address space. data, code: where it appears on
-# the buses for data and for instructions. function: the address of esp_mmu_map in that firmware,
-# and firmware: the hash by which that build of it is known (the SHA-256 of its ELF file, in its
-# "application description").
-Mapping = namedtuple("Mapping", "data code function firmware")
+# Where a part of the flash appears that the firmware is asked to show: on the buses for data and for
+# instructions.
+FlashMap = namedtuple("FlashMap", "data code")
+# What stock firmware is asked for by address. build: the hash by which the one build is known that
+# has these (the SHA-256 of its ELF file, in its "application description"); map, release: where it
+# has esp_mmu_map and esp_bt_controller_mem_release.
+FirmwareCalls = namedtuple("FirmwareCalls", "build map release")
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,12 @@ class Facts:
     adapter with numbers of its own is between. flash_size: bytes that it has at least.
     flash_free: (start, end) of the flash that neither its firmware nor its file system has, None
     where nothing is put there. They are addresses where all of the flash has some, else offsets
-    in flash. flash_map: a Mapping where these, to have addresses, need the firmware's help, else
-    None. flash_types: what id() of bytes, str and tuple gives with the firmware, so that an image
-    may have such objects ready; None where nobody has looked. flash_offset: where esptool writes
-    the firmware; None where it is copied as UF2. uf2_family: the number in UF2 files for its chip,
+    in flash. flash_map and firmware_calls: a FlashMap and FirmwareCalls where these are offsets,
+    else None. flash_offset: where esptool writes the
+    firmware; None where it is copied as UF2. uf2_family: the number in UF2 files for its chip,
     and uf2_board: what its boot drive calls itself, both None where it has no such drive.
+    flash_types: what id() of bytes, str and tuple gives with the firmware, so that an image may
+    have such objects ready; None where nobody has looked.
     cpu_hz: the fastest clock, where the firmware starts with a slower one, else None. led_pin: a
     number or name for machine.Pin, None without a plain LED; led_lit: the level that lights it.
     heap_connected: bytes free for Python once Wi-Fi is connected, None while nobody has measured
@@ -60,10 +63,11 @@ class Facts:
     flash_size: int | None
     flash_free: tuple | None
     flash_map: tuple | None
-    flash_types: tuple | None
+    firmware_calls: tuple | None
     flash_offset: int | None
     uf2_family: int | None
     uf2_board: str | None
+    flash_types: tuple | None
     cpu_hz: int | None
     led_pin: int | str | None
     led_lit: int | None
@@ -85,11 +89,17 @@ class Facts:
         start, end = self.flash_free or (0, 0)
         if start % _SECTOR or not 0 <= start <= end:
             self._refuse("flash_free", self.flash_free)
-        if self.flash_map is not None:
-            if self.flash_free is None or not _is_mapping(self.flash_map):
-                self._refuse("flash_map", self.flash_map)
-            object.__setattr__(self, "flash_map", Mapping(*self.flash_map))
-        if self.flash_types is not None and not _are_types(self.flash_types):
+        for name, kind in (("flash_map", FlashMap), ("firmware_calls", FirmwareCalls)):
+            value = getattr(self, name)
+            if value is not None:
+                checks = [_is_build if field == "build" else _is_address
+                          for field in kind._fields]
+                if len(value) != len(checks) or not all(
+                        check(each) for check, each in zip(checks, value)):
+                    self._refuse(name, value)
+                object.__setattr__(self, name, kind(*value))
+        if self.flash_types is not None and not (
+                len(self.flash_types) == 3 and all(map(_is_address, self.flash_types))):
             self._refuse("flash_types", self.flash_types)
         for name in ("flash_offset", "flash_size", "uf2_family", "cpu_hz", "heap_connected",
                      "tick_ms"):
@@ -98,33 +108,22 @@ class Facts:
         if not all(map(_is_usb_id, self.usb_ids)):
             self._refuse("usb_ids", self.usb_ids)
         for one, other in (("led_pin", "led_lit"), ("tick_ms", "tick_remedy"),
-                           ("uf2_family", "uf2_board"), ("esptool_chip", "flash_offset")):
+                           ("uf2_family", "uf2_board"), ("esptool_chip", "flash_offset"),
+                           ("flash_map", "firmware_calls")):
             if (getattr(self, one) is None) != (getattr(self, other) is None):
                 raise ValueError(f"boards/{self.board}/facts.py: {one.upper()} and "
                                  f"{other.upper()} go together")
-
-    @property
-    def image_at(self):
-        """The address where what lies in flash_free can be read; None without such a place."""
-        if self.flash_map is not None:
-            return self.flash_map.data
-        return self.flash_free and self.flash_free[0]
 
     def _refuse(self, name, value):
         raise ValueError(f"boards/{self.board}/facts.py: {name.upper()} cannot be {value!r}")
 
 
-def _is_mapping(entry):
-    if len(entry) != len(Mapping._fields):
-        return False
-    *addresses, firmware = entry
-    return all(type(number) is int and 0 < number < 1 << 32 and number % 4 == 0
-               for number in addresses) and re.fullmatch("[0-9a-f]{64}", str(firmware)) is not None
+def _is_address(value):
+    return type(value) is int and 0 < value < 1 << 32 and value % 4 == 0
 
 
-def _are_types(addresses):
-    return len(addresses) == 3 and all(type(each) is int and each > 0 and not each % 4
-                                       for each in addresses)
+def _is_build(value):
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
 
 
 def _is_usb_id(entry):

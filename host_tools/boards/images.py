@@ -19,7 +19,7 @@ START = "start_bulb.mpy"                    # as the board's own would be found 
 _COLLECT_AFTER = 32768          # bytes allocated
 BUILD = "image_build"           # the module that tells a board what its image was made of
 LOADER = unix_port.ROOT / "boards" / "in_place.py"
-MAPPER = unix_port.ROOT / "boards" / "esp32" / "flash_map.py"
+CALLS = unix_port.ROOT / "boards" / "esp32" / "firmware_calls.py"
 
 
 # What an image was made of. core: the hash of all below lib. app: {path of a file: its hash}.
@@ -100,7 +100,7 @@ def loader(board):
     """{name: a source's path, or the bytes of an .mpy} of what a board needs to mount it."""
     if board.flash_map is None:
         return {"in_place.py": LOADER}
-    return {"in_place.py": LOADER, "flash_map.py": MAPPER,
+    return {"in_place.py": LOADER, CALLS.name: CALLS,
             f"{c_call.MODULE}.mpy": c_call.content(board.mpy_arch)}
 
 
@@ -110,9 +110,10 @@ def mounting(board):
     if board.flash_map is None:
         return ["import in_place", f"in_place.mount({data:#x})"]
     start, end = board.flash_free
-    return ["import in_place, flash_map",
-            f"flash_map.show({start:#x}, {end - start:#x}, {data:#x}, {code:#x}, "
-            f"{board.flash_map.function:#x}, {board.flash_map.firmware!r})",
+    calls = board.firmware_calls
+    return ["import in_place, firmware_calls as calls", f"calls.check({calls.build!r})",
+            f"calls.release_bluetooth({calls.release:#x})",
+            f"calls.show({start:#x}, {end - start:#x}, {data:#x}, {code:#x}, {calls.map:#x})",
             f"in_place.mount({data:#x}, code={code:#x})"]
 
 

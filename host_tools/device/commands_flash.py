@@ -254,7 +254,7 @@ def _beside(board, found, image):
     try:
         content = Path(image).read_bytes()
         images.check(content, board)
-        if esp_image.build(found.content, board) != board.flash_map.firmware:
+        if esp_image.build(found.content, board) != board.firmware_calls.build:
             raise ValueError(f"only MicroPython {firmwares.VERSION} of {firmwares.DATE}, without "
                              "PSRAM, can show it to the processor")
         return content

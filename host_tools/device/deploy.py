@@ -24,7 +24,7 @@ _BLOCK = 4096               # of flash: what a file takes is a multiple
 _DIRECTORY = 2 * _BLOCK
 _SPARE = 4 * _BLOCK         # left free, for what the node stores
 # These would be found in place of the compiled ones.
-_STALE = ("/slots.py", "/in_place.py", "/flash_map.py")
+_STALE = ("/slots.py", "/in_place.py", "/firmware_calls.py")
 _KEPT = ".before-filament"  # what a boot.py or main.py is called that somebody else has written
 _TAIL = 8
 # A slot on trial has set a timer that resets the board.

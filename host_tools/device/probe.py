@@ -235,7 +235,7 @@ def runs_in_place(probe, board):
     """Whether code may run from the flash of a board with these Facts (or None), as its firmware
     is one that shows it."""
     return bool(board and board.flash_free) and (
-        board.flash_map is None or probe.application == board.flash_map.firmware)
+        board.firmware_calls is None or probe.application == board.firmware_calls.build)
 
 
 def read(link, image_at=None):
