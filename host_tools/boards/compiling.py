@@ -7,7 +7,8 @@ from functools import cache
 
 from host_tools import unix_port
 from host_tools.boards import (
-    bundles, chunks, common_names, constants, mpy, names, rare, sets, specialised, steady, unused)
+    bundles, chunks, common_names, constants, evaluated, mpy, names, rare, sets, specialised,
+    steady, unused)
 from host_tools.boards import program as programs
 
 # texts: {module: source} of the files, chunks and aliases. names: {module: what tracebacks say},
@@ -61,6 +62,8 @@ def joined(texts, platform, core, offered, part_of, outside, kept=(),
     """
     modules = {name: programs.Module(name, specialised.Platform(
         platform, sets.HOST_TWINS, facts).visit(ast.parse(text))) for name, text in texts.items()}
+    for module in modules.values():
+        evaluated.evaluate(module)
     constants.fold(modules, constant)
     for module in modules.values():
         module.tree = specialised.Branches().visit(module.tree)

@@ -17,6 +17,7 @@ by who looks into the class, not into an object of it; so a method stays
 
 import ast
 from collections import defaultdict
+from itertools import count
 
 from host_tools.boards import names, program
 
@@ -87,7 +88,7 @@ def _run_at_once(module):
         new = uses[waiting.pop()] - found
         found |= new
         waiting += new
-    return found | {name for name, count in stored.items() if count != 1}
+    return found | {name for name, times in stored.items() if times != 1}
 
 
 def _gather(part, functions, name):
@@ -108,7 +109,10 @@ def _gather(part, functions, name):
     body = [node for node in part.tree.body if node not in functions]
     for function in functions:
         function.path = (function.name,)
-        function.args.args.insert(0, ast.arg("_self"))
+        used = {inner.arg if isinstance(inner, ast.arg) else inner.id
+                for inner in ast.walk(function) if isinstance(inner, (ast.arg, ast.Name))}
+        first = next(each for number in count() if (each := f"self{number}") not in used)
+        function.args.args.insert(0, ast.arg(first))
     body.append(ast.ClassDef(name, [], [], functions, []))
     body.append(ast.Assign([ast.Name(value, ast.Store())],
                            ast.Call(ast.Name(name, ast.Load()), [], [])))
