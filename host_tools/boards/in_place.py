@@ -117,11 +117,11 @@ class _Memory:
         words = [self._constant(each) for each in module.objects]
         left = b"".join(b"%c" % mpy.NONE if word else each.data
                         for word, each in zip(words, module.objects))
-        count = len(words) if 0 in words else 0
+        mixed = 0 in words
         table = self.put(struct.pack(f"<{len(words)}I", *words)) if any(words) else 0
         record = self.function(module.code)
-        self.put(struct.pack("<2I", table, count))
-        return record, ((len(words), left) if count else (0, b""))
+        self.put(struct.pack("<2I", table, len(words) if table and mixed else 0))
+        return record, ((len(words), left) if mixed else (0, b""))
 
     def _constant(self, constant):
         """The word that is an object; 0 where only the firmware can make it."""
