@@ -10,7 +10,6 @@ from host_tools.boards import (
     bundles, chunks, common_names, constants, evaluated, mpy, names, rare, sets, specialised,
     steady, unused)
 from host_tools.boards import program as programs
-from mpcore import on_demand
 
 # texts: {module: source} of the files, chunks and aliases. names: {module: what tracebacks say},
 # see names.renamed. chunks: {module: modules that its file has}, none for an alias. sets: {module:
@@ -46,18 +45,8 @@ def program(platform, in_place=False):
     part_of = {module: name for name, part in sets.sets(platform).items()
                for module in part.modules}
     return joined(texts, platform, sets.ROOTS["core"], names.PUBLIC, part_of, outside(),
-                  running=steady.functions(), facts=_in_place() if in_place else {},
+                  running=steady.functions(), facts=specialised.IN_PLACE if in_place else (),
                   in_place=in_place)
-
-
-def _in_place():
-    """What is other than the sources say where code runs in place. Modules that a member uses all
-    the time are not dropped: they take little, and to load them again takes long. Ciphers may be
-    among these, see steady.WATCHED."""
-    running = {module for module, _ in steady.functions()}
-    return specialised.IN_PLACE | {"dropped": tuple(
-        name for name in on_demand.MODULES
-        if name not in running and not name.startswith("mpcore.crypto."))}
 
 
 def joined(texts, platform, core, offered, part_of, outside, kept=(),

@@ -29,7 +29,7 @@ IN_PLACE = {"IS_BOARD": False, "CODE_IN_HEAP": False}
 class Platform(ast.NodeTransformer):
     """Puts True and False in place of comparisons that `decide` knows, and for `try` around the
     import of a module in `missing` what is done without it. facts: {global: value} of globals
-    that are worth something else than it says there, a constant or a tuple of such."""
+    that are worth something else than it says there."""
 
     def __init__(self, platform, missing, facts=()):
         self._platform = platform
@@ -38,7 +38,7 @@ class Platform(ast.NodeTransformer):
 
     def visit_Assign(self, node):
         if isinstance(node.targets[0], ast.Name) and node.targets[0].id in self._facts:
-            node.value = ast.parse(repr(self._facts[node.targets[0].id]), mode="eval").body
+            node.value = ast.Constant(self._facts[node.targets[0].id])
         return self.generic_visit(node)
 
     def visit_Compare(self, node):
