@@ -12,9 +12,12 @@ USB_IDS = ((0x303A, 0x4001, "MicroPython"), (0x303A, 0x1001, "either"),
            (0x303A, 0x0009, "boot loader"))
 FLASH_SIZE = 0x400000
 FLASH_FREE = None
+FLASH_MAP = None
+FIRMWARE_CALLS = None
 FLASH_OFFSET = 0x0
 UF2_FAMILY = None
 UF2_BOARD = None
+FLASH_TYPES = None
 CPU_HZ = 240_000_000
 LED_PIN = None
 LED_LIT = None

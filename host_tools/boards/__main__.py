@@ -11,6 +11,7 @@ Below build/boards, for each architecture that a board in boards/ has:
                          `start_bulb.start()` on the board's file system it starts
   ARCH/BOARD/            for a board whose firmware has no ROMFS, but a place for it in its flash:
     filament.uf2         the same, to be copied onto the drive that the board is in BOOTSEL mode,
+    filament.bin         or, for an ESP32, written by `filament flash --image`,
     fs/                  and what to copy onto its file system (mpremote fs cp -r): the code then
                          runs from flash, with stock firmware; not with --plain
     names.json           of the image, for host_tools.boards.names --names
@@ -106,14 +107,17 @@ def _build(architecture, platform, image_sets, directory, plain):
 
 def _build_in_flash(board, image_sets, directory):
     (directory / "fs").mkdir(parents=True, exist_ok=True)
-    (directory / "filament.uf2").write_bytes(images.in_flash(board, image_sets))
+    (directory / images.file_name(board)).write_bytes(images.in_flash(board, image_sets))
     (directory / names.FILE).write_text(json.dumps(
         {board.platform: program(board.platform, in_place=True).names}, indent=1) + "\n")
-    for name, text in {"in_place.py": images.LOADER.read_text(), "boot.py": images.boot(board),
-                       "main.py": images.MAIN,
-                       "board.py": board_facts.program(board).read_text(),
-                       "facts.py": board_facts.constants(board)}.items():
-        (directory / "fs" / name).write_text(text)
+    files = {name: source if isinstance(source, bytes) else source.read_bytes()
+             for name, source in images.loader(board).items()}
+    files |= {name: text.encode() for name, text in {
+        "boot.py": images.boot(board), "main.py": images.MAIN,
+        "board.py": board_facts.program(board).read_text(),
+        "facts.py": board_facts.constants(board)}.items()}
+    for name, content in files.items():
+        (directory / "fs" / name).write_bytes(content)
 
 
 def _write_anew(directory, files, pattern="*.mpy"):

@@ -4,6 +4,8 @@ The files are constants, so that a board can import its own; here they are read,
 """
 
 import ast
+import re
+from collections import namedtuple
 from dataclasses import dataclass, fields
 
 from host_tools.unix_port import ROOT
@@ -15,6 +17,14 @@ REMEDIES = ("busy turns",)
 USB_MODES = ("MicroPython", "boot loader", "either")
 _SECTOR = 4096              # of flash, which is erased at once
 
+# Where a part of the flash appears that the firmware is asked to show: on the buses for data and for
+# instructions.
+FlashMap = namedtuple("FlashMap", "data code")
+# What stock firmware is asked for by address. build: the hash by which the one build is known that
+# has these (the SHA-256 of its ELF file, in its "application description"); map, release: where it
+# has esp_mmu_map and esp_bt_controller_mem_release.
+FirmwareCalls = namedtuple("FirmwareCalls", "build map release")
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -25,10 +35,14 @@ class Facts:
     platform: its `sys.platform`. mpy_arch: the native code that it runs, as mpy-cross names it.
     usb_ids: ((vendor, product, which of USB_MODES it is then), …) of its own USB, none where an
     adapter with numbers of its own is between. flash_size: bytes that it has at least.
-    flash_free: (start, end) of the flash that neither its firmware nor its file system has, in
-    the address space, None where nothing is put there. flash_offset: where esptool writes the
+    flash_free: (start, end) of the flash that neither its firmware nor its file system has, None
+    where nothing is put there. They are addresses where all of the flash has some, else offsets
+    in flash. flash_map and firmware_calls: a FlashMap and FirmwareCalls where these are offsets,
+    else None. flash_offset: where esptool writes the
     firmware; None where it is copied as UF2. uf2_family: the number in UF2 files for its chip,
     and uf2_board: what its boot drive calls itself, both None where it has no such drive.
+    flash_types: what id() of bytes, str and tuple gives with the firmware, so that an image may
+    have such objects ready; None where nobody has looked.
     cpu_hz: the fastest clock, where the firmware starts with a slower one, else None. led_pin: a
     number or name for machine.Pin, None without a plain LED; led_lit: the level that lights it.
     heap_connected: bytes free for Python once Wi-Fi is connected, None while nobody has measured
@@ -48,9 +62,12 @@ class Facts:
     usb_ids: tuple
     flash_size: int | None
     flash_free: tuple | None
+    flash_map: tuple | None
+    firmware_calls: tuple | None
     flash_offset: int | None
     uf2_family: int | None
     uf2_board: str | None
+    flash_types: tuple | None
     cpu_hz: int | None
     led_pin: int | str | None
     led_lit: int | None
@@ -72,6 +89,18 @@ class Facts:
         start, end = self.flash_free or (0, 0)
         if start % _SECTOR or not 0 <= start <= end:
             self._refuse("flash_free", self.flash_free)
+        for name, kind in (("flash_map", FlashMap), ("firmware_calls", FirmwareCalls)):
+            value = getattr(self, name)
+            if value is not None:
+                checks = [_is_build if field == "build" else _is_address
+                          for field in kind._fields]
+                if len(value) != len(checks) or not all(
+                        check(each) for check, each in zip(checks, value)):
+                    self._refuse(name, value)
+                object.__setattr__(self, name, kind(*value))
+        if self.flash_types is not None and not (
+                len(self.flash_types) == 3 and all(map(_is_address, self.flash_types))):
+            self._refuse("flash_types", self.flash_types)
         for name in ("flash_offset", "flash_size", "uf2_family", "cpu_hz", "heap_connected",
                      "tick_ms"):
             if (getattr(self, name) or 0) < 0:
@@ -79,13 +108,22 @@ class Facts:
         if not all(map(_is_usb_id, self.usb_ids)):
             self._refuse("usb_ids", self.usb_ids)
         for one, other in (("led_pin", "led_lit"), ("tick_ms", "tick_remedy"),
-                           ("uf2_family", "uf2_board"), ("esptool_chip", "flash_offset")):
+                           ("uf2_family", "uf2_board"), ("esptool_chip", "flash_offset"),
+                           ("flash_map", "firmware_calls")):
             if (getattr(self, one) is None) != (getattr(self, other) is None):
                 raise ValueError(f"boards/{self.board}/facts.py: {one.upper()} and "
                                  f"{other.upper()} go together")
 
     def _refuse(self, name, value):
         raise ValueError(f"boards/{self.board}/facts.py: {name.upper()} cannot be {value!r}")
+
+
+def _is_address(value):
+    return type(value) is int and 0 < value < 1 << 32 and value % 4 == 0
+
+
+def _is_build(value):
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
 
 
 def _is_usb_id(entry):
@@ -125,7 +163,8 @@ def load(directory=ROOT / "boards"):
 
 
 # What a board has to know of itself; the rest is for its builders.
-_ON_BOARD = ("chip", "led_pin", "led_lit", "wifi_power_save", "tick_ms", "tick_remedy")
+_ON_BOARD = ("chip", "platform", "cpu_hz", "led_pin", "led_lit", "wifi_power_save", "tick_ms",
+             "tick_remedy")
 
 
 def constants(board):

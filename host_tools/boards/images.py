@@ -1,7 +1,7 @@
 """What images for boards have in them: modules below lib, and the bulb's program.
 
 A ROMFS image is for firmware with a partition for it (romfs.py), one that runs in place for boards
-whose facts name a place (in_place.py).
+whose facts name a place (in_place.py): in a UF2 file, or as bytes that esptool writes there.
 """
 
 import hashlib
@@ -9,7 +9,7 @@ from collections import namedtuple
 from functools import cache
 
 from host_tools import unix_port
-from host_tools.boards import in_place, mpy, romfs, uf2
+from host_tools.boards import c_call, in_place, mpy, romfs, uf2
 from host_tools.boards.compiling import compiled, file_of, files_of
 
 APP = "bulb"
@@ -18,7 +18,8 @@ MAIN = "import start_bulb\nstart_bulb.start()\n"      # a board's main.py; an im
 START = "start_bulb.mpy"                    # as the board's own would be found before it
 _COLLECT_AFTER = 32768          # bytes allocated
 BUILD = "image_build"           # the module that tells a board what its image was made of
-LOADER = unix_port.ROOT / "boards" / "rp2_pico_w" / "in_place.py"
+LOADER = unix_port.ROOT / "boards" / "in_place.py"
+CALLS = unix_port.ROOT / "boards" / "esp32" / "firmware_calls.py"
 
 
 # What an image was made of. core: the hash of all below lib. app: {path of a file: its hash}.
@@ -60,29 +61,70 @@ def for_partition(architecture, platform, image_sets, plain=False):
 
 
 def in_flash(board, image_sets):
-    """The UF2 file that puts the image into a board's flash: always of joined modules, as a nest
-    of imports is too deep for a board's stack. Raises ValueError when it is larger than the place
-    for it."""
+    """The file that puts the image into a board's flash, UF2 or what esptool is given: always of
+    joined modules, as a nest of imports is too deep for a board's stack. Raises ValueError when it
+    is larger than the place for it."""
     start, end = board.flash_free
     files = _files(board.mpy_arch, board.platform, image_sets, False, True)
     build = build_of(board, image_sets)
     text = f"CORE = {build.core!r}\nAPP = {build.app!r}\n"
     [files[f"{BUILD}.mpy"]] = mpy.compiled(board.mpy_arch, {f"{BUILD}.py": text}).values()
-    content = in_place.image(files, start)
+    content = in_place.image(files, *_addresses(board), board.flash_types)
     if len(content) > end - start:
         raise ValueError(f"{board.board}: an image of {len(content)} bytes does not fit into "
                          f"{end - start}; leave out a set")
-    return uf2.encode(content, start)
+    return uf2.encode(content, start) if board.uf2_family is not None else content
+
+
+def _addresses(board):
+    """Of the data and of the machine code of what lies in a board's flash."""
+    if board.flash_map is None:
+        return board.flash_free[0], board.flash_free[0]
+    return board.flash_map.data, board.flash_map.code
+
+
+def check(content, board):
+    """Raises ValueError where these bytes, for esptool, are no image for a board."""
+    start, end = board.flash_free
+    if len(content) > end - start:
+        raise ValueError("it is larger than the flash that firmware and file system leave free")
+    in_place.check(content, board.mpy_arch, *_addresses(board), board.flash_types)
+
+
+def file_name(board):
+    """What the file for a board's flash is called."""
+    return "filament.uf2" if board.uf2_family is not None else "filament.bin"
+
+
+def loader(board):
+    """{name: a source's path, or the bytes of an .mpy} of what a board needs to mount it."""
+    if board.flash_map is None:
+        return {"in_place.py": LOADER}
+    return {"in_place.py": LOADER, CALLS.name: CALLS,
+            f"{c_call.MODULE}.mpy": c_call.content(board.mpy_arch)}
+
+
+def mounting(board):
+    """The statements that mount it, a line each."""
+    data, code = _addresses(board)
+    if board.flash_map is None:
+        return ["import in_place", f"in_place.mount({data:#x})"]
+    start, end = board.flash_free
+    calls = board.firmware_calls
+    return ["import in_place, firmware_calls as calls", f"calls.check({calls.build!r})",
+            f"calls.release_bluetooth({calls.release:#x})",
+            f"calls.show({start:#x}, {end - start:#x}, {data:#x}, {code:#x}, {calls.map:#x})",
+            f"in_place.mount({data:#x}, code={code:#x})"]
 
 
 def boot(board):
     """The text of a boot.py that mounts it. Garbage is collected early, or what is to stay would
     be scattered over all of a small heap, with no free block of a few KB left between."""
-    return (f"import gc\nimport in_place\ngc.threshold({_COLLECT_AFTER})\n"
-            f"in_place.mount({board.flash_free[0]:#x})\n")
+    return "\n".join(["import gc", f"gc.threshold({_COLLECT_AFTER})", *mounting(board), ""])
 
 
 def way_into_flash(board):
     """What a person does to get the image into a board's flash, in words."""
-    return (f"`make boards`, then `filament flash --board {board.board} --image "
-            f"build/boards/{board.mpy_arch}/{board.board}/filament.uf2`")
+    port = "" if board.esptool_chip is None else " PORT"
+    return (f"`make boards`, then `filament flash{port} --board {board.board} --image "
+            f"build/boards/{board.mpy_arch}/{board.board}/{file_name(board)}`")

@@ -8,9 +8,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from host_tools.boards import facts as board_facts, uf2
+from host_tools.boards import facts as board_facts
+from host_tools.boards import images, uf2
 from host_tools.command import json_option, plain, say
-from host_tools.device import firmware as firmwares, flashing, link, ports, uf2_drive
+from host_tools.device import esp_image, flashing, link, ports, uf2_drive
+from host_tools.device import firmware as firmwares
 from host_tools.device.probe import Probe
 from host_tools.device.progress import Progress
 
@@ -154,8 +156,8 @@ def _said(answer, port):
 @click.option("--drive", type=click.Path(), metavar="DIRECTORY",
               help="RP2: where the board's BOOTSEL drive is mounted.")
 @click.option("--image", type=click.Path(), metavar="FILE",
-              help="RP2: a second UF2 file to write with it, such as the filament.uf2 of "
-                   "`make boards`.")
+              help="What `make boards` has made for this board's flash, to be written with it: "
+                   "filament.uf2, or filament.bin for an ESP32.")
 @click.option("--baud", default=flashing.BAUD, show_default=True, type=click.IntRange(9600),
               help="ESP32: speed while it is written.")
 @click.option("--mirror", default=firmwares.SITE, show_default=True, metavar="URL",
@@ -167,7 +169,7 @@ def flash(port, name, file, erase, check, drive, image, baud, mirror, as_json):
     Files on the board stay, unless --erase is said. An RP2 needs no PORT when it was plugged in
     with its BOOTSEL button held. Examples:
 
-        filament flash /dev/ttyUSB0 --board esp32
+        filament flash /dev/ttyUSB0 --board esp32 --image build/boards/xtensawin/esp32/filament.bin
         filament flash --board rp2_pico_w --image build/boards/armv6m/rp2_pico_w/filament.uf2
 
     Whatever goes wrong, the same command again starts anew: the boot loader is in the chip's ROM.
@@ -175,9 +177,11 @@ def flash(port, name, file, erase, check, drive, image, baud, mirror, as_json):
     board = _board(name)
     esp32 = board.esptool_chip is not None
     for option, given, of_esp32 in (("--erase", erase, True), ("--check", check, True),
-                                    ("--drive", drive, False), ("--image", image, False)):
+                                    ("--drive", drive, False)):
         if given and esp32 is not of_esp32:
             raise ValueError(f"{option} is not for {name}, which is flashed by {_way(board)}")
+    if image is not None and esp32 and board.flash_free is None:
+        raise ValueError(f"--image is not for {name}: no place in its flash is known for one")
     if esp32:
         if port is None:
             raise ValueError(f"name the port of the {name}: {_candidates(name)}")
@@ -190,7 +194,7 @@ def flash(port, name, file, erase, check, drive, image, baud, mirror, as_json):
         _introduce(board, found)
     with Progress() as progress:
         if esp32:
-            told = _flash_esp32(board, port, found, erase, check, baud, progress)
+            told = _flash_esp32(board, port, found, image, erase, check, baud, progress)
         else:
             told = _flash_rp2(board, port, drive, found, image, progress)
     facts = {"board": name, "port": port, "firmware": found.source, "version": found.version,
@@ -230,16 +234,32 @@ def _introduce(board, found):
         click.echo(f"  Filament is tested with {firmwares.VERSION}.")
 
 
-def _flash_esp32(board, port, found, erase, check, baud, progress):
+def _flash_esp32(board, port, found, image, erase, check, baud, progress):
+    pieces = {board.flash_offset: found.content}
+    if image is not None:
+        pieces[board.flash_free[0]] = _beside(board, found, image)
     tool = flashing.Esptool(board, port, baud, progress.tell)
     chip = tool.identify()
     flashing.check_fit(found.content, board, chip, port)
     if check:
-        tool.compare(found.content)
+        tool.compare(pieces)
     else:
-        tool.write(found.content, erase)
-    return {"chip": chip.chip, "mac": chip.mac, "flash_size": chip.flash_size,
+        tool.write(pieces, erase)
+    return {"chip": chip.chip, "mac": chip.mac, "flash_size": chip.flash_size, "image": image,
             "offset": board.flash_offset, "erased": erase, "written": not check, "verified": True}
+
+
+def _beside(board, found, image):
+    """The bytes of an image for the flash of this board and for this firmware."""
+    try:
+        content = Path(image).read_bytes()
+        images.check(content, board)
+        if esp_image.build(found.content, board) != board.firmware_calls.build:
+            raise ValueError(f"only MicroPython {firmwares.VERSION} of {firmwares.DATE}, without "
+                             "PSRAM, can show it to the processor")
+        return content
+    except ValueError as error:
+        raise ValueError(f"{image} is no image for this {board.board}: {error}") from error
 
 
 def _flash_rp2(board, port, drive, found, image, progress):

@@ -23,7 +23,8 @@ ONLINE_S = 90               # from the start to the answer of a root; Wi-Fi take
 _BLOCK = 4096               # of flash: what a file takes is a multiple
 _DIRECTORY = 2 * _BLOCK
 _SPARE = 4 * _BLOCK         # left free, for what the node stores
-_STALE = ("/slots.py", "/in_place.py")  # would be found in place of the compiled ones
+# These would be found in place of the compiled ones.
+_STALE = ("/slots.py", "/in_place.py", "/firmware_calls.py")
 _KEPT = ".before-filament"  # what a boot.py or main.py is called that somebody else has written
 _TAIL = 8
 # A slot on trial has set a timer that resets the board.
@@ -171,7 +172,7 @@ def deploy(link, app=trees.APP, board_name=None, steps=Steps()):
     sent = 0
     if probe.romfs and image is None:
         wanted, sent = _into_romfs(link, probe, wanted, steps)
-    elif board.flash_free and image is None:
+    elif image is None and probing.runs_in_place(probe, board):
         steps.step(f"the core goes into files, though {board.board} has a place for it in its "
                    "flash, where it would take less heap: `filament doctor` says how")
     top = trees.top(board, in_flash=image is not None)
@@ -278,13 +279,16 @@ def image_of(link, probe, board):
     it is not of this version."""
     if not probe.image:
         return None
+    if not probing.runs_in_place(probe, board):
+        raise LinkError(f"{link.target}: there is an image in the board's flash, and a firmware "
+                        f"that it is not for; flash both anew: {images.way_into_flash(board)}")
     loader = trees.loader(board)
     if link.files(loader) != {path: file_of(data) for path, data in loader.items()}:
         for path, data in loader.items():
             link.write(path, data)
     try:
-        there = link.ask("import sys, json\nif '/rom' not in sys.path:\n import in_place\n"
-                         f" in_place.mount({board.flash_free[0]})\n"
+        mounting = "".join(f" {line}\n" for line in images.mounting(board))
+        there = link.ask(f"import sys, json\nif '/rom' not in sys.path:\n{mounting}"
                          f"from {images.BUILD} import CORE, APP\nprint(json.dumps([CORE, APP]))")
         found = images.Build(*there)
     except (BoardError, TypeError) as error:

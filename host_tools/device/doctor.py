@@ -109,6 +109,10 @@ def _heap(probe, facts):
         text += f"; {_kb(total)} in all once Wi-Fi is connected"
     total *= 32 / probe.word            # on 64 bits the same objects are twice as large
     in_place = "from a ROMFS partition" if probe.romfs else "from the image in its flash"
+    if probe.image and not probing.runs_in_place(probe, facts):
+        return Finding("heap", UNFIT, f"{text}; there is an image of the code in its flash, and "
+                       "a firmware that it is not for",
+                       f"flash both anew: {images.way_into_flash(facts)}")
     if probe.romfs or probe.image:
         if total >= HEAP_IN_PLACE:
             return Finding("heap", GOOD, f"{text}; the code runs {in_place}, so that is enough")
@@ -117,7 +121,7 @@ def _heap(probe, facts):
     if total >= HEAP_MPY_ROOMY:
         return Finding("heap", GOOD, f"{text}; code and node fit into it")
     image = ("put the image of the code into its flash: " + images.way_into_flash(facts)
-             if facts is not None and facts.flash_free else "")
+             if probing.runs_in_place(probe, facts) else "")
     if total >= HEAP_MPY:
         return Finding("heap", SLOW, f"{text}; the code in .mpy files takes most of it, so a "
                        "second game or some members more may be too many", image or

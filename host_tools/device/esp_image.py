@@ -20,6 +20,9 @@ _CHIP_AT, _HASHED_AT, _SEGMENTS_AT = 12, 23, 24
 _SEGMENT = struct.Struct("<II")         # where it is loaded, its length
 _MAX_SEGMENTS = 16
 _CHECKSUM_SEED = 0xEF
+_DESCRIPTION_AT = 32                    # of an application, the first of its data
+_DESCRIPTION = struct.Struct("<I140x32s")       # magic; the SHA-256 of the ELF file
+_DESCRIPTION_MAGIC = 0xABCD5432
 _MEGABYTE = 1 << 20
 _MAX_SIZE_CODE = 7                      # 128 MB
 
@@ -107,6 +110,17 @@ def check(content, facts):
             raise ValueError("its application is larger than the place for it")
         return loader
     raise ValueError("it has no application: it is cut off")
+
+
+def build(content, facts):
+    """The hash by which the build of the application in a whole firmware, checked, is known: as a
+    board says it, in hexadecimal digits. None where it has none."""
+    for part in partitions(content, _TABLE - facts.flash_offset):
+        at = part.offset - facts.flash_offset + _DESCRIPTION_AT
+        if part.type == _APPLICATION and 0 <= at <= len(content) - _DESCRIPTION.size:
+            magic, digest = _DESCRIPTION.unpack_from(content, at)
+            return digest.hex() if magic == _DESCRIPTION_MAGIC else None
+    return None
 
 
 def check_fit(content, facts, flash_size):

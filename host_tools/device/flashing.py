@@ -76,12 +76,13 @@ class Esptool:
         self._run(["--no-stub", "--after", "no-reset", "flash-id"], look)
         return Chip(**said)
 
-    def write(self, content, erase=False):
-        """Put a whole firmware, checked before, into flash, and have the chip compare what it has.
+    def write(self, pieces, erase=False):
+        """Put a whole firmware, checked before, and what else belongs into flash, {offset: bytes},
+        and have the chip compare what it has.
 
         erase: all of the flash first, files and settings included. Raises FlashError.
         """
-        verified = False
+        verified = 0
 
         def look(line):
             nonlocal verified
@@ -95,17 +96,17 @@ class Esptool:
                 self._tell("lost the connection, trying again", None)
             elif line.startswith(_VERIFYING):
                 self._tell("verifying", None)
-            verified = verified or line == _VERIFIED
+            verified += line == _VERIFIED
 
-        with _kept(content) as path:
-            self._run([*self._fast, "write-flash", *(["--erase-all"] if erase else []),
-                       hex(self._facts.flash_offset), path], look)
-        if not verified:
+        with _kept(pieces) as places:
+            self._run([*self._fast, "write-flash", *(["--erase-all"] if erase else []), *places],
+                      look)
+        if verified < len(pieces):
             raise FlashError(f"{self._port}: esptool did not verify what it wrote: this chip "
                              "encrypts its flash or was made secure, which is not supported")
 
-    def compare(self, content):
-        """Raises FlashError where the flash does not hold a whole firmware."""
+    def compare(self, pieces):
+        """Raises FlashError where the flash does not hold {offset: bytes}."""
         same = False
 
         def look(line):
@@ -114,8 +115,8 @@ class Esptool:
                 self._tell("verifying", None)
             same = same or line.startswith(_COMPARED)
 
-        with _kept(content) as path:
-            self._run([*self._fast, "verify-flash", hex(self._facts.flash_offset), path], look)
+        with _kept(pieces) as places:
+            self._run([*self._fast, "verify-flash", *places], look)
         if not same:
             raise FlashError(f"{self._port}: esptool did not say whether the flash is as it "
                              "should be")
@@ -196,16 +197,20 @@ def check_fit(content, facts, chip, port):
 
 
 class _kept:
-    """Bytes as a file that nobody else reads or writes, for as long as the context lasts."""
+    """{offset: bytes} as files that nobody else reads or writes, for as long as the context lasts;
+    it gives offsets and paths as esptool takes them."""
 
-    def __init__(self, content):
-        self._content = content
+    def __init__(self, pieces):
+        self._pieces = pieces
 
     def __enter__(self):
         self._directory = tempfile.TemporaryDirectory()
-        path = Path(self._directory.name, "firmware.bin")
-        path.write_bytes(self._content)
-        return str(path)
+        arguments = []
+        for offset, content in self._pieces.items():
+            path = Path(self._directory.name, f"{offset:x}.bin")
+            path.write_bytes(content)
+            arguments += [hex(offset), str(path)]
+        return arguments
 
     def __exit__(self, *error):
         self._directory.cleanup()

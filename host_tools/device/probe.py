@@ -5,10 +5,9 @@ import re
 from dataclasses import dataclass, fields
 
 from host_tools.boards import facts as board_facts
+from host_tools.boards import in_place, mpy
 from host_tools.device.link import BoardError, LinkError
 
-ARCHITECTURES = (None, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp",
-                 "armv7emdp", "xtensa", "xtensawin", "rv32imc", "rv64imc")
 MICROPYTHON = "micropython"
 _BLOCK = 16                 # bytes of the garbage collector's blocks, on a board
 _PROBE_S = 30
@@ -84,10 +83,23 @@ def node():
             "key": bool(c.get("key")), "allow": c.get("allow", [])}
 def slots():
     return json.loads(text("/slots.json", 4096))
+def running():
+    import esp32
+    return esp32.Partition(esp32.Partition.RUNNING)
+def application():
+    b = bytearray(32)
+    running().readblocks(0, b, 0xb0)
+    return b.hex()
 def image():
-    from uctypes import bytearray_at
-    b = bytes(bytearray_at(IMAGE_AT, 20))
-    return b.hex() if b[:8] == b"FILAIMG1" else None
+    if sys.platform == "esp32":
+        b = bytearray(20)
+        p = running()
+        p.readblocks(0, b, IMAGE_AT - p.info()[2])
+        b = bytes(b)
+    else:
+        from uctypes import bytearray_at
+        b = bytes(bytearray_at(IMAGE_AT, 20))
+    return b.hex() if b[:8] == IMAGE_MAGIC else None
 def there():
     import os
     return [n for n in ("a", "b", "lib", "boot.py", "main.py", "planet") if n in os.listdir("/")]
@@ -99,13 +111,14 @@ F["word"] = 64 if sys.maxsize > 1 << 32 else 32
 tried("machine", lambda: i._machine)
 tried("build", lambda: i._build)
 tried("mpy", lambda: i._mpy & 0xffff)
-for g in (flash, romfs, wifi, entropy, frequency, unique, late, identity, node, slots, there):
+for g in (flash, romfs, wifi, entropy, frequency, unique, late, identity, node, slots, there,
+          application):
     tried(g.__name__, g)
 if IMAGE_AT:
     tried("image", image)
 tried("heap", heap)
 del tried, heap, flash, romfs, wifi, entropy, frequency, unique, late, text, identity, node, slots
-del image, there
+del image, there, application, running
 gc.collect()
 try:
     import micropython
@@ -128,7 +141,8 @@ class Probe:
     the chip's number. late: by how many µs waits of some ms were late, sorted. identity: the
     public text of the node's identity. node: what node.secret.json says but for the Wi-Fi key, of
     which only whether there is one. slots: slots.json. image: the head of the image in flash.
-    there: names of ours at the top of the file system.
+    there: names of ours at the top of the file system. application: of an ESP32, the hash by which
+    its firmware's build is known.
     """
 
     name: str
@@ -152,12 +166,13 @@ class Probe:
     slots: dict = None
     image: str = None
     there: tuple = ()
+    application: str = None
 
     @property
     def architecture(self):
         """Of the native code in .mpy files, as mpy-cross names it, or None."""
         number = self.mpy >> 10
-        return ARCHITECTURES[number] if number < len(ARCHITECTURES) else None
+        return mpy.ARCHITECTURES[number] if number < len(mpy.ARCHITECTURES) else None
 
     @property
     def mpy_version(self):
@@ -216,13 +231,22 @@ def _checked(name, value):
     return value
 
 
+def runs_in_place(probe, board):
+    """Whether code may run from the flash of a board with these Facts (or None), as its firmware
+    is one that shows it."""
+    return bool(board and board.flash_free) and (
+        board.firmware_calls is None or probe.application == board.firmware_calls.build)
+
+
 def read(link, image_at=None):
-    """The Probe of the board at a Link. image_at: where an image in its flash would be.
+    """The Probe of the board at a Link. image_at: where an image in its flash would be, an address
+    or, of an ESP32, an offset in flash: there the probe maps nothing.
 
     Raises LinkError when it does not answer, or makes no sense.
     """
     try:
-        return parse(link.run(f"IMAGE_AT = {image_at!r}" + _SCRIPT, _PROBE_S))
+        return parse(link.run(f"IMAGE_AT, IMAGE_MAGIC = {image_at!r}, {in_place.MAGIC!r}" + _SCRIPT,
+                              _PROBE_S))
     except BoardError:
         raise
     except ValueError as error:

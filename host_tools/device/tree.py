@@ -110,8 +110,13 @@ def top(board, in_flash=False):
 @cache
 def loader(board):
     """{path: bytes} of what mounts the image in the board's flash."""
-    return {"/in_place.mpy": _compiled(board.mpy_arch, {"in_place.py": images.LOADER},
-                                       "boards/")["in_place.mpy"]}
+    there = images.loader(board)
+    compiled_ones = {name: content for name, content in there.items()
+                     if isinstance(content, bytes)}
+    return {f"/{name}": content for name, content in (
+        _compiled(board.mpy_arch, {name: source for name, source in there.items()
+                                   if name not in compiled_ones}, "boards/")
+        | compiled_ones).items()}
 
 
 def sha256(data):

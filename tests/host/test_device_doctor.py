@@ -96,7 +96,7 @@ def test_whatever_is_told_can_be_judged_or_is_refused(facts_):
 def test_a_pico_w_is_fit_with_the_image_in_its_flash():
     assert said(PICO, "heap")[0] == doctor.UNFIT
     assert "build/boards/armv6m/rp2_pico_w/filament.uf2" in said(PICO, "heap")[1]
-    findings = doctor.judge(replace(PICO, image="46494c41494d4731"), BOARDS["rp2_pico_w"])
+    findings = doctor.judge(replace(PICO, image="46494c41494d4732"), BOARDS["rp2_pico_w"])
     assert doctor.fit(findings)
     assert not [each.topic for each in findings if each.level == doctor.SLOW]
 
