@@ -116,7 +116,7 @@ def test_code_of_every_kind_runs_in_flash_as_it_does_in_the_heap(make, tmp_path)
 
 
 @pytest.mark.parametrize("damage, complaint", [
-    (lambda image: b"", "no image at 0x100e0000: copy filament.uf2"),
+    (lambda image: b"", "no image at 0x100e0000: flash it"),
     (lambda image: image[:60] + b"\x55" + image[61:], "the image is damaged"),
     (lambda image: image[:8] + b"\xff" * 4 + image[12:], "the image is damaged"),
 ])
