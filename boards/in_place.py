@@ -19,7 +19,7 @@ from micropython import const
 from uctypes import addressof, bytearray_at
 
 _words = machine.mem32
-_MAGIC = b"FILAIMG2"
+_MAGIC = b"FILAIMG3"
 
 _SIZE = const(8)
 _CRC = const(12)
@@ -30,6 +30,7 @@ _NO_MACHINE_CODE = const(0xff)
 _INDEX = const(20)
 _ENTRIES = const(24)
 _MADE_FOR = const(28)       # address of its data; after that, of its machine code
+_TYPES = const(36)          # of bytes, texts and tuples that it has ready
 _ENTRY = const(12)          # of the index: key, where the file is, its size or 0 for a directory
 _ENTRY_DATA = const(4)
 _ENTRY_SIZE = const(8)
@@ -44,6 +45,9 @@ _INNER = const(8)
 _CODE = const(12)
 _RECORD_CODE = const(4)     # the record of which functions are made; its first word is the kind
 _RECORD_INNER = const(8)
+_CONSTANTS = const(12)      # the record of a module has that of its body, and these
+_TO_COPY = const(16)
+_TABLE = const(12)          # of constants, of a context in memory
 _BYTECODE = const(0x20000)
 
 
@@ -71,19 +75,30 @@ def _bytes(address, size):
 
 
 def body(function, record):
-    """The function of which this is the record, in the module that `function` is from."""
+    """The body of which this is the record, in the module that `function` is from."""
     new = bytearray(16)
     at = addressof(new)
     words = _words
+    context = words[id(function) + _CONTEXT]
+    constants = words[record + _CONSTANTS]
+    count = words[record + _TO_COPY]
+    if count:
+        table = words[context + _TABLE]
+        for offset in range(0, 4 * count, 4):
+            if words[constants + offset]:
+                words[table + offset] = words[constants + offset]
+    elif constants:
+        words[context + _TABLE] = constants
     words[at] = words[id(function)]
-    words[at + _CONTEXT] = words[id(function) + _CONTEXT]
+    words[at + _CONTEXT] = context
     words[at + _INNER] = words[record + _RECORD_INNER]
     words[at + _CODE] = words[record + _RECORD_CODE]
     return _object(at)
 
 
-def _as_expected():
-    """Whether this firmware has lists, bytes, functions and their records as they are here."""
+def _as_expected(types):
+    """Whether this firmware has lists, bytes, functions and their records as they are here.
+    types: the address of those of bytes, str and tuple that the image has, 0 where it has none."""
     def outer():
         def inner():
             pass
@@ -96,6 +111,15 @@ def _as_expected():
     if words[id(_MAGIC)] != id(bytes) or words[id(_MAGIC) + _LENGTH] != len(_MAGIC) or \
             bytearray_at(words[id(_MAGIC) + _DATA], len(_MAGIC)) != _MAGIC:
         return False
+    if words[types]:
+        pair = box, "a text that is no name"
+        if [words[types + offset] for offset in (0, 4, 8)] != [id(bytes), id(str), id(tuple)] or \
+                [words[id(pair) + offset] for offset in (0, 4, 8)] != [id(tuple), 2, id(box)] or \
+                words[id(pair[1])] != id(str) or (id(None), id(False), id(True)) != (6, 14, 30):
+            return False
+        table = words[words[id(_as_expected) + _CONTEXT] + _TABLE]
+        if id(pair[1]) not in [words[table + offset] for offset in range(0, 64, 4)]:
+            return False
     inner = outer()
     if words[id(outer)] != id(type(outer)) or words[id(inner) + _CONTEXT] != \
             words[id(outer) + _CONTEXT]:
@@ -115,7 +139,8 @@ def mount(address, at="/rom", code=None):
             bytearray_at(address + _CHECKED, size - _CHECKED)):
         raise OSError("the image is damaged: flash it again")
     ours = sys.implementation._mpy
-    if _words[address + _MPY] not in (ours, ours & _NO_MACHINE_CODE) or not _as_expected() or \
+    if _words[address + _MPY] not in (ours, ours & _NO_MACHINE_CODE) or \
+            not _as_expected(address + _TYPES) or \
             _words[address + _MADE_FOR] != address or \
             _words[address + _MADE_FOR + 4] != (address if code is None else code):
         raise OSError("the image is for another firmware")

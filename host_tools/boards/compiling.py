@@ -7,7 +7,8 @@ from functools import cache
 
 from host_tools import unix_port
 from host_tools.boards import (
-    bundles, chunks, common_names, constants, mpy, names, rare, sets, specialised, steady, unused)
+    bundles, chunks, common_names, constants, evaluated, mpy, names, rare, sets, specialised,
+    steady, unused)
 from host_tools.boards import program as programs
 
 # texts: {module: source} of the files, chunks and aliases. names: {module: what tracebacks say},
@@ -39,28 +40,30 @@ def outside():
 
 @cache
 def program(platform, in_place=False):
-    """The Program for a `sys.platform` of MicroPython. in_place: its code runs where it lies, so
-    that none of it is put aside."""
+    """The Program for a `sys.platform` of MicroPython. in_place: its code runs where it lies."""
     texts = {module: sets.MODULES[module].read_text() for module in sets.modules([platform])}
     part_of = {module: name for name, part in sets.sets(platform).items()
                for module in part.modules}
     return joined(texts, platform, sets.ROOTS["core"], names.PUBLIC, part_of, outside(),
-                  running=None if in_place else steady.functions(),
-                  facts=specialised.IN_PLACE if in_place else ())
+                  running=steady.functions(), facts=specialised.IN_PLACE if in_place else (),
+                  in_place=in_place)
 
 
 def joined(texts, platform, core, offered, part_of, outside, kept=(),
-           constant=(), running=None, facts=()):
+           constant=(), running=None, facts=(), in_place=False):
     """The Program of {module: text}.
 
     core: modules that are loaded together, their package first. offered: those that apps import,
     with names that stay. part_of: {module: its set}. outside: texts that use the program. kept:
     further names that stay. constant: modules whose constants others read by name. running:
     functions (steady.py) but for which methods are put aside; None leaves all where they are.
-    facts: see specialised.Platform.
+    facts: see specialised.Platform. in_place: code takes no heap, only names and objects do, so
+    methods are put aside within their classes.
     """
     modules = {name: programs.Module(name, specialised.Platform(
         platform, sets.HOST_TWINS, facts).visit(ast.parse(text))) for name, text in texts.items()}
+    for module in modules.values():
+        evaluated.evaluate(module)
     constants.fold(modules, constant)
     for module in modules.values():
         module.tree = specialised.Branches().visit(module.tree)
@@ -69,25 +72,32 @@ def joined(texts, platform, core, offered, part_of, outside, kept=(),
     used = set().union(*(module.identifiers() | module.strings() for module in (
         programs.Module("outside", text) for text in outside)))
     bundles.without_stars(modules)
-    if running is not None:             # whose classes need it, come after it
+    filed = running is not None and not in_place
+    if filed:                           # whose classes need it, come after it
         core = (core[0], rare.LOADER[0], *core[1:])
     parts = chunks.chunks(modules, core, {*offered, *core}, part_of)
     lasting = [part.name for part in parts[:[part.name for part in parts].index(core[0]) + 1]]
     modules = bundles.bundled(modules, parts, lasting, offered)
     lasting = [name for name in lasting if name in modules]
     others = bundles.globals_for_others(modules, offered)
-    if running is not None:
+    if filed:
         home, rest = rare.loader([modules[name] for name in lasting])
         others[home].add(rest)
     unused.remove(modules, others, kept | used | names.platform_names()["reserved"])
     aside = {}
+    which = lasting, steady.WATCHED, running, steady.SELDOM
     if running is not None:
-        aside = rare.put_aside(modules, lasting, home, rest, steady.WATCHED, running)
+        rare.gather(modules, lasting, others, steady.WATCHED, running)
+    if filed:
+        aside = rare.put_aside(modules, home, rest, *which)
         modules |= aside
-    written, told = names.renamed(modules, outside, kept)
+    elif running is not None:
+        rare.mark(modules, *which)
+    _, told = names.renamed(modules, outside, kept)
     texts = {}
-    for name, text in written.items():
-        module = programs.Module(name, text)
+    for name in modules:
+        rare.fold(modules[name].tree)
+        module = programs.Module(name, ast.unparse(modules[name].tree))
         if name == core[0]:
             module.tree.body += _loading(lasting[:-1])
         common_names.own(module)

@@ -69,7 +69,7 @@ def in_flash(board, image_sets):
     build = build_of(board, image_sets)
     text = f"CORE = {build.core!r}\nAPP = {build.app!r}\n"
     [files[f"{BUILD}.mpy"]] = mpy.compiled(board.mpy_arch, {f"{BUILD}.py": text}).values()
-    content = in_place.image(files, *_addresses(board))
+    content = in_place.image(files, *_addresses(board), board.flash_types)
     if len(content) > end - start:
         raise ValueError(f"{board.board}: an image of {len(content)} bytes does not fit into "
                          f"{end - start}; leave out a set")
@@ -88,7 +88,7 @@ def check(content, board):
     start, end = board.flash_free
     if len(content) > end - start:
         raise ValueError("it is larger than the flash that firmware and file system leave free")
-    in_place.check(content, board.mpy_arch, *_addresses(board))
+    in_place.check(content, board.mpy_arch, *_addresses(board), board.flash_types)
 
 
 def file_name(board):

@@ -25,7 +25,8 @@ BYTECODE, NATIVE, VIPER = range(3)      # kinds of code
 _EXTENSIONS = 0x40                      # of features: those of the architecture follow
 _HAS_CHILDREN = 4
 _RELOCATED, _RODATA, _BSS = 0x10, 0x20, 0x40        # of a viper function's scope flags
-_LAST_EMPTY_KIND, _STR, _BYTES, _TUPLE = 4, 5, 6, 10
+NONE, FALSE, TRUE, _LAST_EMPTY_KIND = 1, 2, 3, 4    # kinds of objects
+STR, BYTES, INT, TUPLE = 5, 6, 7, 10
 
 
 @cache
@@ -77,10 +78,15 @@ def names(content):
     return {name for name in parse(content).names if name is not None}
 
 
-class Module(namedtuple("Module", "features names strings n_objects objects code")):
+class Module(namedtuple("Module", "features names strings objects code")):
     """A .mpy file. features: the architecture and the format's minor version, in a byte, and the
     bits of a small int. names: of its table, None for one that every firmware has; strings: that
-    table as it is in the file; objects: its `n_objects` constants likewise; code: a Code."""
+    table as it is in the file; objects: its constants, each an Object; code: a Code."""
+
+
+class Object(namedtuple("Object", "kind value data")):
+    """A constant. value: the bytes of a STR or BYTES and a NUL, the text of a number in bytes, the
+    Objects of a TUPLE, else None. data: the constant as it is in the file."""
 
 
 class Code(namedtuple("Code", "kind data prelude children")):
@@ -158,26 +164,24 @@ class _Reader:
         n_strings, n_objects = self._uint(), self._uint()
         start = self.position
         names = [self._name() for _ in range(n_strings)]
-        middle = self.position
-        for _ in range(n_objects):
-            self._object()
-        end = self.position
-        return Module(features, names, self._content[start:middle], n_objects,
-                      self._content[middle:end], self._code())
+        strings = self._content[start:self.position]
+        objects = tuple(self._object() for _ in range(n_objects))
+        return Module(features, names, strings, objects, self._code())
 
     def _name(self):
         length = self._uint()
         return None if length & 1 else self._bytes((length >> 1) + 1)[:-1]
 
     def _object(self):
-        kind = self._byte()
+        start = self.position
+        kind, value = self._byte(), None
         if kind > _LAST_EMPTY_KIND:
             length = self._uint()
-            if kind == _TUPLE:
-                for _ in range(length):
-                    self._object()
+            if kind == TUPLE:
+                value = tuple(self._object() for _ in range(length))
             else:
-                self._bytes(length + (kind in (_STR, _BYTES)))
+                value = self._bytes(length + (kind in (STR, BYTES)))
+        return Object(kind, value, self._content[start:self.position])
 
     def _code(self):
         head = self._uint()

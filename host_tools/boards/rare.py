@@ -1,25 +1,30 @@
-"""Methods that a board needs rarely, put aside: into files that the first use of one loads.
+"""Methods that a board needs rarely, put aside, so that they take no memory until one is called.
 
-Classes keep what runs all the time (steady.py). The others' `__getattr__` (mpcore/on_demand.py)
-loads the file that has the rest of a class, which adds it; what has not been used for a while is
-taken out again with the modules that are loaded on demand. That a method is not in its class is
-noticed only by who looks into the class, not into an object of it; so a method stays
+Classes keep what runs all the time (steady.py). Of code that is copied into the heap the rest is
+put into files: a class's `__getattr__` (mpcore/on_demand.py) loads the file that has its rest,
+which adds it; what has not been used for a while is taken out again with the modules that are
+loaded on demand. Of code that runs where it lies only the objects take memory that stand for
+functions: there a class gets a `__getattr__` that makes the function for each call. Functions that are rare
+become methods first, of one object for each file. That a method is not in its class is noticed only
+by who looks into the class, not into an object of it; so a method stays
 
 * if it has a special name, a decorator, or a default value that is made when it is defined;
 * if a relative of the class has one of the same name, or is not of the program;
 * if it is ever taken from a class or by super(), or needs to know its class itself;
 * if it reads a global that is ever set again;
-* if its class is for apps, which may derive others from it.
+* if it is for apps, which may derive other classes from its own.
 """
 
 import ast
 from collections import defaultdict
+from itertools import count
 
 from host_tools.boards import names, program
 
 PREFIX = "mpcore.rest"          # and a number: what on_demand.rest loads
 NUMBER = "REST"                 # the attribute of a class that has it
 LOADER = "mpcore.on_demand", "rest"
+_ENOUGH = 6                     # functions, for a class and its object to take less than these
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -31,24 +36,179 @@ def loader(parts):
     return found
 
 
-def put_aside(modules, parts, home, rest, watched, running):
+def gather(modules, parts, offered, watched, running):
+    """Make the rare functions of {name: Module}, of those named in `parts`, methods of an object.
+
+    offered: {module: names of its globals that are for others}. A function stays one if another
+    file uses it, or if it may run while its own is loaded. watched, running: see put_aside().
+    """
+    used_elsewhere = _used_elsewhere(modules)
+    for number, part in enumerate(modules[name] for name in parts):
+        kept = used_elsewhere[part.name] | offered[part.name] | _run_at_once(part)
+        found = [node for node in part.tree.body if isinstance(node, _FUNCTIONS)
+                 and node.origin.startswith(watched) and (node.origin, node.name) not in running
+                 and node.name not in kept and _is_plain(node)]
+        if len(found) >= _ENOUGH:
+            _gather(part, found, f"Seldom{number}")
+
+
+def _used_elsewhere(modules):
+    """{module: names of its globals that others use}; names that are texts may be any's."""
+    texts = set().union(*(module.strings() for module in modules.values()))
+    found = {name: set(texts) for name in modules}
+    for module in modules.values():
+        for alias, source, _ in module.imported:
+            if source in found:
+                found[source].add(alias.name)
+        imported = {alias.asname or alias.name for alias, _, _ in module.imported}
+        for node, _, _ in module.attributes:        # of another module
+            if isinstance(node.value, ast.Name) and node.value.id in imported:
+                for names_of in found.values():
+                    names_of.add(node.attr)
+    return found
+
+
+def _run_at_once(module):
+    """Names of functions that may run while a module is loaded, and of what is set twice."""
+    uses = defaultdict(set)             # global -> globals that are used within it
+    found, stored = set(), defaultdict(int)
+    for variable in module.variables:
+        if variable.scope is not module.scope:
+            continue
+        stored[variable.name] += variable.stored
+        within = [each for each in variable.where.around() if each is not module.scope]
+        if not any(each.kind == "function" for each in within):
+            if not variable.stored:
+                found.add(variable.name)
+        else:
+            uses[getattr(within[-1].node, "name", None)].add(variable.name)
+    found |= uses[None]
+    waiting = list(found)
+    while waiting:
+        new = uses[waiting.pop()] - found
+        found |= new
+        waiting += new
+    return found | {name for name, times in stored.items() if times != 1}
+
+
+def _gather(part, functions, name):
+    """Make methods of functions of a part: of the one object of a class with this name."""
+    value = name.lower()
+    if {name, value} & part.identifiers():
+        raise ValueError(f"{part.name}: there is another {name}")
+    ours = {function.name for function in functions}
+    uses = {variable.place.node for variable in part.variables
+            if variable.scope is part.scope and variable.name in ours and not variable.stored}
+
+    class Uses(ast.NodeTransformer):
+        def visit_Name(self, node):
+            if node not in uses:
+                return node
+            return ast.Attribute(ast.Name(value, ast.Load()), node.id, ast.Load())
+
+    body = [node for node in part.tree.body if node not in functions]
+    for function in functions:
+        function.path = (function.name,)
+        used = {inner.arg if isinstance(inner, ast.arg) else inner.id
+                for inner in ast.walk(function) if isinstance(inner, (ast.arg, ast.Name))}
+        first = next(each for number in count() if (each := f"self{number}") not in used)
+        function.args.args.insert(0, ast.arg(first))
+    body.append(ast.ClassDef(name, [], [], functions, []))
+    body.append(ast.Assign([ast.Name(value, ast.Store())],
+                           ast.Call(ast.Name(name, ast.Load()), [], [])))
+    part.tree.body = body
+    Uses().visit(part.tree)
+    for node in body[-2:]:
+        for inner in ast.walk(node):
+            if not hasattr(inner, "origin"):
+                inner.origin = functions[0].origin
+    ast.fix_missing_locations(part.tree)
+    part.analyse()
+
+
+def put_aside(modules, home, rest, parts, watched, running, seldom=()):
     """Take what is rare out of {name: Module}, from those named in `parts`.
 
     rest: the global in the module `home` that is to be the `__getattr__` of classes. watched:
     beginnings of names of the modules whose methods may go, unless (module, path) of one is in
-    `running`. Returns {name: Module} of the files made of them, with their `origins`.
+    `running`. seldom: further methods, likewise. Returns {name: Module} of the files made of
+    them, with their `origins`.
     """
-    return _Aside(modules, parts, home, rest, watched, running).files()
+    return _Aside(modules, parts, home, rest, watched, running, seldom).files()
+
+
+def mark(modules, parts, watched, running, seldom=()):
+    """Mark what put_aside() would take out, for fold(): the nodes get `is_rare`."""
+    for _, methods in _Aside(modules, parts, None, None, watched, running, seldom).chosen():
+        for method in methods:
+            method.is_rare = True
+
+
+def fold(tree):
+    """Have the classes in a tree make their marked methods when they are called: each is a
+    function inside `__getattr__`, whose object of the class it uses for its own."""
+    folded = set()
+    for statement in tree.body:
+        if isinstance(statement, ast.ClassDef) and _fold_class(statement, folded):
+            folded.add(statement.name)
+    ast.fix_missing_locations(tree)
+
+
+# Of __getattr__; no global has these names.
+_OBJECT, _WANTED = "self", "name"
+
+
+def _fold_class(node, folded):
+    """Returns whether the class, or one that it is derived from, has such a __getattr__."""
+    base = next((base for base in node.bases if getattr(base, "id", None) in folded), None)
+    # Inside one function they must not hide what another of them takes for a global.
+    taken = {_OBJECT, _WANTED, getattr(base, "id", None)}
+    methods = [each for each in node.body
+               if getattr(each, "is_rare", False) and each.name not in taken]
+    hidden = {_OBJECT, _WANTED}.union(method.name for method in methods)
+    methods = [method for method in methods if hidden.isdisjoint(_free(method))]
+    if not methods:
+        return base is not None
+    getting = ast.parse(f"def __getattr__({_OBJECT}, {_WANTED}): pass").body[0]
+    getting.body = []
+    for method in methods:
+        node.body.remove(method)
+        _bind_object(method)
+        getting.body.append(ast.If(
+            ast.Compare(ast.Name(_WANTED, ast.Load()), [ast.Eq()], [ast.Constant(method.name)]),
+            [method, ast.Return(ast.Name(method.name, ast.Load()))], []))
+    getting.body += ast.parse(
+        f"return {ast.unparse(base)}.__getattr__({_OBJECT}, {_WANTED})" if base is not None
+        else f"raise AttributeError({_WANTED})").body
+    node.body.append(getting)
+    return True
+
+
+def _free(method):
+    """Names that a method uses and does not bind itself."""
+    module = program.Module("method", ast.Module([method], []))
+    return {variable.name for variable in module.variables if variable.scope is module.scope
+            and variable.place.node is not method}
+
+
+def _bind_object(method):
+    """Let a method, which loses its first parameter, use the object around it for that."""
+    first = method.args.args.pop(0).arg
+    module = program.Module("method", ast.Module([method], []))
+    for variable in module.variables:
+        if variable.scope is module.scope and variable.name == first:
+            variable.place.node.id = _OBJECT
 
 
 class _Aside:
-    def __init__(self, modules, parts, home, rest, watched, running):
+    def __init__(self, modules, parts, home, rest, watched, running, seldom):
         self._modules = modules
         self._parts = [modules[name] for name in parts]
         self._home = home
         self._rest = rest
         self._watched = watched
         self._running = running
+        self._seldom = seldom
         every = list(modules.values())
         self._classes = [scope for module in every for scope in module.scopes
                          if scope.kind == "class"]
@@ -66,21 +226,19 @@ class _Aside:
             for name in scope.bound:
                 self._counts[family, name] += 1
             bases = {getattr(base, "id", getattr(base, "attr", None)) for base in scope.node.bases}
-            if bases - known or "__getattr__" in scope.bound \
-                    or scope.origin in names.PUBLIC or scope.parent.kind != "module" \
-                    or parts_of.setdefault(family, scope.module) is not scope.module:
+            if bases - known or "__getattr__" in scope.bound or scope.parent.kind != "module" \
+                    or scope.module in self._parts \
+                    and parts_of.setdefault(family, scope.module) is not scope.module:
                 self._odd.add(family)
 
     def _taken_from_classes(self):
-        """Names of attributes that are taken from classes, by super(), or within a class; and of
-        those that are taken to be called later, which holds their code."""
+        """Names of attributes that are taken from classes, by super(), or within a class."""
         held = set()
         classes = {scope.node.name for scope in self._classes}
         for module in self._modules.values():
-            called = {call.node.func for call in module.calls}
             for node, _, _ in module.attributes:
                 value = node.value
-                if node not in called or isinstance(value, ast.Name) and value.id in classes or (
+                if isinstance(value, ast.Name) and value.id in classes or (
                         isinstance(value, ast.Call) and getattr(value.func, "id", "") in (
                             "super", "type")):
                     held.add(node.attr)
@@ -88,15 +246,20 @@ class _Aside:
                         if variable.scope.kind == "class" and not variable.stored)
         return held
 
-    def files(self):
-        chosen = defaultdict(list)              # origin -> [(class, [methods])]
+    def chosen(self):
+        """(scope of a class, [methods that may go]) of those that have any."""
         for scope in self._classes:
             family = self._family(scope.node.name)
             if scope.module not in self._parts or family in self._odd:
                 continue
             methods = [node for node in scope.node.body if self._may_go(node, scope, family)]
             if methods:
-                chosen[scope.module, family].append((scope.node, methods))
+                yield scope, methods
+
+    def files(self):
+        chosen = defaultdict(list)              # (part, family) -> [(class, [methods])]
+        for scope, methods in self.chosen():
+            chosen[scope.module, self._family(scope.node.name)].append((scope.node, methods))
         groups = defaultdict(list)              # families of one module share a file
         homes = {}
         for (part, _), found in chosen.items():
@@ -131,19 +294,18 @@ class _Aside:
 
     def _may_go(self, node, scope, family):
         if not isinstance(node, _FUNCTIONS) or node.name.startswith("__") \
-                or not scope.origin.startswith(self._watched) \
-                or (scope.origin, f"{scope.node.name}.{node.name}") in self._running \
+                or not self._is_rare(scope.origin, f"{scope.node.name}.{node.name}") \
+                or scope.origin in names.PUBLIC and not node.name.startswith("_") \
                 or node.name in self._held or self._counts[family, node.name] > 1:
             return False
-        plain = all(isinstance(decorator, ast.Attribute) and decorator.attr == "native"
-                    for decorator in node.decorator_list)
-        arguments = node.args
-        defaults = [*arguments.defaults, *filter(None, arguments.kw_defaults)]
-        return (plain and all(isinstance(default, ast.Constant) for default in defaults)
-                and not any(isinstance(inner, ast.Global)
-                            or isinstance(inner, ast.Name) and inner.id in (
-                                "super", "__class__", *self._set_again)
-                            for inner in ast.walk(node)))
+        return _is_plain(node) and not any(
+            isinstance(inner, ast.Name) and inner.id in self._set_again
+            for inner in ast.walk(node))
+
+    def _is_rare(self, origin, path):
+        if (origin, path) in self._seldom:
+            return True
+        return origin.startswith(self._watched) and (origin, path) not in self._running
 
     def _file(self, number, part, found):
         """The Module with methods of some classes of a part, which are taken out of those."""
@@ -161,7 +323,7 @@ class _Aside:
         for node, methods in found:
             for method in methods:
                 node.body.remove(method)
-                method.path = node.name, method.name
+                method.path = getattr(method, "path", (node.name, method.name))
                 name = method.name
                 if name in used:            # a global of the same name is another thing
                     method.name = f"{name}_of_{node.name}"
@@ -187,6 +349,18 @@ class _Aside:
             for inner in ast.walk(statement):
                 inner.origin = node.origin
         node.body[:0] = leading
+
+
+def _is_plain(node):
+    """Whether it makes no difference for a function where it is defined."""
+    arguments = node.args
+    defaults = [*arguments.defaults, *filter(None, arguments.kw_defaults)]
+    return (all(isinstance(decorator, ast.Attribute) and decorator.attr == "native"
+                for decorator in node.decorator_list)
+            and all(isinstance(default, ast.Constant) for default in defaults)
+            and not any(isinstance(inner, ast.Global)
+                        or isinstance(inner, ast.Name) and inner.id in ("super", "__class__")
+                        for inner in ast.walk(node)))
 
 
 def _member(node, name, context):

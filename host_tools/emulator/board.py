@@ -212,6 +212,11 @@ class Board:
         self._command("save", file=str(Path(file).resolve()))
         self.wait_for("saved")
 
+    def save_ram(self, file):
+        """Write the RAM's content, for census.py to look into."""
+        self._command("saveRam", file=str(Path(file).resolve()))
+        self.wait_for("saved")
+
     def _command(self, name, **facts):
         self._child.stdin.write(json.dumps({"cmd": name, **facts}) + "\n")
         self._child.stdin.flush()

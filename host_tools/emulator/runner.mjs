@@ -63,6 +63,10 @@ const commands = {
         fs.writeFileSync(file, pico.saveFlash());
         tell({ event: 'saved' });
     },
+    saveRam: ({ file }) => {
+        fs.writeFileSync(file, pico.rp2040.sram);
+        tell({ event: 'saved' });
+    },
 };
 const lines = readline.createInterface({ input: process.stdin });
 lines.on('line', (line) => {

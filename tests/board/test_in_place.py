@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from host_tools.boards import images, in_place, mpy, uf2
+from host_tools.boards import facts, images, in_place, mpy, uf2
 from host_tools.emulator.board import Board, Failure
 
 AT = 0x100E0000
@@ -14,6 +14,7 @@ NATIVE_AT = 0x100F0000
 MODULE = '''
 import micropython
 NAMES = ("a", b"bytes", 1 << 40, 2.5, None)
+READY = ("a text that is no name", b"bytes", (True, -7, 1 << 29, None, ("", b"")))
 
 def outer(x, *args, y=3, **more):
     def inner(z):
@@ -65,6 +66,7 @@ NOTES = []
 USE = '''
 import {0} as m, machine
 print(m.outer(1, 2, 3, y=4), m.NAMES, m.Derived().twice, m.Derived().twice)
+print(m.READY, {{b"bytes": 1}}[m.READY[1]], m.READY[0] == "a text " + "that is no name")
 print(list(m.generator(3)), m.NOTES, m.total(bytes(range(10)), 10), m.natively(3))
 print(list(m.native_generator(4)))
 try:
@@ -98,11 +100,12 @@ def make_fixture(tmp_path):
         board.stop()
 
 
-def test_code_of_every_kind_runs_in_flash_as_it_does_in_the_heap(make, tmp_path):
+@pytest.mark.parametrize("types", (None, facts.load()["rp2_pico_w"].flash_types))
+def test_code_of_every_kind_runs_in_flash_as_it_does_in_the_heap(make, tmp_path, types):
     texts = {"module.py": MODULE, "package/__init__.py": "", "package/inner.py": MODULE}
     contents = mpy.compiled("armv6m", texts)
     image = in_place.image({"lib/" + name[:-3] + ".mpy": content
-                            for name, content in contents.items()}, AT)
+                            for name, content in contents.items()}, AT, types=types)
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "plain.mpy").write_bytes(contents["module.py"])
     board = make(uf2.encode(image, AT))
@@ -111,7 +114,7 @@ def test_code_of_every_kind_runs_in_flash_as_it_does_in_the_heap(make, tmp_path)
         said = board.run(f"import in_place\nin_place.mount({AT})\n"
                          + USE.format(name, AT, NATIVE_AT)
                          + "import vfs\nvfs.umount('/rom')\n").splitlines()
-        assert said[:-1] == plain[:-1] and len(plain) == 5
+        assert said[:-1] == plain[:-1] and len(plain) == 6
         assert (plain[-1], said[-1]) == (str([False] * 4), str([True] * 4))
 
 
@@ -124,6 +127,16 @@ def test_what_is_no_whole_image_is_refused(make, damage, complaint):
     image = in_place.image({"m.mpy": mpy.compiled("armv6m", {"m.py": "x = 1\n"})["m.py"]}, AT)
     with pytest.raises(Failure, match=complaint):
         make(uf2.encode(damage(image), AT)).run(f"import in_place\nin_place.mount({AT})")
+
+
+@pytest.mark.parametrize("which", range(3))
+def test_an_image_with_objects_of_another_firmware_is_refused(make, which):
+    types = list(facts.load()["rp2_pico_w"].flash_types)
+    types[which] += 4
+    content = mpy.compiled("armv6m", {"m.py": MODULE})["m.py"]
+    with pytest.raises(Failure, match="the image is for another firmware"):
+        make(uf2.encode(in_place.image({"m.mpy": content}, AT, types=types), AT)).run(
+            f"import in_place\nin_place.mount({AT})")
 
 
 def test_an_image_for_another_processor_is_refused(make):

@@ -1,7 +1,9 @@
 """Joined modules: a program does the same, whatever its modules' names have in common; what is
 loaded later stays so; what nobody reaches is gone; what is rare comes when it is called."""
 
+import ast
 import re
+from functools import partial
 
 import pytest
 
@@ -115,6 +117,11 @@ class Derived(Base):
 
     def held(self):
         return "held"
+
+    def steps(self, count):
+        one = parse(b"one")[1]
+        for i in range(count):
+            yield (lambda: [self.name, one, i])()
 ''',
     "mpcore.later": '''
 from mpcore import high
@@ -130,6 +137,27 @@ from mpcore import high, on_demand
 from mpcore.high import Derived
 from mpcore.low import Base
 
+def spelled(n):
+    return _joined(_digits(n))
+
+def _joined(digits):
+    return "".join(digits + [Base.kind, _times(2)])
+
+def _digits(n):
+    return [str(n)] if n < 10 else _tens(n)
+
+def _tens(n):
+    return _digits(n // 10) + _digits(n % 10)
+
+def _times(n):
+    return "x" * _doubled(n)
+
+def _doubled(n):
+    return _added(n, n)
+
+def _added(a, b=1, *, _self=0):
+    return a + b + _self
+
 def start(step):
     from mpcore import later
     a, b = Base(), Derived("d")
@@ -140,6 +168,7 @@ def start(step):
     except AttributeError:
         print("missing")
     print(b.seldom(b"data", 1, 2)[:3], getattr(b, "seldom")()[0])
+    print(list(b.steps(2)), spelled(123))
     first = on_demand.release()
     from mpcore import later
     print(later.use()[2], b.often(), b.seldom()[0], sorted(first))
@@ -152,15 +181,25 @@ USE = "from mpcore import start, VERSION\nimport mpcore.high\nstart(VERSION)\n" 
 RUNNING = {("mpcore.low", "Base.often"), ("mpcore.high", "Derived.hold")}
 
 
-@pytest.fixture
-def joined(monkeypatch):
-    monkeypatch.setattr(steady, "WATCHED", ("mpcore.low", "mpcore.high"))
+CHUNKS = chunks.chunks
+
+
+def join(monkeypatch, in_place=False, parts=4):
+    monkeypatch.setattr(chunks, "chunks", partial(CHUNKS, parts=parts))
+    monkeypatch.setattr(steady, "WATCHED", ("mpcore.low", "mpcore.high", "mpcore.main"))
     return compiling.joined(
         TEXTS, "rp2", ("mpcore", "mpcore.main"), ("mpcore", "mpcore.high", "mpcore.main"),
-        dict.fromkeys(TEXTS, "core"), [USE], running=RUNNING)
+        dict.fromkeys(TEXTS, "core"), [USE], running=RUNNING, in_place=in_place)
 
 
-def test_joined_modules_do_the_same(joined, micropython, tmp_path):
+@pytest.fixture
+def joined(monkeypatch):
+    return join(monkeypatch, parts=2)       # relatives share one
+
+
+@pytest.mark.parametrize("in_place", (False, True))
+def test_joined_modules_do_the_same(monkeypatch, in_place, micropython, tmp_path):
+    joined = join(monkeypatch, in_place)
     (tmp_path / "use.py").write_text(USE)
     plain = written(tmp_path / "plain", {
         name + ("/__init__" if name == "mpcore" else ""): text for name, text in TEXTS.items()})
@@ -172,7 +211,7 @@ def test_joined_modules_do_the_same(joined, micropython, tmp_path):
                      for directory in (plain, together))
     # What may be forgotten is what is not joined with what stays.
     assert after == before.replace("['mpcore.later', 'mpcore.low']", "['mpcore.later']")
-    assert before.count("\n") == 6
+    assert before.count("\n") == 7
 
 
 def test_what_is_joined_where(joined):
@@ -187,10 +226,24 @@ def test_rare_methods_are_in_files_of_their_own(joined):
     rest = "".join(text for name, text in joined.texts.items() if name.startswith(rare.PREFIX))
     told = {path for name, names in joined.names.items() if name.startswith(rare.PREFIX)
             for paths in names.values() for path in paths}
-    assert {"low.Base._rarely", "high.Derived.seldom"} <= told
+    assert {"low.Base._rarely", "high.Derived.seldom", "high.Derived.held"} <= told
     assert rest and not told & {"low.Base.relative", "high.Derived.relative",   # of relatives
-                                "high.Derived.held",                            # held by others
                                 "low.Base.often", "high.Derived.hold"}          # that run
+    assert {"low.parse", "main._tens"} & told == {"main._tens"}                 # another uses it
+
+
+def test_rare_methods_of_code_in_place_are_made_when_they_are_called(monkeypatch):
+    texts = join(monkeypatch, True).texts
+    assert not [name for name in texts if name.startswith(rare.PREFIX)]
+    tree = ast.parse("".join(texts.values()))
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    getting = [node for each in classes for node in each.body
+               if getattr(node, "name", None) == "__getattr__"]
+    assert len(classes) == len(getting) == 3
+    made = [node for each in getting for node in ast.walk(each)
+            if isinstance(node, ast.FunctionDef) and node is not each]
+    assert len(made) >= 8 and all("self" not in [arg.arg for arg in node.args.args]
+                                  for node in made)
 
 
 def modules(**texts):

@@ -125,7 +125,7 @@ def test_each_chip_gets_its_firmware_where_it_belongs(board, image, tmp_path):
 
 # A whole image for an ESP32, of a few modules.
 IMAGE = in_place.image(mpy.compiled("xtensawin", {f"m{n}.py": f"x = {n}\n" for n in range(50)}),
-                       *KNOWN["esp32"].flash_map)
+                       *KNOWN["esp32"].flash_map, KNOWN["esp32"].flash_types)
 
 
 def test_an_image_goes_beside_the_firmware_and_is_verified_with_it(image, tmp_path):
@@ -141,7 +141,7 @@ def test_an_image_goes_beside_the_firmware_and_is_verified_with_it(image, tmp_pa
         assert chip.flash == (whole.ljust(at, b"\xff") + IMAGE).ljust(4 * MB, b"\xff")
         assert flash(chip.port, "esp32", file, "--image", beside, "--check").returncode == 0
         beside.write_bytes(in_place.image({"m.mpy": mpy.compiled(
-            "xtensawin", {"m.py": "x = 1\n"})["m.py"]}, *board.flash_map))
+            "xtensawin", {"m.py": "x = 1\n"})["m.py"]}, *board.flash_map, board.flash_types))
         assert flash(chip.port, "esp32", file, "--image", beside, "--check").returncode == 1
         # the firmware alone, anew: the image stays
         assert flash(chip.port, "esp32", file).returncode == 0

@@ -1,6 +1,7 @@
 """Images of modules that run in place, and the UF2 files that carry them (tests/board runs them)."""
 
 import binascii
+import dataclasses
 import struct
 
 import pytest
@@ -15,7 +16,7 @@ AT = 0x100E0000
 PICO_W = facts.load()["rp2_pico_w"]
 ESP32 = facts.load()["esp32"]
 WHOLE = in_place.image({"m.mpy": mpy.compiled("xtensawin", {"m.py": "x = 1\n"})["m.py"]},
-                       *ESP32.flash_map)
+                       *ESP32.flash_map, ESP32.flash_types)
 
 
 def key(path):
@@ -88,7 +89,7 @@ def test_machine_code_has_its_address_on_the_bus_for_instructions():
 
 def test_an_image_is_for_one_board_and_its_places_only():
     content = mpy.compiled("xtensawin", {"m.py": VIPER})["m.py"]
-    image = in_place.image({"m.mpy": content}, *ESP32.flash_map)
+    image = in_place.image({"m.mpy": content}, *ESP32.flash_map, ESP32.flash_types)
     images.check(image, ESP32)
     for wrong, complaint in (
             (image[:-1], "damaged or cut off"), (image[:20], "none, or cut off"),
@@ -96,7 +97,7 @@ def test_an_image_is_for_one_board_and_its_places_only():
             (image + bytes(0x50000), "larger than the flash"),
             (in_place.image({"m.mpy": content}, AT), "for another board"),
             (in_place.image({"m.mpy": mpy.compiled("rv32imc", {"m.py": VIPER})["m.py"]},
-                            *ESP32.flash_map), "for another board")):
+                            *ESP32.flash_map, ESP32.flash_types), "for another board")):
         with pytest.raises(ValueError, match=complaint):
             images.check(wrong, ESP32)
 
@@ -179,14 +180,10 @@ def test_an_esp32_gets_the_bytes_and_what_makes_its_firmware_show_them(tmp_path)
     assert ESP32.firmware_calls.build in boot
 
 
-def test_an_image_that_is_too_large_is_refused(monkeypatch):
-    class Small:
-        board, platform, mpy_arch = PICO_W.board, PICO_W.platform, PICO_W.mpy_arch
-        flash_free = (AT, AT + 4096)
-        flash_map = None
-
+def test_an_image_that_is_too_large_is_refused():
+    small = dataclasses.replace(PICO_W, flash_free=(AT, AT + 4096))
     with pytest.raises(ValueError, match="does not fit into 4096; leave out a set"):
-        images.in_flash(Small, ("core",))
+        images.in_flash(small, ("core",))
 
 
 def test_the_loader_knows_the_image_as_it_is_made():
