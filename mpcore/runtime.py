@@ -20,7 +20,8 @@ class Runtime:
 
     node: has poll(now) -> when to poll again or None, busy() -> whether poll() has arithmetic to go
     on with, and `receiver`, with receive(now, endpoint, buf, off, n), foremost(data) and
-    talked_ms(data), see VL1. port: has sockets, drain(), `behind` and wait(timeout_ms), as mpcore.port.Port.
+    talked_ms(data), see VL1. port: has sockets, drain(), keep(), `behind` and wait(timeout_ms), as
+    mpcore.port.Port.
     """
 
     def __init__(self, node, port):
@@ -118,8 +119,8 @@ class Runtime:
         try:
             if self.port.behind:
                 self._kicked = True
-                # Tasks that are woken and had no turn yet go before, but not for ever; and it is by
-                # turns with what may take longer.
+                # Tasks that are woken and had no turn yet go before, but not for ever; and it is
+                # by turns with what may take longer.
                 if self._polled and (idle or self._put_off):
                     self._polled = self._put_off = False
                     self.port.drain(self._receiver, self.now)

@@ -67,8 +67,8 @@ class BasePort:
             self.counters["send_failed"] += 1
 
     def keep(self, sock):
-        """Take a datagram that is to wait for the next drain() without a socket. False where that is
-        not known: drain() is to be called as always."""
+        """Take a datagram that is to wait for the next drain() without a socket. False where that
+        is not known: drain() is to be called as always."""
         return False
 
     # Storage is for moments of a node's life: loaded for them (mpcore/on_demand.py).

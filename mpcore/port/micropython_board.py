@@ -16,7 +16,7 @@ from mpcore.port.micropython_common import (
 # Boards reassemble no IP fragments, so nothing longer than this arrives.
 _DATAGRAM = 1472
 _buf = bytearray(START + _DATAGRAM)     # taken before code has cut the heap into pieces
-_PASSED_OVER = const(8)     # times; then it is the turn of the datagram that has waited for longest
+_PASSED_OVER = const(8)     # times; then it is the turn of the datagram that waits for longest
 
 
 def to_sockaddr(endpoint):

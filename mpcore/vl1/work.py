@@ -36,7 +36,7 @@ class Work:
         self.jobs.insert(self._soon() if soon else len(self.jobs), [key, slices, [done], soon])
 
     def in_turns(self, now, slices):
-        """Send to many, which would take a board long: soon, and with others' datagrams between. At
+        """Send to many, which would take a board long: soon, with others' datagrams between. At
         once where as much as limits.WORK_WAITING is on its way already."""
         if self._soon() < limits.WORK_WAITING:
             self.start(now, slices, slices, _nothing, True)

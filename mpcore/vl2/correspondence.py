@@ -217,8 +217,9 @@ def _take_chunk(network, now, peer, received, chunk, solicited, good):
     if text is not None:
         # A poll of its own: what it changes is told to many, and a board's stack is short.
         on_demand.make_room(_STILL)
-        network.vl1.work.start(now, text, _reading(network, text), lambda now, config: _take_config(
-            network, now, peer, received, chunk.update_id, text, config, solicited))
+        network.vl1.work.start(
+            now, text, _reading(network, text), lambda now, config: _take_config(
+                network, now, peer, received, chunk.update_id, text, config, solicited))
 
 
 def _reading(network, text):

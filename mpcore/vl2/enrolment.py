@@ -131,8 +131,8 @@ class Enrolment:
             raise
 
     def reading(self, text):
-        """In slices (crypto/slices.py): the NetworkConfig of a text, or the ValueError that says why
-        there is none."""
+        """In slices (crypto/slices.py): the NetworkConfig of a text, or the ValueError that says
+        why there is none."""
         from mpcore.vl2 import config_text
 
         try:

@@ -8,11 +8,13 @@ import json
 import pytest
 
 from host_tools import unix_port
-from host_tools.emulator import lockstep
+from host_tools.emulator import lockstep, reacting
 
 CHANGES = 8
 REACTION_CYCLES = 750_000       # datagram in -> pin set, 6 ms at 125 MHz; the median
-SLOWEST_CYCLES = 9_000_000      # one that comes while the bulb collects its garbage
+SLOWEST_CYCLES = 4_000_000      # one that comes while the bulb collects its garbage
+REFRESH_MS = 75_000             # in which a config is refreshed and its signature checked
+LATE_MS = 11                    # at most 1 in 100 takes longer meanwhile
 FOLLOWING_MS = 3_500            # from power-on to the game's stream
 JOINED_BYTES = 132_000          # in use, of 205,568
 REACTING_BYTES = 142_000
@@ -46,6 +48,14 @@ def test_reactions_repeat_to_the_cycle_and_stay_within_their_budget(directory):
     assert 0 < first["joined"]["used"] <= JOINED_BYTES
     assert first["joined"]["used"] < first["heap"]["used"] <= REACTING_BYTES
     assert first["grown"] <= GROWN_BYTES
+
+
+def test_what_is_done_every_minute_delays_no_reaction_for_long(directory):
+    with lockstep.Play(directory, lockstep.prepare(directory)) as play:
+        play.follow()
+        found = reacting.quantiles(play.react_for(REFRESH_MS))
+    assert found["count"] > REFRESH_MS // lockstep.CHANGE_MS - 10
+    assert found["p99_ms"] <= LATE_MS
 
 
 def test_the_code_fits_from_mpy_files_too(directory):

@@ -54,7 +54,7 @@ class Watch:
         self._told = None
         self._looked_ms = self._heap_ms = time.ticks_add(time.ticks_ms(), -_HEAP_MS)
         self._peak = self._live = 0     # bytes of heap in use: at most, after a collection
-        self._full = False              # there is garbage to be collected
+        self._full = True               # there is garbage to be collected
         self._count = self._pause = 0   # looks since the last collection, and until it is asked
 
     def tell(self, **facts):
