@@ -287,7 +287,9 @@ def image_of(link, probe, board):
         for path, data in loader.items():
             link.write(path, data)
     try:
-        mounting = "".join(f" {line}\n" for line in images.mounting(board))
+        # An earlier loader may have tried, in vain.
+        anew = [f"for n in {tuple(name[1:-4] for name in loader)}: sys.modules.pop(n, None)"]
+        mounting = "".join(f" {line}\n" for line in anew + images.mounting(board))
         there = link.ask(f"import sys, json\nif '/rom' not in sys.path:\n{mounting}"
                          f"from {images.BUILD} import CORE, APP\nprint(json.dumps([CORE, APP]))")
         found = images.Build(*there)

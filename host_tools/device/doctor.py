@@ -109,7 +109,7 @@ def _heap(probe, facts):
         text += f"; {_kb(total)} in all once Wi-Fi is connected"
     total *= 32 / probe.word            # on 64 bits the same objects are twice as large
     in_place = "from a ROMFS partition" if probe.romfs else "from the image in its flash"
-    if probe.image and not probing.runs_in_place(probe, facts):
+    if probe.image and facts and facts.flash_free and not probing.runs_in_place(probe, facts):
         return Finding("heap", UNFIT, f"{text}; there is an image of the code in its flash, and "
                        "a firmware that it is not for",
                        f"flash both anew: {images.way_into_flash(facts)}")

@@ -5,6 +5,7 @@ import functools
 import hashlib
 import http.server
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -418,6 +419,12 @@ def test_every_directory_of_a_board_has_its_facts():
         assert board.wifi_power_save in (None, "PM_NONE")   # all else waits for beacons
 
 
+def test_a_board_is_told_all_that_its_programs_ask_of_its_facts():
+    for board in KNOWN.values():
+        told = {line.partition(" ")[0] for line in facts.constants(board).splitlines()}
+        assert set(re.findall(r"\bfacts\.([A-Z0-9_]+)", facts.program(board).read_text())) <= told
+
+
 GOOD = (ROOT / "boards/esp32/facts.py").read_text()
 
 
@@ -426,8 +433,14 @@ GOOD = (ROOT / "boards/esp32/facts.py").read_text()
     ("0x1000", '"0x1000"', "FLASH_OFFSET cannot be '0x1000'"),
     ("0x1000", "True", "FLASH_OFFSET cannot be True"),
     ("147984", "-1", "HEAP_CONNECTED cannot be -1"),
-    ("FREE = None", "FREE = (4097, 8192)", r"FLASH_FREE cannot be \(4097, 8192\)"),
-    ("FREE = None", "FREE = (8192, 4096)", r"FLASH_FREE cannot be \(8192, 4096\)"),
+    ("(0x1B0000, 0x200000)", "(4097, 8192)", r"FLASH_FREE cannot be \(4097, 8192\)"),
+    ("(0x1B0000, 0x200000)", "(8192, 4096)", r"FLASH_FREE cannot be \(8192, 4096\)"),
+    ("(0x3F440000, 0x40210000)", "(0x3F440000,)", r"FLASH_MAP cannot be \(1061421056,\)"),
+    ("0x40210000", "0x40210002", "FLASH_MAP cannot be"),
+    ("0x40210000", "1 << 40", "line 19 is no NAME = constant"),
+    ("27fdf0", "27FDF0", "FIRMWARE_CALLS cannot be"),
+    ("0x4016262C, 0x401453AC", "0x4016262C, None", "FIRMWARE_CALLS cannot be"),
+    ("(0x3F440000, 0x40210000)", "None", "FLASH_MAP and FIRMWARE_CALLS go together"),
     ("LED_PIN = 2", "LED_PIN = None", "LED_PIN and LED_LIT go together"),
     ("TICK_MS = 10", "TICK_MS = None", "TICK_MS and TICK_REMEDY go together"),
     ("UF2_BOARD = None", "UF2_BOARD = 'RP2'", "UF2_FAMILY and UF2_BOARD go together"),
@@ -437,9 +450,9 @@ GOOD = (ROOT / "boards/esp32/facts.py").read_text()
     ("USB_IDS = ()", "USB_IDS = ((1, 65536, 'either'),)", "USB_IDS cannot be"),
     ("0x400000", "-1", "FLASH_SIZE cannot be -1"),
     ("\nCHIP = ", "\nCHOP = ", "missing or unknown: CHIP, CHOP"),
-    ("\nCHIP = ", "\nCHIP = 1 +", "line 7 is no NAME = constant"),
-    ("\nCHIP = ", "\nimport os; CHIP = ", "line 7 is no NAME = constant"),
-    ("\nCHIP = ", "\nCHIP == ", "line 7 is no NAME = constant"),
+    ("\nCHIP = ", "\nCHIP = 1 +", "line 11 is no NAME = constant"),
+    ("\nCHIP = ", "\nimport os; CHIP = ", "line 11 is no NAME = constant"),
+    ("\nCHIP = ", "\nCHIP == ", "line 11 is no NAME = constant"),
     ("\nCHIP = ", "\nCHIP = = ", "invalid syntax"),
 ])
 def test_facts_that_cannot_be_are_refused(old, new, complaint):

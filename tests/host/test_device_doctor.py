@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host_tools.boards import facts
+from host_tools.boards import facts, in_place, mpy
 from host_tools.cli import main
 from host_tools.device import deploy, doctor, line, probe, tree
 from host_tools.device.link import LinkError, open_link
@@ -26,6 +26,7 @@ ESP32 = replace(
     PICO, platform="esp32", machine="Generic ESP32 module with ESP32", build="ESP32_GENERIC",
     mpy=0x2B06, heap=(164000, 166000), largest=110592, flash=(2_000_000, 2_097_152),
     frequency=160_000_000, late=(2000, 4000, 6000, 7000, 8000, 8000, 9000, 9900))
+IMAGE = in_place.MAGIC.hex()
 CIRCUIT = b'{"name": "circuitpython", "version": [9, 2, 1], "platform": "RP2040"}\r\n'
 
 
@@ -56,7 +57,7 @@ def test_the_board_at_a_prompt_is_examined(tmp_path):
 def test_boards_are_told_by_their_build_and_else_by_their_chip():
     for name, board in BOARDS.items():
         if board.platform != "linux":
-            number = probe.ARCHITECTURES.index(board.mpy_arch) << 10 | 0x306
+            number = mpy.ARCHITECTURES.index(board.mpy_arch) << 10 | 0x306
             built = replace(PICO, platform=board.platform, mpy=number, machine="",
                             build=board.firmware + "-VARIANT")
             other = replace(built, build="MY_OWN", machine=f"Mine with {board.chip}")
@@ -81,7 +82,8 @@ _ANY = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size
 
 @given(st.dictionaries(st.sampled_from(["name", "version", "platform", "heap", "flash", "wifi",
                                         "late", "entropy", "mpy", "node", "there", "frequency",
-                                        "romfs", "slots", "image", "identity", "word"]), _ANY))
+                                        "romfs", "slots", "image", "identity", "word",
+                                        "application"]), _ANY))
 def test_whatever_is_told_can_be_judged_or_is_refused(facts_):
     try:
         found = probe.parse(json.dumps(facts_))
@@ -96,7 +98,7 @@ def test_whatever_is_told_can_be_judged_or_is_refused(facts_):
 def test_a_pico_w_is_fit_with_the_image_in_its_flash():
     assert said(PICO, "heap")[0] == doctor.UNFIT
     assert "build/boards/armv6m/rp2_pico_w/filament.uf2" in said(PICO, "heap")[1]
-    findings = doctor.judge(replace(PICO, image="46494c41494d4732"), BOARDS["rp2_pico_w"])
+    findings = doctor.judge(replace(PICO, image=IMAGE), BOARDS["rp2_pico_w"])
     assert doctor.fit(findings)
     assert not [each.topic for each in findings if each.level == doctor.SLOW]
 
@@ -115,6 +117,14 @@ def test_an_esp32_without_psram_needs_its_code_elsewhere():
     assert not doctor.fit(doctor.judge(ESP32, BOARDS["esp32"]))
     assert "with PSRAM" in said(ESP32, "heap")[1]
     assert said(replace(ESP32, romfs=(1 << 20,)), "heap")[0] == doctor.GOOD
+    stock = replace(ESP32, application=BOARDS["esp32"].firmware_calls.build)
+    level, text = said(stock, "heap")
+    assert level == doctor.UNFIT and "PSRAM" not in text
+    assert ("filament flash PORT --board esp32 --image "
+            "build/boards/xtensawin/esp32/filament.bin") in text
+    assert said(replace(stock, image=IMAGE), "heap")[0] == doctor.GOOD
+    level, text = said(replace(ESP32, image=IMAGE), "heap")
+    assert level == doctor.UNFIT and "a firmware that it is not for -> flash both anew" in text
     large = replace(ESP32, platform="esp32", build="ESP32_GENERIC_S3", mpy=0x2B06,
                     heap=(8_000_000, 8_100_000))
     assert said(large, "heap")[0] == doctor.GOOD

@@ -1,6 +1,7 @@
 """`filament flash` with esptool against a mock of the chips' boot loader, and stock firmware."""
 
 import contextlib
+import hashlib
 import json
 import os
 import pty
@@ -14,9 +15,9 @@ from pathlib import Path
 import pytest
 import serial
 
-from host_tools.boards import facts
+from host_tools.boards import facts, in_place, mpy
 from host_tools.demo.processes import die_with_parent
-from host_tools.device import firmware, flashing, link
+from host_tools.device import esp_image, firmware, flashing, link
 from host_tools.unix_port import ROOT
 from tests.host import stock_firmware as stock
 
@@ -120,6 +121,65 @@ def test_each_chip_gets_its_firmware_where_it_belongs(board, image, tmp_path):
         assert chip.flash == (b"\xff" * offset + content).ljust(4 * MB, b"\xff")
     assert done.stderr.count("writing: 50 %") == 1 and "\x1b" not in done.stderr
     assert done.stderr.splitlines()[-1] == "verifying"
+
+
+# A whole image for an ESP32, of a few modules.
+IMAGE = in_place.image(mpy.compiled("xtensawin", {f"m{n}.py": f"x = {n}\n" for n in range(50)}),
+                       *KNOWN["esp32"].flash_map, KNOWN["esp32"].flash_types)
+
+
+def test_an_image_goes_beside_the_firmware_and_is_verified_with_it(image, tmp_path):
+    file, beside = image("esp32"), tmp_path / "filament.bin"
+    beside.write_bytes(IMAGE)
+    board = KNOWN["esp32"]
+    at = board.flash_free[0]
+    with Chip(tmp_path, "esp32") as chip:
+        done = flash(chip.port, "esp32", file, "--image", beside, "--json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["image"] == str(beside)
+        whole = b"\xff" * board.flash_offset + stock.of("esp32")
+        assert chip.flash == (whole.ljust(at, b"\xff") + IMAGE).ljust(4 * MB, b"\xff")
+        done = flash(chip.port, "esp32", file, "--image", beside, "--check")
+        assert "the flash holds it: 1,759,456 bytes from 0x1000, and the image from 0x1b0000" \
+            in done.stdout
+        beside.write_bytes(in_place.image({"m.mpy": mpy.compiled(
+            "xtensawin", {"m.py": "x = 1\n"})["m.py"]}, *board.flash_map, board.flash_types))
+        assert flash(chip.port, "esp32", file, "--image", beside, "--check").returncode == 1
+        # the firmware alone, anew: the image stays
+        assert flash(chip.port, "esp32", file).returncode == 0
+        assert chip.flash[at:at + len(IMAGE)] == IMAGE
+
+
+def test_an_image_that_is_not_taken_whole_is_found(image, tmp_path):
+    beside = tmp_path / "filament.bin"
+    beside.write_bytes(IMAGE)
+    with Chip(tmp_path, "esp32", "--damage", KNOWN["esp32"].flash_free[0] + 70) as chip:
+        assert "what is in the flash is not what was sent" in complaint(
+            flash(chip.port, "esp32", image("esp32"), "--image", beside))
+
+
+def _of_another_build(content):
+    at = content.index(bytes.fromhex(KNOWN["esp32"].firmware_calls.build))
+    start, end = 0x10000 - 0x1000, esp_image.read(content, 0x10000 - 0x1000).end
+    changed = bytearray(content)
+    changed[at] ^= 1
+    changed[end - 32:end] = hashlib.sha256(changed[start:end - 32]).digest()
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("board, change, content, expected", [
+    ("esp32", _of_another_build, IMAGE, "only MicroPython 1.27.0 of 2025-12-09, without PSRAM"),
+    ("esp32", bytes, IMAGE[:-1], "it is damaged or cut off"),
+    ("esp32", bytes, b"no image", "it is none, or cut off"),
+    ("esp32c3", bytes, IMAGE, "--image is not for esp32c3: no place in its flash is known"),
+])
+def test_an_image_that_cannot_run_is_not_sent(board, change, content, expected, image, tmp_path):
+    beside = tmp_path / "filament.bin"
+    beside.write_bytes(content)
+    with silent_port() as (port, sent):
+        assert expected in complaint(
+            flash(port, board, image(board, change), "--image", beside))
+        assert not sent()
 
 
 def test_at_a_serial_port_files_stay_unless_all_is_erased(image, tmp_path):

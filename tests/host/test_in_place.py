@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rp2040py.device.load_flash import decode_block
 
-from host_tools import unix_port
 from host_tools.boards import __main__ as boards
-from host_tools.boards import facts, images, in_place, listings, mpy, uf2
+from host_tools.boards import c_call, facts, images, in_place, listings, mpy, uf2
 
 AT = 0x100E0000
 PICO_W = facts.load()["rp2_pico_w"]
+ESP32 = facts.load()["esp32"]
+WHOLE = in_place.image({"m.mpy": mpy.compiled("xtensawin", {"m.py": "x = 1\n"})["m.py"]},
+                       *ESP32.flash_map, ESP32.flash_types)
 
 
 def key(path):
@@ -23,7 +25,8 @@ def key(path):
 
 def read(image, at):
     """{key: content, b"" for a directory} of an image for an address."""
-    magic, size, crc, _, index, entries = struct.unpack_from("<8s5I", image)
+    magic, size, crc, _, index, entries, made_for, _ = struct.unpack_from("<8s7I", image)
+    assert made_for == at
     assert magic == in_place.MAGIC and size == len(image) and crc == binascii.crc32(image[16:])
     rows = [struct.unpack_from("<3I", image, index + 12 * i) for i in range(entries)]
     assert [row[0] for row in rows] == sorted({row[0] for row in rows})
@@ -54,6 +57,63 @@ def test_addresses_in_an_image_are_where_it_is_to_be():
     outer = image.index(mpy.parse(content).code.children[0].data) + AT
     table = image.index(struct.pack("<I", found + AT)) + AT
     assert struct.pack("<HBBII", 0, 2, 0, outer, table) in image
+
+
+VIPER = """
+import micropython
+@micropython.viper
+def total(buf: ptr8, n: int) -> int:
+    return buf[n]
+@micropython.native
+def natively(x):
+    return x
+def plainly(x): return x
+"""
+
+
+def test_machine_code_has_its_address_on_the_bus_for_instructions():
+    content = mpy.compiled("xtensawin", {"m.py": VIPER})["m.py"]
+    viper, native, plain = mpy.parse(content).code.children
+    data, code = ESP32.flash_map
+    image = in_place.image({"m.mpy": content}, data, code)
+    assert read(image, data)[key("m.mpy")]
+
+    def record(kind, function, at):
+        return image.index(struct.pack("<HBBI", 0, kind, 0, at + image.index(function.data)))
+
+    assert record(4, viper, code) and record(2, plain, data)
+    # the prelude of a native function is data, and read as such
+    inner, = struct.unpack_from("<I", image, record(3, native, code) + 8)
+    assert inner == data + image.index(native.data) + native.prelude
+
+
+def test_an_image_is_for_one_board_and_its_places_only():
+    content = mpy.compiled("xtensawin", {"m.py": VIPER})["m.py"]
+    image = in_place.image({"m.mpy": content}, *ESP32.flash_map, ESP32.flash_types)
+    images.check(image, ESP32)
+    for wrong, complaint in (
+            (image[:-1], "damaged or cut off"), (image[:20], "none, or cut off"),
+            (b"", "none, or cut off"), (image[:90] + b"\x55" + image[91:], "damaged"),
+            (image + bytes(0x50000), "larger than the flash"),
+            (in_place.image({"m.mpy": content}, AT), "for another board"),
+            (in_place.image({"m.mpy": mpy.compiled("rv32imc", {"m.py": VIPER})["m.py"]},
+                            *ESP32.flash_map, ESP32.flash_types), "for another board")):
+        with pytest.raises(ValueError, match=complaint):
+            images.check(wrong, ESP32)
+
+
+@given(st.binary(max_size=200), st.integers(0, 60), st.booleans())
+def test_whatever_the_bytes_are_an_image_is_whole_or_a_value_error(noise, at, summed):
+    content = bytearray(WHOLE)
+    content[at:at + len(noise)] = noise
+    if summed:
+        content[12:16] = struct.pack("<I", binascii.crc32(content[16:]))
+    try:
+        images.check(bytes(content), ESP32)
+    except ValueError:
+        assert bytes(content) != WHOLE
+    else:
+        assert summed or bytes(content) == WHOLE
 
 
 def test_files_of_two_architectures_are_refused():
@@ -102,6 +162,24 @@ def test_the_boards_image_fits_and_has_every_module(tmp_path):
     assert hex(start) in (directory / "fs" / "boot.py").read_text()
 
 
+def test_an_esp32_gets_the_bytes_and_what_makes_its_firmware_show_them(tmp_path):
+    boards.build([ESP32], listings.USUAL, tmp_path)
+    directory = tmp_path / "xtensawin" / "esp32"
+    content = (directory / "filament.bin").read_bytes()
+    images.check(content, ESP32)
+    found = read(content, ESP32.flash_map.data)
+    for path in ("lib/mpcore/nic.mpy", "lib/mpcore/dns/mdns.mpy", "start_bulb.mpy", "sse.mpy"):
+        assert found[key(path)]
+    files = {path.name: path.read_bytes() for path in (directory / "fs").iterdir()}
+    assert files.keys() == {"boot.py", "main.py", "in_place.py", "firmware_calls.py",
+                            "c_call.mpy", "board.py", "facts.py"}
+    assert files["c_call.mpy"] == c_call.content("xtensawin")
+    boot = files["boot.py"].decode()
+    assert [boot.index(each) for each in ("calls.check", "calls.show", "in_place.mount")] == \
+        sorted(boot.index(each) for each in ("calls.check", "calls.show", "in_place.mount"))
+    assert ESP32.firmware_calls.build in boot
+
+
 def test_an_image_that_is_too_large_is_refused():
     small = dataclasses.replace(PICO_W, flash_free=(AT, AT + 4096))
     with pytest.raises(ValueError, match="does not fit into 4096; leave out a set"):
@@ -109,5 +187,5 @@ def test_an_image_that_is_too_large_is_refused():
 
 
 def test_the_loader_knows_the_image_as_it_is_made():
-    text = (unix_port.ROOT / "boards/in_place.py").read_text()
+    text = images.LOADER.read_text()
     assert f"_MAGIC = {in_place.MAGIC!r}".replace("'", '"') in text
