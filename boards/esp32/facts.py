@@ -1,7 +1,8 @@
 """ESP32 without PSRAM (WROOM-32 and the like), stock firmware. Fields: host_tools/boards/facts.py.
 
 The heap was measured with firmware 1.27 in an emulator: it is in two pieces, the larger 94,208
-bytes. The generic board has no LED of its own; most development boards have one at this pin.
+bytes. The memory that Bluetooth gives up is not counted. The generic board has no LED of its own;
+most development boards have one at this pin.
 
 That firmware ends at 0x1AE8E0 of the flash, and its partition, which the file system follows, at
 0x200000. What is mapped from there appears where the firmware's own mapping of itself ends.

@@ -17,8 +17,8 @@ REMEDIES = ("busy turns",)
 USB_MODES = ("MicroPython", "boot loader", "either")
 _SECTOR = 4096              # of flash, which is erased at once
 
-# Where a part of the flash appears that the firmware is asked to show: on the buses for data and for
-# instructions.
+# Where a part of the flash appears that the firmware is asked to show: on the buses for data and
+# for instructions.
 FlashMap = namedtuple("FlashMap", "data code")
 # What stock firmware is asked for by address. build: the hash by which the one build is known that
 # has these (the SHA-256 of its ELF file, in its "application description"); map, release: where it
@@ -38,9 +38,9 @@ class Facts:
     flash_free: (start, end) of the flash that neither its firmware nor its file system has, None
     where nothing is put there. They are addresses where all of the flash has some, else offsets
     in flash. flash_map and firmware_calls: a FlashMap and FirmwareCalls where these are offsets,
-    else None. flash_offset: where esptool writes the
-    firmware; None where it is copied as UF2. uf2_family: the number in UF2 files for its chip,
-    and uf2_board: what its boot drive calls itself, both None where it has no such drive.
+    else None. flash_offset: where esptool writes the firmware; None where it is copied as UF2.
+    uf2_family: the number in UF2 files for its chip, and uf2_board: what its boot drive calls
+    itself, both None where it has no such drive.
     flash_types: what id() of bytes, str and tuple gives with the firmware, so that an image may
     have such objects ready; None where nobody has looked.
     cpu_hz: the fastest clock, where the firmware starts with a slower one, else None. led_pin: a

@@ -2,8 +2,8 @@
 
 Stock firmware of the Pico W and of the ESP32 copies the code of an .mpy file into its memory, and
 has no ROMFS. But between firmware and file system some flash is free, which is in the address
-space or can be mapped there (boards/esp32/firmware_calls.py), and what the firmware has for a function
-in memory only points to its code. So of each module the image has
+space or can be mapped there (boards/esp32/firmware_calls.py), and what the firmware has for a
+function in memory only points to its code. So of each module the image has
 
   code       the firmware's own records of its functions, ready, and all that they point to;
   constants  texts, bytes and tuples of such, as the firmware has them in memory; only where it is

@@ -4,9 +4,9 @@ Classes keep what runs all the time (steady.py). Of code that is copied into the
 put into files: a class's `__getattr__` (mpcore/on_demand.py) loads the file that has its rest,
 which adds it; what has not been used for a while is taken out again with the modules that are
 loaded on demand. Of code that runs where it lies only the objects take memory that stand for
-functions: there a class gets a `__getattr__` that makes the function for each call. Functions that are rare
-become methods first, of one object for each file. That a method is not in its class is noticed only
-by who looks into the class, not into an object of it; so a method stays
+functions: there a class gets a `__getattr__` that makes the function for each call. Functions that
+are rare become methods first, of one object for each file. That a method is not in its class is
+noticed only by who looks into the class, not into an object of it; so a method stays
 
 * if it has a special name, a decorator, or a default value that is made when it is defined;
 * if a relative of the class has one of the same name, or is not of the program;

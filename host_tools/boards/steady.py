@@ -2,9 +2,9 @@
 
 The build puts aside what is not among it (rare.py), so this decides over memory and time, never
 over what a board does. The member hears a stream over TCP and answers, sends broadcasts and hears
-the answers, looks whether it is online, has addresses as text; keepalives and what is due every few minutes come by
-themselves. A method that something holds all the time, to call it on an occasion, is among it:
-its code is there anyway.
+the answers, looks whether it is online, has addresses as text; keepalives and what is due every
+few minutes come by themselves. A method that something holds all the time, to call it on an
+occasion, is among it: its code is there anyway.
 """
 
 import gc

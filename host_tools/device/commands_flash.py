@@ -294,7 +294,9 @@ def _conclusion(board, facts):
     if board.esptool_chip is not None:
         megabytes = f"{facts['flash_size'] >> 20} MB of flash, " if facts["flash_size"] else ""
         done = "written and verified" if facts["written"] else "the flash holds it"
-        return (f"{done}: {facts['bytes']:,} bytes from {facts['offset']:#x}\n"
+        beside = "" if facts["image"] is None else \
+            f", and the image from {board.flash_free[0]:#x}"
+        return (f"{done}: {facts['bytes']:,} bytes from {facts['offset']:#x}{beside}\n"
                 f"{facts['chip']}, {megabytes}MAC {facts['mac']}\n"
                 f"next: filament doctor {facts['port']}")
     if facts["runs_at"] is None:

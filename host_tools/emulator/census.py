@@ -1,6 +1,6 @@
 """What lies in an emulated Pico W's heap: every live block, by what it is and whose it is.
 
-    python -m host_tools.emulator.census [--mpy] [--react SECONDS] [--further N] [--all]
+    python -m host_tools.emulator.census [--mpy] [--react SECONDS] [--further N] [--rows N]
 
 The bulb joins in lockstep.py's simulated network, so that the figures repeat to the byte. What
 MicroPython 1.27 lays out how is written down here: blocks of 16 bytes with two bits each in a
@@ -9,9 +9,7 @@ table (py/gc.c), objects that begin with the address of their type, pools of nam
 
 import argparse
 import struct
-import sys
 from collections import Counter, defaultdict
-from functools import cached_property
 
 from host_tools import unix_port
 from host_tools.emulator import lockstep
@@ -20,8 +18,8 @@ from host_tools.emulator.board import ROOMY
 RAM, FLASH = 0x20000000, 0x10000000
 _HEAP_END, _ROOMY_HEAP = 0x20040000, 0x20080000     # see pico.mjs
 _BLOCK = 16
-_FREE, _HEAD, _TAIL = 0, 1, 2
-_DEPTH = 60             # of what is followed to say whose a block is
+_HEAD, _TAIL, _MARKED = 1, 2, 3     # in that table
+_FUNCTIONS = "function", "generator", "closure"
 _BUILD = unix_port.ROOT / "build" / "board"
 
 
@@ -60,12 +58,11 @@ class Heap:
                 break
         else:
             raise ValueError("no heap found")
-        self.free = 0
         found, head = {}, None
         for number in range(size * 4):
             kind = self._ram[table - RAM + number // 4] >> 2 * (number & 3) & 3
             address = start + number * _BLOCK
-            if kind == _HEAD or kind == 3:
+            if kind in (_HEAD, _MARKED):
                 head = address
                 found[head] = _BLOCK
             elif kind == _TAIL and head is not None:
@@ -157,11 +154,12 @@ def _is_name(value):
 
 
 class Census:
-    """Who has what: `found` {(kind, owner): [blocks, bytes]}."""
+    """Who has what. kinds: {address of a block: (what it is, whose)}. slack: bytes of tables that
+    are free, by their kind. by(key) sums: key(kind, owner) -> [blocks, bytes], the most first."""
 
     def __init__(self, heap):
         self.heap = heap
-        self.kinds = {}         # address -> (kind, owner)
+        self.kinds = {}
         self._label()
 
     def _put(self, address, kind, owner):
@@ -172,30 +170,24 @@ class Census:
 
     def _map(self, at, kind, owner):
         """A mp_map_t: its table."""
-        table = self.heap.word(at + 8)
-        head = self.heap.word(at)
+        table, used = self.heap.word(at + 8), self.heap.word(at) >> 3
         if self._put(table, kind, owner):
-            used, alloc = head >> 3, 0
             self.slack[kind] += self.heap.blocks[table] - 8 * used
-        return table, head >> 3
 
     def _label(self):
         heap = self.heap
         self.slack = Counter()
-        self.modules = {}       # address of module context -> name
-        contexts = {}
+        self.modules = {}       # address of a module and its context -> name
         for pool, used, places in heap.pools():
             self._put(pool, "names: pool", "")
             self._put(heap.word(pool + 16), "names: hashes", "")
             self.slack["names: pool"] += (places - used) * 4
-        chunk = None
         for at in heap.name_data():
-            for address in (at & ~15,):
-                # characters of many names share a block
-                while address not in heap.blocks and address > heap.start:
-                    address -= _BLOCK
-                if address in heap.blocks and at < address + heap.blocks[address]:
-                    self._put(address, "names: characters", "")
+            address = at & ~(_BLOCK - 1)        # characters of many names share a block
+            while address not in heap.blocks and address > heap.start:
+                address -= _BLOCK
+            if address in heap.blocks and at < address + heap.blocks[address]:
+                self._put(address, "names: characters", "")
         objects = {}
         for address in heap.blocks:
             if address in self.kinds:
@@ -203,8 +195,6 @@ class Census:
             kind = heap.kind(address)
             if kind:
                 objects[address] = kind
-        # modules first
-        globals_of = {}
         for address, (kind, ours) in objects.items():
             if kind == "module" and not ours:
                 table = heap.word(address + 4)
@@ -225,8 +215,7 @@ class Census:
                 classes[address] = name
                 if locals_at in heap.blocks:
                     for value in self._values(locals_at):
-                        if value in heap.blocks and heap.kind(value) and heap.kind(value)[0] in (
-                                "function", "generator", "closure"):
+                        if value in heap.blocks and (heap.kind(value) or " ")[0] in _FUNCTIONS:
                             module = self.modules.get(heap.word(value + 4), module)
                 owner = f"{module}.{name}"
                 classes[address] = owner
@@ -294,10 +283,10 @@ class Census:
                 self._children(record[2], module, depth + 1)
 
     def _locals(self, address):
-        """slot_index_locals_dict is the last of the bytes after the name."""
+        """Where the dictionary of a class is: in the last of twelve slots."""
         heap = self.heap
         slots = heap.bytes(address + 8, 12)
-        index = slots[11]       # make_new print call unary binary attr subscr iter buffer protocol parent locals
+        index = slots[11]
         return heap.word(address + 20 + 4 * (index - 1)) if index else 0
 
     def _dict_get(self, at, key):
@@ -316,7 +305,7 @@ class Census:
         return [heap.word(table + 8 * i + 4) for i in range(alloc)]
 
     def by(self, key):
-        found = defaultdict(lambda: [0, 0])
+        found = defaultdict(lambda: [0, 0])     # [blocks, bytes]
         for address, size in self.heap.blocks.items():
             entry = found[key(*self.kinds[address])]
             entry[0] += 1
@@ -324,9 +313,9 @@ class Census:
         return sorted(found.items(), key=lambda item: -item[1][1])
 
 
-def take(directory, in_flash=True, react_s=0, further=0, roomy=None):
+def take(directory, in_flash=True, react_s=0, further=0):
     """The Census of a bulb that has joined, and reacted for so long, and met so many members."""
-    installed = lockstep.prepare(directory, in_flash, roomy=not in_flash if roomy is None else roomy)
+    installed = lockstep.prepare(directory, in_flash, roomy=not in_flash)
     with lockstep.Play(directory, installed) as play:
         if react_s:
             play.follow()
@@ -334,7 +323,7 @@ def take(directory, in_flash=True, react_s=0, further=0, roomy=None):
             play.react_for(react_s * 1000)
         else:
             play.wait_for("network", status="OK")
-        print(play.memory())
+        play.memory()               # which collects garbage first
         ram, flash = directory / "ram.bin", directory / "flash-now.bin"
         play.board.save(flash)
         play.board.save_ram(ram)
@@ -346,17 +335,19 @@ def main():
     parser.add_argument("--mpy", action="store_true", help="the code in .mpy files")
     parser.add_argument("--react", type=int, default=0, metavar="SECONDS")
     parser.add_argument("--further", type=int, default=0, metavar="N")
+    parser.add_argument("--rows", type=int, default=40, metavar="N")
     arguments = parser.parse_args()
     census = take(_BUILD / "census", not arguments.mpy, arguments.react, arguments.further)
     for title, key in (("kinds", lambda kind, owner: kind),
                        ("whose", lambda kind, owner: owner),
                        ("both", lambda kind, owner: f"{kind:28} {owner}")):
         print(f"--- {title}")
-        for what, (count, size) in census.by(key)[:60]:
+        for what, (count, size) in census.by(key)[:arguments.rows]:
             print(f"{size:8,} {count:6} {what}")
-    print(census.slack)
-    print([(used, places) for _, used, places in census.heap.pools()])
-    return census
+    print("--- places of tables that are free")
+    for what, size in census.slack.most_common():
+        print(f"{size:8,}        {what}")
+    print(f"--- all {sum(census.heap.blocks.values()):,}")
 
 
 if __name__ == "__main__":

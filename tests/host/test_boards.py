@@ -437,7 +437,7 @@ GOOD = (ROOT / "boards/esp32/facts.py").read_text()
     ("(0x1B0000, 0x200000)", "(8192, 4096)", r"FLASH_FREE cannot be \(8192, 4096\)"),
     ("(0x3F440000, 0x40210000)", "(0x3F440000,)", r"FLASH_MAP cannot be \(1061421056,\)"),
     ("0x40210000", "0x40210002", "FLASH_MAP cannot be"),
-    ("0x40210000", "1 << 40", "line 18 is no NAME = constant"),
+    ("0x40210000", "1 << 40", "line 19 is no NAME = constant"),
     ("27fdf0", "27FDF0", "FIRMWARE_CALLS cannot be"),
     ("0x4016262C, 0x401453AC", "0x4016262C, None", "FIRMWARE_CALLS cannot be"),
     ("(0x3F440000, 0x40210000)", "None", "FLASH_MAP and FIRMWARE_CALLS go together"),
@@ -450,9 +450,9 @@ GOOD = (ROOT / "boards/esp32/facts.py").read_text()
     ("USB_IDS = ()", "USB_IDS = ((1, 65536, 'either'),)", "USB_IDS cannot be"),
     ("0x400000", "-1", "FLASH_SIZE cannot be -1"),
     ("\nCHIP = ", "\nCHOP = ", "missing or unknown: CHIP, CHOP"),
-    ("\nCHIP = ", "\nCHIP = 1 +", "line 10 is no NAME = constant"),
-    ("\nCHIP = ", "\nimport os; CHIP = ", "line 10 is no NAME = constant"),
-    ("\nCHIP = ", "\nCHIP == ", "line 10 is no NAME = constant"),
+    ("\nCHIP = ", "\nCHIP = 1 +", "line 11 is no NAME = constant"),
+    ("\nCHIP = ", "\nimport os; CHIP = ", "line 11 is no NAME = constant"),
+    ("\nCHIP = ", "\nCHIP == ", "line 11 is no NAME = constant"),
     ("\nCHIP = ", "\nCHIP = = ", "invalid syntax"),
 ])
 def test_facts_that_cannot_be_are_refused(old, new, complaint):

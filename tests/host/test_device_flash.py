@@ -139,7 +139,9 @@ def test_an_image_goes_beside_the_firmware_and_is_verified_with_it(image, tmp_pa
         assert json.loads(done.stdout)["image"] == str(beside)
         whole = b"\xff" * board.flash_offset + stock.of("esp32")
         assert chip.flash == (whole.ljust(at, b"\xff") + IMAGE).ljust(4 * MB, b"\xff")
-        assert flash(chip.port, "esp32", file, "--image", beside, "--check").returncode == 0
+        done = flash(chip.port, "esp32", file, "--image", beside, "--check")
+        assert "the flash holds it: 1,759,456 bytes from 0x1000, and the image from 0x1b0000" \
+            in done.stdout
         beside.write_bytes(in_place.image({"m.mpy": mpy.compiled(
             "xtensawin", {"m.py": "x = 1\n"})["m.py"]}, *board.flash_map, board.flash_types))
         assert flash(chip.port, "esp32", file, "--image", beside, "--check").returncode == 1
