@@ -86,7 +86,7 @@ def _build(architecture, platform, image_sets, directory, plain):
     sources = directory / "frozen"
     _write_anew(sources, {} if plain else {
         file_of(module): text.encode() for module, text in program(platform).texts.items()},
-        "*.py")
+        "**/*.py")
     (directory / "filament.romfs").write_bytes(image)
     (directory / "manifest.py").write_text(listings.manifest(
         {name: [file_of(module) for module in files_of(platform, (name,), plain)]
@@ -120,9 +120,9 @@ def _build_in_flash(board, image_sets, directory):
         (directory / "fs" / name).write_bytes(content)
 
 
-def _write_anew(directory, files, pattern="*.mpy"):
+def _write_anew(directory, files, pattern="mpcore/**/*.mpy"):
     """Write files; those of modules that are gone are removed."""
-    for stale in set(directory.rglob(pattern)) - {directory / name for name in files}:
+    for stale in set(directory.glob(pattern)) - {directory / name for name in files}:
         stale.unlink()
     for name, content in files.items():
         (directory / name).parent.mkdir(parents=True, exist_ok=True)

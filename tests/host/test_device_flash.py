@@ -286,7 +286,7 @@ def test_a_board_that_stalls_is_given_up_and_one_who_stops_it_is_told_the_same(
     with Chip(tmp_path, "esp32c3", "--cut-at", 700_000, "--stall") as chip:
         tool = flashing.Esptool(KNOWN["esp32c3"], chip.port, tell=impatient_once_it_writes)
         with pytest.raises(flashing.FlashError, match=f"esptool said nothing for 1 s; {torn}"):
-            tool.write(stock.of("esp32c3"))
+            tool.write({0: stock.of("esp32c3")})
     with Chip(tmp_path, "esp32c3", "--cut-at", 700_000, "--stall") as chip:
         child = subprocess.Popen(
             [sys.executable, "-m", "host_tools", "flash", chip.port, "--board", "esp32c3",
