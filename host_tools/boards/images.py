@@ -84,8 +84,15 @@ def _addresses(board):
 
 
 def check(content, board):
-    """Raises ValueError where these bytes, for esptool, are no image for a board."""
+    """Raises ValueError where these bytes, of a UF2 file or for esptool, are no image for a board's
+    flash."""
     start, end = board.flash_free
+    if board.uf2_family is not None:
+        blocks = uf2.check(content, board.uf2_family, board.flash_size)
+        if not all(start <= block.address < end for block in blocks):
+            raise ValueError("it does not lie in the flash that firmware and file system leave "
+                             "free")
+        return
     if len(content) > end - start:
         raise ValueError("it is larger than the flash that firmware and file system leave free")
     in_place.check(content, board.mpy_arch, *_addresses(board), board.flash_types)
@@ -126,5 +133,4 @@ def boot(board):
 def way_into_flash(board):
     """What a person does to get the image into a board's flash, in words."""
     port = "" if board.esptool_chip is None else " PORT"
-    return (f"`make boards`, then `filament flash{port} --board {board.board} --image "
-            f"build/boards/{board.mpy_arch}/{board.board}/{file_name(board)}`")
+    return f"`filament flash{port} --board {board.board}`"

@@ -11,7 +11,7 @@ from rich.text import Text
 from host_tools.boards import facts as board_facts
 from host_tools.boards import images, uf2
 from host_tools.command import json_option, plain, say
-from host_tools.device import esp_image, flashing, link, ports, uf2_drive
+from host_tools.device import esp_image, flashing, link, ports, tree, uf2_drive
 from host_tools.device import firmware as firmwares
 from host_tools.device.probe import Probe
 from host_tools.device.progress import Progress
@@ -156,21 +156,23 @@ def _said(answer, port):
 @click.option("--drive", type=click.Path(), metavar="DIRECTORY",
               help="RP2: where the board's BOOTSEL drive is mounted.")
 @click.option("--image", type=click.Path(), metavar="FILE",
-              help="What `make boards` has made for this board's flash, to be written with it: "
-                   "filament.uf2, or filament.bin for an ESP32.")
+              help="Pico W, ESP32: another image of Filament for the board's flash than this "
+                   "program's own, such as one that `make boards` has made.")
+@click.option("--no-image", is_flag=True, help="Pico W, ESP32: write MicroPython alone.")
 @click.option("--baud", default=flashing.BAUD, show_default=True, type=click.IntRange(9600),
               help="ESP32: speed while it is written.")
 @click.option("--mirror", default=firmwares.SITE, show_default=True, metavar="URL",
               help="Where firmware is fetched from.")
 @json_option
-def flash(port, name, file, erase, check, drive, image, baud, mirror, as_json):
+def flash(port, name, file, erase, check, drive, image, no_image, baud, mirror, as_json):
     """Put MicroPython onto the board at PORT, and verify that it is there.
 
-    Files on the board stay, unless --erase is said. An RP2 needs no PORT when it was plugged in
-    with its BOOTSEL button held. Examples:
+    A Pico W and an ESP32 also get the image of Filament's code from which it runs in the flash,
+    as their heaps are too small for it. Files on the board stay, unless --erase is said. An RP2
+    needs no PORT when it was plugged in with its BOOTSEL button held. Examples:
 
-        filament flash /dev/ttyUSB0 --board esp32 --image build/boards/xtensawin/esp32/filament.bin
-        filament flash --board rp2_pico_w --image build/boards/armv6m/rp2_pico_w/filament.uf2
+        filament flash /dev/ttyUSB0 --board esp32
+        filament flash --board rp2_pico_w
 
     Whatever goes wrong, the same command again starts anew: the boot loader is in the chip's ROM.
     """
@@ -180,8 +182,10 @@ def flash(port, name, file, erase, check, drive, image, baud, mirror, as_json):
                                     ("--drive", drive, False)):
         if given and esp32 is not of_esp32:
             raise ValueError(f"{option} is not for {name}, which is flashed by {_way(board)}")
-    if image is not None and esp32 and board.flash_free is None:
+    if image is not None and board.flash_free is None:
         raise ValueError(f"--image is not for {name}: no place in its flash is known for one")
+    if image is not None and no_image:
+        raise ValueError("say --image or --no-image, not both")
     if esp32:
         if port is None:
             raise ValueError(f"name the port of the {name}: {_candidates(name)}")
@@ -190,15 +194,22 @@ def flash(port, name, file, erase, check, drive, image, baud, mirror, as_json):
         raise ValueError("name the port or the drive, not both")
     with Progress() as progress:
         found = _firmware(board, file, mirror, progress)
+        beside = None if no_image else _image(board, found, image, progress)
+    if image is None and beside is not None:
+        image = images.file_name(board)
     if not as_json:
         _introduce(board, found)
+        if beside is None and board.flash_free is not None:
+            click.echo("  Filament's code does not go into the flash with it" + (
+                "" if no_image else f": it would not run there with another firmware than "
+                f"MicroPython {firmwares.VERSION} of {firmwares.DATE}"))
     with Progress() as progress:
         if esp32:
-            told = _flash_esp32(board, port, found, image, erase, check, baud, progress)
+            told = _flash_esp32(board, port, found, beside, erase, check, baud, progress)
         else:
-            told = _flash_rp2(board, port, drive, found, image, progress)
+            told = _flash_rp2(board, port, drive, found, beside, progress)
     facts = {"board": name, "port": port, "firmware": found.source, "version": found.version,
-             "sha256": found.sha256, "bytes": len(found.content)} | told
+             "sha256": found.sha256, "bytes": len(found.content), "image": image} | told
     say(as_json, facts, _conclusion(board, facts))
 
 
@@ -234,10 +245,40 @@ def _introduce(board, found):
         click.echo(f"  Filament is tested with {firmwares.VERSION}.")
 
 
+def _image(board, found, file, progress):
+    """The bytes that are to be in the flash beside this firmware: those of a file, or of the image
+    that this program has for the board, None if that is not for this firmware."""
+    if board.flash_free is None:
+        return None
+    fits = _shows_images(board, found)
+    if file is None:
+        if not fits:
+            return None
+        progress.tell("compiling Filament for the board's flash", None)
+        return tree.image(board)
+    try:
+        content = Path(file).read_bytes()
+        images.check(content, board)
+        if not fits and board.firmware_calls is not None:
+            raise ValueError(f"only MicroPython {firmwares.VERSION} of {firmwares.DATE}, without "
+                             "PSRAM, can show it to the processor")
+        return content
+    except ValueError as error:
+        raise ValueError(f"{file} is no image for this {board.board}: {error}") from error
+
+
+def _shows_images(board, found):
+    """Can code run in the flash with this firmware? An ESP32 has to be told by it; elsewhere the
+    board itself looks at each start, so that this only says what is known to work."""
+    if board.firmware_calls is not None:
+        return esp_image.build(found.content, board) == board.firmware_calls.build
+    return (found.version, found.date) == (firmwares.VERSION, firmwares.DATE)
+
+
 def _flash_esp32(board, port, found, image, erase, check, baud, progress):
     pieces = {board.flash_offset: found.content}
     if image is not None:
-        pieces[board.flash_free[0]] = _beside(board, found, image)
+        pieces[board.flash_free[0]] = image
     tool = flashing.Esptool(board, port, baud, progress.tell)
     chip = tool.identify()
     flashing.check_fit(found.content, board, chip, port)
@@ -245,49 +286,19 @@ def _flash_esp32(board, port, found, image, erase, check, baud, progress):
         tool.compare(pieces)
     else:
         tool.write(pieces, erase)
-    return {"chip": chip.chip, "mac": chip.mac, "flash_size": chip.flash_size, "image": image,
+    return {"chip": chip.chip, "mac": chip.mac, "flash_size": chip.flash_size,
             "offset": board.flash_offset, "erased": erase, "written": not check, "verified": True}
 
 
-def _beside(board, found, image):
-    """The bytes of an image for the flash of this board and for this firmware."""
-    try:
-        content = Path(image).read_bytes()
-        images.check(content, board)
-        if esp_image.build(found.content, board) != board.firmware_calls.build:
-            raise ValueError(f"only MicroPython {firmwares.VERSION} of {firmwares.DATE}, without "
-                             "PSRAM, can show it to the processor")
-        return content
-    except ValueError as error:
-        raise ValueError(f"{image} is no image for this {board.board}: {error}") from error
-
-
 def _flash_rp2(board, port, drive, found, image, progress):
-    content = found.content
-    if image is not None:
-        content = _joined(board, content, image)
+    # In one file: the drive goes away after the first.
+    content = found.content if image is None else uf2.join(found.content, image)
 
     def plugged_in():
         return [one.device for one in ports.plugged_in({board.board: board}) if one.boards]
 
     shown = uf2_drive.flash(board, content, port, drive, progress.tell, plugged_in=plugged_in)
-    return {"image": image, "written": True, "verified": shown is not None, "runs_at": shown}
-
-
-def _joined(board, content, image):
-    """The firmware's UF2 file and a second one for the same board in one: the drive goes away
-    after the first."""
-    try:
-        second = Path(image).read_bytes()
-        blocks = uf2.check(second, board.uf2_family, board.flash_size)
-        if board.flash_free is not None:
-            start, end = board.flash_free
-            if not all(start <= block.address < end for block in blocks):
-                raise ValueError("it does not lie in the flash that firmware and file system "
-                                 "leave free")
-        return uf2.join(content, second)
-    except ValueError as error:
-        raise ValueError(f"{image} is no image for {board.board}: {error}") from error
+    return {"written": True, "verified": shown is not None, "runs_at": shown}
 
 
 def _conclusion(board, facts):

@@ -50,9 +50,19 @@ def core(board, sets=listings.USUAL):
 
 
 def core_in_image(board, sets=listings.USUAL):
-    """The images.Build.core of the image that this checkout makes for a board's flash."""
+    """The images.Build.core of the image() of a board."""
+    return _image(board, sets)["core"].decode()
+
+
+def image(board, sets=listings.USUAL):
+    """The file that puts the image of the code into a board's flash (images.in_flash)."""
+    return _image(board, sets)[images.file_name(board)]
+
+
+def _image(board, sets):
     return kept("-".join((board.board, "image", *sets)), lambda: {
-        "core": images.build_of(board, sets).core.encode()})["core"].decode()
+        "core": images.build_of(board, sets).core.encode(),
+        images.file_name(board): images.in_flash(board, sets)})
 
 
 def board_files(board):

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import serial
 
-from host_tools.boards import facts, in_place, mpy
+from host_tools.boards import facts, images, in_place, mpy
 from host_tools.demo.processes import die_with_parent
-from host_tools.device import esp_image, firmware, flashing, link
+from host_tools.device import esp_image, firmware, flashing, link, tree
 from host_tools.unix_port import ROOT
 from tests.host import stock_firmware as stock
 
@@ -110,9 +110,10 @@ def image(tmp_path):
 def test_each_chip_gets_its_firmware_where_it_belongs(board, image, tmp_path):
     file = image(board)
     with Chip(tmp_path, board) as chip:
-        done = flash(chip.port, board, file, "--json")
+        done = flash(chip.port, board, file, "--json", *["--no-image"][:board == "esp32"])
         assert done.returncode == 0, done.stderr
         told = json.loads(done.stdout)
+        assert told["image"] is None
         offset, content = KNOWN[board].flash_offset, stock.of(board)
         assert told["verified"] and told["offset"] == offset == {
             "esp32": 0x1000, "esp32s2": 0x1000}.get(board, 0)
@@ -146,8 +147,22 @@ def test_an_image_goes_beside_the_firmware_and_is_verified_with_it(image, tmp_pa
             "xtensawin", {"m.py": "x = 1\n"})["m.py"]}, *board.flash_map, board.flash_types))
         assert flash(chip.port, "esp32", file, "--image", beside, "--check").returncode == 1
         # the firmware alone, anew: the image stays
-        assert flash(chip.port, "esp32", file).returncode == 0
+        assert flash(chip.port, "esp32", file, "--no-image").returncode == 0
         assert chip.flash[at:at + len(IMAGE)] == IMAGE
+        # and that of this program, where nothing is said
+        done = flash(chip.port, "esp32", file)
+        assert "and the image from 0x1b0000" in done.stdout
+        own = tree.image(board)
+        images.check(own, board)
+        assert chip.flash[at:at + len(own)] == own
+
+
+def test_another_firmware_is_written_without_the_image(image, tmp_path):
+    with Chip(tmp_path, "esp32") as chip:
+        done = flash(chip.port, "esp32", image("esp32", _of_another_build))
+        assert "Filament's code does not go into the flash with it: it would not run there" in \
+            done.stdout
+        assert not chip.flash[KNOWN["esp32"].flash_free[0]:].strip(b"\xff")
 
 
 def test_an_image_that_is_not_taken_whole_is_found(image, tmp_path):
@@ -264,14 +279,14 @@ def test_a_connection_that_breaks_once_is_taken_up_again(image, tmp_path):
 
 def test_a_cable_that_is_pulled_leaves_a_part_and_the_next_run_mends_it(image, tmp_path):
     with Chip(tmp_path, "esp32", "--cut-at", 700_000, "--gone") as chip:
-        done = flash(chip.port, "esp32", image("esp32"))
+        done = flash(chip.port, "esp32", image("esp32"), "--no-image")
         assert "the firmware is in the flash in part, and the board does not start. Repeat the " \
             "command, which starts anew" in complaint(done)
         torn = chip.flash
         assert torn[0x1000:0x2000] == stock.of("esp32")[:0x1000]
         assert not torn[1_500_000:].strip(b"\xff")
     with Chip(tmp_path, "esp32") as chip:
-        assert flash(chip.port, "esp32", image("esp32")).returncode == 0
+        assert flash(chip.port, "esp32", image("esp32"), "--no-image").returncode == 0
         assert chip.flash[0x1000:2 * MB] == stock.of("esp32").ljust(2 * MB - 0x1000, b"\xff")
 
 
@@ -366,6 +381,7 @@ def test_a_port_that_is_not_there_or_taken_or_forbidden(image):
                                            "UF2"),
     (("/dev/x", "--board", "rp2_pico_w", "--drive", "/mnt"), "the port or the drive, not both"),
     (("/dev/null", "--board", "esp32", "--firmware", "/no/such"), "no serial port that can"),
+    (("/dev/null", "--board", "esp32", "--image", "x", "--no-image"), "not both"),
 ])
 def test_what_cannot_be_meant_is_told(arguments, expected):
     assert expected in complaint(filament("flash", *arguments))

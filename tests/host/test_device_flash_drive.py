@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from host_tools.boards import facts, uf2
-from host_tools.device import link, uf2_drive
+from host_tools.device import link, tree, uf2_drive
 from host_tools.device.flashing import FlashError
 from host_tools.unix_port import ROOT
 from tests.host import stock_firmware as stock
@@ -203,9 +203,11 @@ def test_a_board_whose_drive_nobody_mounts_and_one_without_a_boot_loader(tmp_pat
 # --- the command ---------------------------------------------------------------------------
 
 
-def test_the_command_writes_firmware_and_an_image_of_filament_in_one(tmp_path):
+@pytest.mark.parametrize("own", [True, False])
+def test_the_command_writes_firmware_and_an_image_of_filament_in_one(own, tmp_path):
     second = tmp_path / "filament.uf2"
-    second.write_bytes(uf2.encode(b"Filament" * 1000, PICO_W.flash_free[0]))
+    second.write_bytes(tree.image(PICO_W) if own else
+                       uf2.encode(b"Filament" * 1000, PICO_W.flash_free[0]))
     file = tmp_path / "firmware.uf2"
     file.write_bytes(stock.of("rp2_pico_w"))
     (tmp_path / "media").mkdir()
@@ -213,7 +215,7 @@ def test_the_command_writes_firmware_and_an_image_of_filament_in_one(tmp_path):
                                                             second.read_bytes()))
     child = subprocess.Popen(
         [sys.executable, "-m", "host_tools", "flash", "--board", "rp2_pico_w", "--firmware", file,
-         "--image", second, "--drive", board.path], cwd=ROOT, stdout=subprocess.PIPE,
+         *(() if own else ("--image", second)), "--drive", board.path], cwd=ROOT, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True)
     stopped = threading.Event()
 
@@ -258,5 +260,5 @@ def test_a_uf2_file_for_another_family_and_a_port_that_says_nothing(tmp_path):
     assert "it is for the RP2040, and not for the RP2350 (Arm)" in complaint(done)
     with silent_port() as (port, _):
         done = filament("flash", port, "--board", "rp2_pico_w", "--firmware",
-                        tmp_path / "firmware.uf2")
+                        tmp_path / "firmware.uf2", "--no-image")
     assert "no MicroPython answers there; hold the board's BOOTSEL button" in complaint(done)
