@@ -16,7 +16,8 @@ MAX_PACKET = const(10024)         # spec/packet.md 3: whole packet; one receive 
 MTU = const(1432)                 # largest datagram sent to a path of unknown MTU
 MAX_FRAGMENTS = const(7)
 REASSEMBLY_SLOTS = const(4)       # up to MAX_PACKET each, freed when complete or after 5 s
-PEERS = const(64)                 # about 900 B each with keys and one path; roots and the controller stay
+PEERS = const(64)                 # about 900 B each with keys and one path; roots and the controller
+                                  # stay
 HOST_PEERS = const(4096)          # the same where memory is no concern: hosts, roots, controllers
 PATHS_PER_PEER = const(4)         # about 120 B each
 WAITING_IN = const(8)             # packets from unknown sources, up to WAITING_BYTES each, 5 s

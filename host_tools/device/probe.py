@@ -245,8 +245,8 @@ def read(link, image_at=None):
     Raises LinkError when it does not answer, or makes no sense.
     """
     try:
-        return parse(link.run(f"IMAGE_AT, IMAGE_MAGIC = {image_at!r}, {in_place.MAGIC!r}" + _SCRIPT,
-                              _PROBE_S))
+        return parse(link.run(
+            f"IMAGE_AT, IMAGE_MAGIC = {image_at!r}, {in_place.MAGIC!r}" + _SCRIPT, _PROBE_S))
     except BoardError:
         raise
     except ValueError as error:

@@ -14,8 +14,8 @@ _NO_ID = bytes(8)
 class Upstreams:
     """Holds the planet and the moons, and their roots as peers; we may be one of them ourselves.
 
-    planet: a World; it is kept as its bytes, `planet_raw`. moons: Worlds that we orbit already. adopt(world): called with each world that
-    was taken over from a root, or None.
+    planet: a World; it is kept as its bytes, `planet_raw`. moons: Worlds that we orbit already.
+    adopt(world): called with each world that was taken over from a root, or None.
     """
 
     def __init__(self, vl1, planet, moons, adopt):

@@ -429,7 +429,8 @@ class Network:
             return False
         member.heard_ms = peer.trusted_ms = now
         at += _FRAME_HEADER
-        self.above.receive(now, member.mac, self.mac, buf[at - 2] << 8 | buf[at - 1], buf, at, end - at)
+        self.above.receive(now, member.mac, self.mac, buf[at - 2] << 8 | buf[at - 1], buf, at,
+                           end - at)
         return True
 
     def receive_frame(self, now, peer, received):

@@ -57,6 +57,13 @@ class Watch:
         self._full = True               # there is garbage to be collected
         self._count = self._pause = 0   # looks since the last collection, and until it is asked
 
+    def begin(self):
+        """The node is on its network: tell so, and how full the heap is."""
+        self._collect()
+        self._measure()
+        self._tell_heap()
+        self._tell_network()
+
     def tell(self, **facts):
         """As report; from when a game is followed, garbage is collected here, if that comes soon
         enough."""
@@ -78,20 +85,18 @@ class Watch:
         self._count += 1
         self._pause -= 1
         if self._full:
-            gc.collect()
-            self._full = False
-            self._live = self._pause = 0
+            self._collect()
         elif self._pause <= 0:
             self._measure()
         elif time.ticks_diff(now, self._heap_ms) >= _HEAP_MS:   # to print takes long on a board
-            self._heap_ms = now
-            runtime = self._nic.runtime
-            report(event="heap", peak=self._peak, live=self._live, free=gc.mem_free(),
-                   counters={"port": runtime.port.counters,
-                             "vl1": self._nic.node.vl1.counters})
+            self._tell_heap()
         elif time.ticks_diff(now, self._looked_ms) >= _LOOK_MS:
-            self._looked_ms = now
-            self.tell_network()
+            self._tell_network()
+
+    def _collect(self):
+        gc.collect()
+        self._full = False
+        self._live = self._pause = 0
 
     def _measure(self):
         """Find out how much garbage there is, and so when there will be enough."""
@@ -106,8 +111,15 @@ class Watch:
         else:
             self._pause = min(_SELDOM, self._count * (_GARBAGE - garbage) // max(garbage, 1))
 
-    def tell_network(self):
+    def _tell_heap(self):
+        self._heap_ms = time.ticks_ms()
+        report(event="heap", peak=self._peak, live=self._live, free=gc.mem_free(),
+               counters={"port": self._nic.runtime.port.counters,
+                         "vl1": self._nic.node.vl1.counters})
+
+    def _tell_network(self):
         """Report how the network is, if that is news."""
+        self._looked_ms = time.ticks_ms()
         nic = self._nic
         state = nic.status("name"), nic.status("reason"), nic.status("online"), nic.ifconfig()[0]
         if state != self._told:
@@ -148,7 +160,7 @@ async def main(config):
     watch = Watch(nic)
     asyncio.create_task(watch.run())
     await nic.wait_connected()
-    watch.tell_network()
+    watch.begin()
     lan = aio.Datagrams(broadcast=True)
     light = bulb.Bulb(config, board.led(), aio.open_connection, lan, watch.tell)
     if hasattr(board, "attend"):        # an idle wait is long there
