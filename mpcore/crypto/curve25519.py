@@ -22,7 +22,7 @@ _LADDER = field.program(
 _QUOTIENT = field.program(*field.INVERT, (MUL, 0, 0, 4))     # x2 / z2
 
 _STEP = const(10)               # products and their like in one step of the ladder
-_BITS = max(1, limits.SLICE // _STEP)           # of the scalar in one slice, two bytes at most
+_BITS = min(16, max(1, limits.SLICE // _STEP))  # of the scalar in one slice: two bytes at most
 
 
 def x25519_slices(private, public):

@@ -87,7 +87,7 @@ def _fill(elements, at, x, y):
             code[len(_ADD) + 4 * i + 1] = entry + i
         field.work(elements, code[start:])
         start = 0
-        if entry == at + _TABLE_SIZE // 2 - 2:
+        if entry == at + 4 * _ENTRY:        # half of them
             yield
 
 

@@ -226,13 +226,17 @@ class Network:
         yield self._announce_to(now, member)
 
     def _announce_to(self, now, member):
-        """Tell a member what is due to it; whether that was something."""
+        """Tell a member what is due to it; whether that was something. Its peer may be gone, as
+        this comes in turns."""
+        peer = self.vl1.peers.get(member.address)
+        if peer is None:
+            return False
         since_ms = now - member.announced_ms
         if since_ms < (_SELDOM_MS if self._low_bandwidth else _ANNOUNCE_MS):
             return False
         quiet = self._is_quiet(now, member)
         if quiet and (self._low_bandwidth or since_ms < _SELDOM_MS
-                      or self.vl1.peers[member.address].best_path(now) is None):
+                      or peer.best_path(now) is None):
             return False        # all that this is for is a path that outlives the root
         member.announced_ms = now
         if not quiet or now - member.pushed_ms >= self.config.credential_max_delta // 2:

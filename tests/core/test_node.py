@@ -142,6 +142,22 @@ def test_tcp_survives_twenty_percent_loss():
     assert bytes(transfer.received) == data
 
 
+def test_who_is_told_of_groups_in_turns_may_be_forgotten_before():
+    lan = Lan(members=3, options={"sliced": True})
+    assert lan.joined()
+    a, b, c = lan.members
+    assert lan.ping(a, b) is not None and lan.ping(a, c) is not None
+    lan.run(600000)                     # since then nobody has said a word
+    network = lan.network(a)
+    members = network._listening_members()
+    now = max([member.announced_ms for member in members]) + 200000
+    for _ in network._announce(now):
+        if [member for member in members if member.announced_ms == now]:
+            for member in members:
+                a.vl1.peers.pop(member.address, None)
+    assert [member.announced_ms == now for member in members] == [True, False]
+
+
 def test_large_frames_travel_in_two_fragments():
     lan = Lan()
     assert lan.joined()
