@@ -14,8 +14,8 @@ from micropython import const
 
 from mpcore.port import CODE_IN_HEAP, IS_BOARD
 
-# Of what is made of these, everything is gone when a config has been taken over, a peer greeted, or a
-# session of the REPL ended.
+# Of what is made of these, everything is gone when a config has been taken over, a peer greeted, or
+# a session of the REPL ended.
 MODULES = (
     "mpcore.crypto.curve25519", "mpcore.crypto.edwards25519",
     "mpcore.ip.half_open", "mpcore.ip.options", "mpcore.port.storage",
