@@ -1,23 +1,16 @@
 """What boards share (boards/board.py), over a Wi-Fi chip and a clock that are made up."""
 
 import asyncio
-import sys
 
-from tests.core.support import ROOT, raises
+from tests.core import stand_ins
+from tests.core.stand_ins import Module
+from tests.core.support import raises
 
 END_MS = 120000
 
 
 class Done(Exception):
     pass
-
-
-class Module:
-    """Anything with these attributes, as a module."""
-
-    def __init__(self, **names):
-        for name in names:
-            setattr(self, name, names[name])
 
 
 class World:
@@ -116,23 +109,9 @@ def load(world, **changed):
     facts = dict(PLATFORM="esp32", CPU_HZ=240000000, LED_PIN=2, LED_LIT=1,
                  WIFI_POWER_SAVE="PM_NONE", TICK_MS=10, TICK_REMEDY="busy turns")
     facts.update(changed)
-    network = Module(WLAN=_Chip(world))
-    stand_ins = {"network": network, "facts": Module(**facts),
-                 "machine": Module(Pin=Pin, Signal=Signal, freq=world.freq)}
-    before = {name: sys.modules.get(name) for name in stand_ins}
-    sys.modules.pop("board", None)
-    sys.modules.update(stand_ins)
-    sys.path.insert(0, ROOT + "/boards")
-    try:
-        import board
-    finally:
-        sys.path.pop(0)
-        sys.modules.pop("board", None)
-        for name in before:
-            if before[name] is None:
-                del sys.modules[name]
-            else:
-                sys.modules[name] = before[name]
+    board = stand_ins.load("board", "boards", {
+        "network": Module(WLAN=_Chip(world)), "facts": Module(**facts),
+        "machine": Module(Pin=Pin, Signal=Signal, freq=world.freq)})
 
     async def sleep_ms(ms):
         world.sleep_ms(ms)

@@ -1,8 +1,8 @@
 """Calls into an ESP32's firmware (boards/esp32/firmware_calls.py), with a firmware made up."""
 
-import sys
-
-from tests.core.support import ROOT, raises
+from tests.core import stand_ins
+from tests.core.stand_ins import Module
+from tests.core.support import raises
 
 BUILD = "27" * 32
 MAP, RELEASE, DATA, CODE = 0x4016262C, 0x401453AC, 0x3F440000, 0x40210000
@@ -47,12 +47,6 @@ class Firmware:
         words[0], words[7] = self.answers.get(use, (0x103 if known else 0, self.mapped[use]))
 
 
-class Module:
-    def __init__(self, **names):
-        for name in names:
-            setattr(self, name, names[name])
-
-
 class Partitions:
     """The class esp32.Partition."""
 
@@ -65,25 +59,10 @@ class Partitions:
 
 
 def load(firmware):
-    stand_ins = {"esp32": Module(Partition=Partitions(firmware)),
-                 "c_call": Module(call=firmware.call),
-                 "uctypes": Module(addressof=firmware.addressof),
-                 "micropython": Module(const=lambda value: value)}
-    before = {name: sys.modules.get(name) for name in stand_ins}
-    sys.modules.pop("firmware_calls", None)
-    sys.modules.update(stand_ins)
-    sys.path.insert(0, ROOT + "/boards/esp32")
-    try:
-        import firmware_calls
-    finally:
-        sys.path.pop(0)
-        sys.modules.pop("firmware_calls", None)
-        for name in before:
-            if before[name] is None:
-                del sys.modules[name]
-            else:
-                sys.modules[name] = before[name]
-    return firmware_calls
+    return stand_ins.load("firmware_calls", "boards/esp32", {
+        "esp32": Module(Partition=Partitions(firmware)), "c_call": Module(call=firmware.call),
+        "uctypes": Module(addressof=firmware.addressof),
+        "micropython": Module(const=lambda value: value)})
 
 
 def test_nothing_is_called_in_another_firmware():
