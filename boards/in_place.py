@@ -1,14 +1,13 @@
-"""Mounts the image of modules that lies in the flash of a board, so that they are importable.
+"""Mounts the image of a program that lies in the flash of a board, so that it is importable.
 
     import in_place                     # in boot.py
     in_place.mount(0x100E0000)          # where it is: FLASH_FREE or FLASH_MAP of a board's facts
     import mpcore
 
-Their code runs where it lies: the heap has only their names, constants and functions' records.
-How that works, and what an image is like: host_tools/boards/in_place.py.
+What importing makes lies ready there: code, functions, classes, the dictionaries of modules, and
+all names in them. How that works, and what an image is like: host_tools/boards/in_place.py.
 """
 
-import gc
 import io
 import sys
 from binascii import crc32
@@ -19,18 +18,26 @@ from micropython import const
 from uctypes import addressof, bytearray_at
 
 _words = machine.mem32
-_MAGIC = b"FILAIMG3"
+_MAGIC = b"FILAIMG4"
 
-_SIZE = const(8)
+_SIZE = const(8)            # in the image
 _CRC = const(12)
 _CHECKED = const(16)
 _LARGEST = const(0x200000)
 _MPY = const(16)
 _NO_MACHINE_CODE = const(0xff)
-_INDEX = const(20)
-_ENTRIES = const(24)
-_MADE_FOR = const(28)       # address of its data; after that, of its machine code
-_TYPES = const(36)          # of bytes, texts and tuples that it has ready
+_DATA_AT = const(20)        # addresses for which it was made
+_CODE_AT = const(24)
+_INDEX = const(28)
+_ENTRIES = const(32)
+_SPAN = const(36)           # address, size and CRC of what tells this firmware from others
+_LAST_POOL = const(48)
+_POOL = const(52)
+_FIRST = const(56)          # number of the first name
+_COUNT = const(60)
+_HASHES = const(64)
+_LENGTHS = const(68)
+_NAMES = const(72)
 _ENTRY = const(12)          # of the index: key, where the file is, its size or 0 for a directory
 _ENTRY_DATA = const(4)
 _ENTRY_SIZE = const(8)
@@ -38,22 +45,24 @@ _KEY = const(0x3fffffff)
 _DIRECTORY = const(0x4000)
 _FILE = const(0x8000)
 _NO_FILE = const(2)
-_COLLECT = const(8)         # modules; what they leave behind must not lie between what is to stay
+_CONTEXT = const(4)         # the record of a module: its name, and these
+_LIVE = const(8)
+_OFFER = const(12)
 
-_CONTEXT = const(4)         # a function in memory: type, context, functions inside it, code
-_INNER = const(8)
-_CODE = const(12)
-_RECORD_CODE = const(4)     # the record of which functions are made; its first word is the kind
-_RECORD_INNER = const(8)
-_CONSTANTS = const(12)      # the record of a module has that of its body, and these
-_TO_COPY = const(16)
-_TABLE = const(12)          # of constants, of a context in memory
-_BYTECODE = const(0x20000)
-
-
-_LENGTH = const(8)          # a bytes in memory: type, hash or 0, length, where its bytes are
-_DATA = const(12)
-_ITEMS = const(12)          # a list: type, places, length, where they are
+_PREVIOUS = const(0)        # a pool of names: the one before, number of its first name, places,
+_BEFORE = const(4)          # names, and where hashes, lengths and characters of each are
+_NUMBER = const(0x7fffffff)
+_PLACES = const(8)
+_USED = const(12)
+_POOL_HASHES = const(16)
+_POOL_LENGTHS = const(20)
+_POOL_NAMES = const(24)
+_NEXT_PLACES = const(10)    # the next pool has twice as many
+_GLOBALS = const(4)         # a module: type, dictionary
+_CLASS = const(64)          # bytes of a class, with one base
+_PARENT = const(60)
+_ITEMS = const(12)          # a list or bytes: type, …, …, where its items are
+_LENGTH = const(8)
 
 
 def _object(address):
@@ -70,92 +79,94 @@ def _bytes(address, size):
     words = _words
     words[at] = id(bytes)
     words[at + _LENGTH] = size
-    words[at + _DATA] = address
+    words[at + _ITEMS] = address
     return _object(at)
 
 
-def body(function, record):
-    """The body of which this is the record, in the module that `function` is from."""
-    new = bytearray(16)
+def adopt(record):
+    """Have the module that is being imported be the one in the flash, of which this is the
+    record; then run what is live in it."""
+    words = _words
+    module = sys.modules[_object(words[record])]
+    if words[record + _OFFER]:          # something will be put into its own dictionary
+        module.__getattr__ = _object(words[record + _OFFER])
+    else:
+        words[id(module) + _GLOBALS] = words[words[record + _CONTEXT] + _GLOBALS]
+    if words[record + _LIVE]:
+        _object(words[record + _LIVE])()
+
+
+def copied(template, base=None):
+    """A copy, in the heap, of a class in the flash, with another base: MicroPython marks a class
+    when one is derived from it."""
+    new = bytearray(_CLASS)
     at = addressof(new)
-    words = _words
-    context = words[id(function) + _CONTEXT]
-    constants = words[record + _CONSTANTS]
-    count = words[record + _TO_COPY]
-    if count:
-        table = words[context + _TABLE]
-        for offset in range(0, 4 * count, 4):
-            if words[constants + offset]:
-                words[table + offset] = words[constants + offset]
-    elif constants:
-        words[context + _TABLE] = constants
-    words[at] = words[id(function)]
-    words[at + _CONTEXT] = context
-    words[at + _INNER] = words[record + _RECORD_INNER]
-    words[at + _CODE] = words[record + _RECORD_CODE]
+    new[:] = bytearray_at(id(template), _CLASS)
+    if base is not None:
+        _words[at + _PARENT] = id(base)
     return _object(at)
-
-
-def _as_expected(types):
-    """Whether this firmware has lists, bytes, functions and their records as they are here.
-    types: the address of those of bytes, str and tuple that the image has, 0 where it has none."""
-    def outer():
-        def inner():
-            pass
-        return inner
-
-    words = _words
-    box = [_MAGIC]
-    if words[id(box) + _LENGTH] != 1 or words[words[id(box) + _ITEMS]] != id(_MAGIC):
-        return False
-    if words[id(_MAGIC)] != id(bytes) or words[id(_MAGIC) + _LENGTH] != len(_MAGIC) or \
-            bytearray_at(words[id(_MAGIC) + _DATA], len(_MAGIC)) != _MAGIC:
-        return False
-    if words[types]:
-        pair = box, "a text that is no name"
-        if [words[types + offset] for offset in (0, 4, 8)] != [id(bytes), id(str), id(tuple)] or \
-                [words[id(pair) + offset] for offset in (0, 4, 8)] != [id(tuple), 2, id(box)] or \
-                words[id(pair[1])] != id(str) or (id(None), id(False), id(True)) != (6, 14, 30):
-            return False
-        table = words[words[id(_as_expected) + _CONTEXT] + _TABLE]
-        if id(pair[1]) not in [words[table + offset] for offset in range(0, 64, 4)]:
-            return False
-    inner = outer()
-    if words[id(outer)] != id(type(outer)) or words[id(inner) + _CONTEXT] != \
-            words[id(outer) + _CONTEXT]:
-        return False
-    record = words[words[id(outer) + _INNER]]
-    return (words[record] == _BYTECODE and words[record + _RECORD_INNER] == 0
-            and words[record + _RECORD_CODE] == words[id(inner) + _CODE])
 
 
 def mount(address, at="/rom", code=None):
     """Make the image at an address of the flash importable. code: where the same flash is for the
     processor's instructions, if that is elsewhere. Raises OSError saying why not."""
+    words = _words
     if bytearray_at(address, len(_MAGIC)) != _MAGIC:
         raise OSError("no image at 0x%x: flash it" % address)
-    size = _words[address + _SIZE]
-    if not _CHECKED < size < _LARGEST or _words[address + _CRC] & 0xffffffff != crc32(
-            bytearray_at(address + _CHECKED, size - _CHECKED)):
+    size = words[address + _SIZE]
+    if not _CHECKED < size < _LARGEST or not _is(address + _CHECKED, size - _CHECKED,
+                                                 words[address + _CRC]):
         raise OSError("the image is damaged: flash it again")
     ours = sys.implementation._mpy
-    if _words[address + _MPY] not in (ours, ours & _NO_MACHINE_CODE) or \
-            not _as_expected(address + _TYPES) or \
-            _words[address + _MADE_FOR] != address or \
-            _words[address + _MADE_FOR + 4] != (address if code is None else code):
+    if words[address + _MPY] not in (ours, ours & _NO_MACHINE_CODE) or \
+            words[address + _DATA_AT] != address or \
+            words[address + _CODE_AT] != (address if code is None else code) or \
+            not _is(words[address + _SPAN], words[address + _SPAN + 4],
+                    words[address + _SPAN + 8]):
         raise OSError("the image is for another firmware")
+    _bring_names(address)
     vfs.mount(_Files(address), at)
     sys.path.append(at)
     sys.path.append(at + "/lib")
+
+
+def _is(address, size, crc):
+    return crc32(bytearray_at(address, size)) == crc & 0xffffffff
+
+
+def _bring_names(image):
+    """Put the names of an image after those that there are. Their numbers are in its code, so there
+    is a gap in the numbers, which nothing asks for."""
+    words = _words
+    last = words[words[image + _LAST_POOL]]
+    first, count = words[image + _FIRST], words[image + _COUNT]
+    pool = last
+    while pool != words[image + _POOL]:
+        if words[pool + _POOL_HASHES] == words[image + _HASHES]:
+            return                      # they are there already
+        pool = words[pool + _PREVIOUS]
+        if not pool:
+            raise OSError("the image is for another firmware")
+    if (words[last + _BEFORE] & _NUMBER) + words[last + _USED] > first:
+        raise OSError("too many names before the image's: mount it first in boot.py")
+    new = bytearray(_POOL_NAMES + 4 * count)
+    new[_POOL_NAMES:] = bytearray_at(words[image + _NAMES], 4 * count)
+    at = addressof(new)
+    words[at + _PREVIOUS] = last
+    words[at + _BEFORE] = first
+    words[at + _PLACES] = _NEXT_PLACES
+    words[at + _USED] = count
+    words[at + _POOL_HASHES] = words[image + _HASHES]
+    words[at + _POOL_LENGTHS] = words[image + _LENGTHS]
+    words[words[image + _LAST_POOL]] = at
 
 
 class _Files:
     """The image as a file system, as far as an import needs one."""
 
     def __init__(self, address):
-        self._index = address + _words[address + _INDEX]
+        self._index = _words[address + _INDEX]
         self._count = _words[address + _ENTRIES]
-        self._opened = 0
 
     def mount(self, readonly, mkfs):
         pass
@@ -185,7 +196,4 @@ class _Files:
 
     def open(self, path, mode):
         at = self._find(path)
-        self._opened += 1
-        if self._opened % _COLLECT == 0:
-            gc.collect()
         return io.BytesIO(_bytes(_words[at + _ENTRY_DATA], _words[at + _ENTRY_SIZE]))

@@ -1,89 +1,112 @@
-"""An image of modules for a place in a board's flash, whose code runs where it lies there.
+"""An image of a program for a place in a board's flash, whose modules lie there as they would lie
+in the heap once they were imported.
 
 Stock firmware of the Pico W and of the ESP32 copies the code of an .mpy file into its memory, and
 has no ROMFS. But between firmware and file system some flash is free, which is in the address
-space or can be mapped there (boards/esp32/firmware_calls.py), and what the firmware has for a
-function in memory only points to its code. So of each module the image has
+space or can be mapped there (boards/esp32/firmware_calls.py). An image that knows where one
+firmware has its types, built-in objects and names (firmware.py) can have there, ready to be used,
+what importing the modules would make (frozen.py tells): code, constants, functions, classes,
+the dictionaries of modules and the names in all of these. None of that takes heap; what does is
+what changes, and four bytes a name.
 
-  code       the firmware's own records of its functions, ready, and all that they point to;
-  constants  texts, bytes and tuples of such, as the firmware has them in memory; only where it is
-             known which firmware that is, as they begin with the address of their type;
-  skeleton   the .mpy file without all that: names, which the firmware must load, and a body that
-             asks in_place.body for the function that is the module's own body, and calls it.
+boards/in_place.py mounts the image, so that its modules are importable files, after it has looked
+whether this is that firmware. Objects have words of 32 bits, as MicroPython 1.27 has them:
 
-boards/in_place.py mounts the image so that the skeletons are importable files, after it
-has looked whether this firmware's records are as they are here. The records have words of 32 bits:
+  function   type, context of its module, functions inside it, code, defaults
+  class      type, flags u16 and name u16, where each slot is u8, slots; see firmware.py
+  dict       type, bits: 0 all keys are names, 1 fixed, 2 in order, above: how many; places, table
+  module     type, dictionary, names of its code u16 each, constants: its functions' context too
+  wrapped    type, functions: staticmethod, classmethod; property has three
+  bytes      type, hash = 0 for unknown, length, where they are; a text likewise
+  tuple      type, length, objects
+  int        type, bits: 0 negative, 1 lies elsewhere; digits of 16 bits, where they are
 
-  function   indicator u16 = 0, kind u8, is a generator u8, code u32, inner functions u32
-  module     the record of its body; its constants u32, 0 for none, each a word; how many of these
-             are to be copied u32, or 0 where the firmware can use the table as it is. One of 0 is
-             in the skeleton.
-  bytes      type u32, hash u32 = 0 for unknown, length u32, where they are u32; a text likewise
-  tuple      type u32, length u32, objects
-  image      MAGIC, size u32, CRC-32 u32 of all that follows, sys.implementation._mpy u32,
-             where its index is u32, entries of that u32, addresses for which it was made u32: of
-             its data, and of its machine code; types u32: of bytes, texts, tuples, or 0; code and
-             constants; skeletons; index
+and what is only for the loader:
+
+  image      MAGIC, size u32, CRC-32 u32 of all that follows, sys.implementation._mpy u32;
+             addresses for which it was made: of its data, of its machine code; where its index is,
+             entries of that; the firmware: where it is looked at, size of that, its CRC-32; where
+             it has the last pool of names in RAM, and that pool after a reset; the names: number
+             of the first, how many, hashes, lengths, addresses
+  record     of a module: its name, its context, its LIVE and OFFER (frozen.py) or 0
   index      for each file and directory: key u32, 30 bits of the CRC-32 of "/PATH"; address u32;
-             size u32, of a directory 0; in the order of keys, so that it can be bisected
+             size u32, of a directory 0; in the order of keys, so that it can be bisected. A file
+             is an .mpy that has its record adopted.
 """
 
 import binascii
 import struct
+from collections import namedtuple
 
-from host_tools.boards import mpy
+from host_tools.boards import frozen, mpy
 
-MAGIC = b"FILAIMG3"
-_HEAD = struct.Struct("<8s10I")
+MAGIC = b"FILAIMG4"
+MOUNTED = "/rom"            # where boards/in_place.py mounts it
+_HEAD = struct.Struct("<8s18I")
 _CHECKED = 16               # the CRC begins there
-_RECORD = struct.Struct("<HBBII")
+_RECORD = struct.Struct("<HBBII")   # of a function that others make: 0, kind, is a generator, as above
 _KINDS = {mpy.BYTECODE: 2, mpy.NATIVE: 3, mpy.VIPER: 4}     # as the firmware numbers them
 _WORD = 4
 _GENERATOR = 1              # of a function's flags
-_IMMEDIATE = {mpy.NONE: 6, mpy.FALSE: 14, mpy.TRUE: 30}     # objects that are no addresses
+_NONE = 6                   # objects that are no addresses
+_IMMEDIATE = {None: _NONE, False: 14, True: 30}
+_OF_KINDS = {mpy.NONE: None, mpy.FALSE: False, mpy.TRUE: True}
 _SMALL = 1 << 30            # beyond which numbers are no words
-_LOADER, _BODY = b"in_place", b"body"
+_DIGIT = 16
+_NAMES_BEFORE = 256         # that may come up before the image is mounted
+_ALL_NAMES, _FIXED, _IN_ORDER = 1, 2, 4
+_SUBCLASSED, _SPECIAL_ACCESSORS = 1, 2
+_SPECIAL = {"__setattr__", "__delattr__"}
+_LOCALS, _PARENT = 14, 15   # words of a class
+_LOADER = "in_place"
+
+# One module of a program. path: of its file; frozen: a Frozen; content: its text as an .mpy file.
+Part = namedtuple("Part", "path frozen content")
+_Laid = namedtuple("_Laid", "kind generator code inner")    # of a function's code
 
 
-def image(files, address, code=None, types=None):
-    """The bytes of {path: content of an .mpy} for this address, which is a multiple of 4.
+def image(parts, firmware, address, code=None):
+    """The bytes of [Part] for this address, which is a multiple of 4.
 
-    code: another address where the same bytes are for the processor's instructions, if it has a
-    bus of its own for them. types: the firmware's addresses of bytes, str and tuple, if it is
-    known. Raises ValueError for anything that is no .mpy file of one architecture.
+    firmware: the Firmware that it is for. code: another address where the same bytes are for the
+    processor's instructions, if it has a bus of its own for them. Raises ValueError for anything
+    that is no .mpy file of one architecture, or not what the Frozen says.
     """
-    modules = {path: mpy.parse(content) for path, content in sorted(files.items())}
+    modules = {part.frozen.name: mpy.parse(part.content) for part in parts}
     feature = max(module.features[0] for module in modules.values())
     # A file without machine code says nothing of an architecture.
     if {module.features[0] >> 2 for module in modules.values()} - {0, feature >> 2}:
         raise ValueError("files for several architectures")
     code = address if code is None else code
-    memory = _Memory(address + _HEAD.size, code - address, types)
-    laid = {path: memory.module(module) for path, module in modules.items()}
-    index = {_key(directory): (0, 0) for path in modules for directory in _directories(path)}
-    entries = len(index) + len(modules)
-    for path, module in modules.items():
-        content = _skeleton(module, *laid[path])
-        index[_key(path)] = memory.put(content), len(content)
+    names = _Names(firmware, parts, modules)
+    memory = _Memory(address + _HEAD.size, code - address, firmware, names)
+    records = memory.program([part.frozen for part in parts], modules)
+    index = {_key(directory): (0, 0) for part in parts for directory in _directories(part.path)}
+    entries = len(index) + len(parts)
+    for part, content in zip(parts, _skeletons(records)):
+        index[_key(part.path)] = memory.put(content), len(content)
     if len(index) != entries:
         raise ValueError("two paths have one key; rename a module")
     start = memory.put(b"".join(struct.pack("<3I", key, *where)
-                                for key, where in sorted(index.items()))) - address
-    body = struct.pack("<8I", 6 | feature << 8, start, len(index), address, code,
-                       *(types or (0, 0, 0))) + memory.content
+                                for key, where in sorted(index.items())))
+    body = struct.pack("<16I", 6 | feature << 8, address, code, start, len(index), *firmware.span,
+                       firmware.last_pool, firmware.pool, *memory.names(), 0) + memory.content
     return MAGIC + struct.pack("<2I", _CHECKED + len(body), binascii.crc32(body)) + body
 
 
-def check(content, architecture, address, code=None, types=None):
-    """Raises ValueError where this is no whole image for such code and these addresses."""
+def check(content, architecture, firmware, address, code=None):
+    """Raises ValueError where this is no whole image for such code, this firmware and these
+    addresses."""
     if content[:len(MAGIC)] != MAGIC or len(content) < _HEAD.size:
         raise ValueError("it is none, or cut off")
-    _, size, checksum, version, _, _, *made_for = _HEAD.unpack_from(content)
+    _, size, checksum, version, *made_for, _, _, start, length, crc = _HEAD.unpack_from(
+        content)[:11]
     if size != len(content) or checksum != binascii.crc32(content[_CHECKED:]):
         raise ValueError("it is damaged or cut off")
     number = version >> 10
     if number not in (0, mpy.ARCHITECTURES.index(architecture)) or \
-            made_for != [address, address if code is None else code, *(types or (0, 0, 0))]:
+            made_for != [address, address if code is None else code] or \
+            (start, length, crc) != tuple(firmware.span):
         raise ValueError("it was made for another board, or with other facts of this one")
 
 
@@ -96,15 +119,70 @@ def _directories(path):
     return ["/".join(parts[:n]) for n in range(1, len(parts))]
 
 
+def _skeletons(records):
+    """.mpy files that have these records adopted."""
+    sources = {str(number): f"import {_LOADER}\n{_LOADER}.adopt({record:#x})\n"
+               for number, record in enumerate(records)}
+    return mpy.compiled("armv6m", sources, ("-O3", "-s", _LOADER)).values()
+
+
+class _Names:
+    """The numbers of names: those of the firmware, and from `first` on those that it lacks."""
+
+    def __init__(self, firmware, parts, modules):
+        self._numbers = {name: number for number, name in enumerate(firmware.names)}
+        wanted = {name.decode() for module in modules.values() for name in module.names
+                  if isinstance(name, bytes)} | {"__module__", "__qualname__"}
+        for part in parts:
+            wanted.update(part.frozen.globals, (part.frozen.name,))
+            for entity in part.frozen.globals.values():
+                if isinstance(entity, frozen.Class):
+                    wanted.update((entity.name, *(name for name, _ in entity.members)))
+        self.first = len(firmware.names) + _NAMES_BEFORE
+        self.new = sorted(wanted - self._numbers.keys())
+        self._numbers |= {name: self.first + number for number, name in enumerate(self.new)}
+        self._bytes = firmware.bytes_in_hash
+
+    def number(self, name):
+        """Of a name of an .mpy file, which may have the number already, or of a text."""
+        if isinstance(name, int):
+            return name
+        return self._numbers[name.decode() if isinstance(name, bytes) else name]
+
+    def word(self, text):
+        """The object that a name is, None for a text that is none."""
+        number = self._numbers.get(text)
+        return None if number is None else number << 3 | 2
+
+    def hash(self, text):
+        value = 5381
+        for byte in text.encode():
+            value = value * 33 ^ byte
+        return value & (1 << 8 * self._bytes) - 1 or 1
+
+    def tables(self):
+        """(hashes, lengths, characters) of the new names, in bytes each."""
+        encoded = [name.encode() for name in self.new]
+        return (b"".join(self.hash(name).to_bytes(self._bytes, "little") for name in self.new),
+                bytes(map(len, encoded)), encoded)
+
+
 class _Memory:
     """What is laid out from an address on; `shift` bytes behind is its machine code's address."""
 
-    def __init__(self, start, shift, types):
+    def __init__(self, start, shift, firmware, names):
         self.content = bytearray()
         self._start = start
         self._shift = shift
-        self._types = types
-        self._constants = {}        # Object -> word; of those that are alike one is enough
+        self._firmware = firmware
+        self._types = firmware.types
+        self._names = names
+        self._there = {}            # what -> its word; of those that are alike one is enough
+        self._laid = {}             # (module, path of code in it) -> _Laid
+        self._contexts = {}         # module -> address
+        self._subclassed = set()    # (module, name) of classes
+
+    # --- bytes ---------------------------------------------------------------------------------
 
     def put(self, data):
         """Returns the address where it lies, a multiple of 4."""
@@ -112,54 +190,197 @@ class _Memory:
         self.content += data
         return self._start + len(self.content) - len(data)
 
-    def module(self, module):
-        """(address of the record of a module, its constants that the skeleton has to have)."""
-        words = [self._constant(each) for each in module.objects]
-        left = b"".join(b"%c" % mpy.NONE if word else each.data
-                        for word, each in zip(words, module.objects))
-        mixed = 0 in words
-        table = self.put(struct.pack(f"<{len(words)}I", *words)) if any(words) else 0
-        record = self.function(module.code)
-        self.put(struct.pack("<2I", table, len(words) if table and mixed else 0))
-        return record, ((len(words), left) if mixed else (0, b""))
+    def words(self, *words):
+        return self.put(struct.pack(f"<{len(words)}I", *words))
+
+    def _fill(self, address, *words):
+        struct.pack_into(f"<{len(words)}I", self.content, address - self._start, *words)
+
+    def names(self):
+        """What the head of the image tells of them."""
+        hashes, lengths, encoded = self._names.tables()
+        addresses = [self.put(name + b"\0") for name in encoded]
+        return (self._names.first, len(encoded), self.put(hashes), self.put(lengths),
+                self.words(*addresses))
+
+    # --- modules -------------------------------------------------------------------------------
+
+    def program(self, parts, modules):
+        """The addresses of the records of [Frozen], whose code is in {name: mpy.Module}."""
+        for part in parts:
+            self._contexts[part.name] = self.words(0, 0, 0, 0)
+            for entity in part.globals.values():
+                if isinstance(entity, frozen.Class):
+                    self._subclassed.update((base.module, base.name) for base in entity.bases)
+        for part in parts:
+            self._lay(part.name, (), modules[part.name].code)
+        return [self._module(part, modules[part.name]) for part in parts]
+
+    def _module(self, part, module):
+        context = self._contexts[part.name]
+        members = {name: entity for name, entity in part.globals.items()
+                   if not isinstance(entity, frozen.Live)}
+        members["__name__"] = frozen.Literal(part.name)
+        table = b"".join(struct.pack("<H", self._names.number(name)) for name in module.names)
+        self._fill(context, self._types["module"], self._dict(members), self.put(table),
+                   self.words(*map(self._constant, module.objects)))
+        functions = [self._entity(part.globals[name]) if name in part.globals else 0
+                     for name in (frozen.LIVE, frozen.OFFER)]
+        return self.words(self._names.word(part.name), context, *functions)
+
+    # --- code ----------------------------------------------------------------------------------
+
+    def _lay(self, module, path, code):
+        """Lay out a function's code and that of those inside it; returns its _Laid."""
+        data = self.put(code.data)
+        inner = [self._made(self._lay(module, (*path, number), child))
+                 for number, child in enumerate(code.children)]
+        table = self.words(*inner) if inner else 0
+        prelude = code.data if code.kind == mpy.BYTECODE else None
+        if code.kind == mpy.NATIVE:             # its prelude comes after the functions inside
+            prelude = code.data[code.prelude:]
+            table = self.words(*inner, data + code.prelude) if inner else data + code.prelude
+        laid = _Laid(code.kind, bool(prelude and _flags(prelude) & _GENERATOR),
+                     data if code.kind == mpy.BYTECODE else data + self._shift, table)
+        self._laid[module, path] = laid
+        return laid
+
+    def _made(self, laid):
+        """The record by which a function inside another is made."""
+        return self.put(_RECORD.pack(0, _KINDS[laid.kind], laid.generator, laid.code, laid.inner))
+
+    # --- objects -------------------------------------------------------------------------------
 
     def _constant(self, constant):
-        """The word that is an object; 0 where only the firmware can make it."""
-        if constant.kind in _IMMEDIATE:
-            return _IMMEDIATE[constant.kind]
-        if constant.kind == mpy.INT and abs(int(constant.value)) < _SMALL:
-            return (int(constant.value) << 1 | 1) & 0xFFFFFFFF
-        if self._types is None:
-            return 0
-        if constant not in self._constants:
-            self._constants[constant] = self._put_constant(constant)
-        return self._constants[constant]
+        """The word that is a constant of code."""
+        if constant.kind == mpy.FUNCTIONS:
+            return self._firmware.fun_table
+        return self._entity(_entity(constant))
 
-    def _put_constant(self, constant):
-        of_bytes, of_str, of_tuple = self._types
-        if constant.kind in (mpy.STR, mpy.BYTES):
-            data = self.put(constant.value)
-            return self.put(struct.pack("<4I", of_str if constant.kind == mpy.STR else of_bytes, 0,
-                                        len(constant.value) - 1, data))
-        if constant.kind == mpy.TUPLE:
-            words = [self._constant(each) for each in constant.value]
-            if all(words):
-                return self.put(struct.pack(f"<{2 + len(words)}I", of_tuple, len(words), *words))
-        return 0
+    def _entity(self, entity):
+        """The word that is an Entity."""
+        if isinstance(entity, (frozen.Function, frozen.Class)):
+            key = (type(entity), entity.module,
+                   entity.path if isinstance(entity, frozen.Function) else entity.name)
+        else:
+            key = repr(entity)          # 1 and True are one as keys
+        if key not in self._there:
+            self._there[key] = getattr(self, "_" + type(entity).__name__.lower())(entity)
+        return self._there[key]
 
-    def function(self, code):
-        """The address of the record of a function."""
-        data = self.put(code.data)
-        inner = [self.function(child) for child in code.children]
-        prelude = data if code.kind == mpy.BYTECODE else None
-        if code.kind == mpy.NATIVE:             # its prelude comes after the functions inside
-            prelude = data + code.prelude
-            inner.append(prelude)
-        table = (prelude if inner == [prelude] else
-                 self.put(struct.pack(f"<{len(inner)}I", *inner)) if inner else 0)
-        flags = 0 if prelude is None else _flags(code.data[prelude - data:])
-        data += 0 if code.kind == mpy.BYTECODE else self._shift
-        return self.put(_RECORD.pack(0, _KINDS[code.kind], flags & _GENERATOR, data, table))
+    def _literal(self, entity):
+        value = entity.value
+        if isinstance(value, int) and not isinstance(value, bool):
+            return self._int(value)
+        if isinstance(value, str):
+            word = self._names.word(value)
+            return self._data("str", value.encode()) if word is None else word
+        return self._data("bytes", value) if isinstance(value, bytes) else _IMMEDIATE[value]
+
+    def _int(self, value):
+        if abs(value) < _SMALL:
+            return (value << 1 | 1) & 0xFFFFFFFF
+        digits = []
+        left = abs(value)
+        while left:
+            digits.append(left & (1 << _DIGIT) - 1)
+            left >>= _DIGIT
+        data = self.put(struct.pack(f"<{len(digits)}H", *digits))
+        return self.words(self._types["int"], len(digits) << 2 | 2 | (value < 0), len(digits), data)
+
+    def _data(self, kind, value):
+        return self.words(self._types[kind], 0, len(value), self.put(value + b"\0"))
+
+    def _tuple(self, entity):
+        items = [self._entity(item) for item in entity.items]
+        return self.words(self._types["tuple"], len(items), *items)
+
+    def _table(self, entity):
+        """A dict in order, in which the firmware looks for a key one by one."""
+        items = [(self._entity(key), self._entity(value)) for key, value in entity.items]
+        all_names = _ALL_NAMES * all(key & 7 == 2 for key, _ in items)
+        return self.words(self._types["dict"], len(items) << 3 | _IN_ORDER | _FIXED | all_names,
+                          len(items), self.words(*(word for item in items for word in item)))
+
+    def _dict(self, members):
+        """A dict of names, in which the firmware looks by their hashes."""
+        items = [(name, self._entity(entity)) for name, entity in members.items()]
+        places = len(items) + len(items) // 3 + 1
+        table = [(0, 0)] * places
+        for name, word in items:
+            at = self._names.hash(name) % places
+            while table[at][0]:
+                at = (at + 1) % places
+            table[at] = self._names.word(name), word
+        return self.words(self._types["dict"], len(items) << 3 | _FIXED | _ALL_NAMES, places,
+                          self.words(*(word for place in table for word in place)))
+
+    def _builtin(self, entity):
+        if entity.name is None:
+            return self._firmware.module_objects[entity.module]
+        return self._firmware.modules[entity.module][entity.name]
+
+    def _object(self, entity):
+        return self._contexts[entity.module]
+
+    def _function(self, entity):
+        laid = self._laid[entity.module, entity.path]
+        kind = self._types[_FUNCTION_TYPES[laid.kind, laid.generator]]
+        more = [self._entity(value) for value in entity.defaults]
+        if entity.keywords:
+            more.append(self._dict(dict(entity.keywords)))
+        return self.words(kind, self._contexts[entity.module], laid.inner, laid.code, *more)
+
+    def _wrapped(self, entity):
+        words = [self._entity(function) for function in entity.functions]
+        if entity.kind == "property":
+            words += [_NONE] * (3 - len(words))
+        return self.words(self._types[entity.kind], *words)
+
+    def _class(self, entity):
+        members = dict(entity.members)
+        members.setdefault("__module__", frozen.Literal(entity.module))
+        members.setdefault("__qualname__", frozen.Literal(entity.name))
+        words = list(self._firmware.class_words[:_LOCALS])
+        words[1] = words[1] & 0xFFFF | self._names.number(entity.name) << 16
+        if self._accesses_specially(entity):
+            words[1] |= _SPECIAL_ACCESSORS
+        if (entity.module, entity.name) in self._subclassed:
+            words[1] |= _SUBCLASSED
+        words.append(self._dict(members))
+        bases = [self._entity(base) for base in entity.bases]
+        if bases:
+            words[4] |= (_PARENT - 4) << 16
+            words.append(bases[0] if len(bases) == 1 else self.words(
+                self._types["tuple"], len(bases), *bases))
+        return self.words(*words)
+
+    def _accesses_specially(self, entity):
+        return isinstance(entity, frozen.Class) and (any(
+            name in _SPECIAL or isinstance(member, frozen.Wrapped) and member.kind == "property"
+            for name, member in entity.members) or any(map(self._accesses_specially,
+                                                           entity.bases)))
+
+
+_FUNCTION_TYPES = {
+    (mpy.BYTECODE, False): "function", (mpy.BYTECODE, True): "generator",
+    (mpy.NATIVE, False): "native", (mpy.NATIVE, True): "native_generator",
+    (mpy.VIPER, False): "viper"}
+
+
+def _entity(constant):
+    """The Entity that a constant of an .mpy file is."""
+    if constant.kind in _OF_KINDS:
+        return frozen.Literal(_OF_KINDS[constant.kind])
+    if constant.kind == mpy.INT:
+        return frozen.Literal(int(constant.value))
+    if constant.kind == mpy.STR:
+        return frozen.Literal(constant.value.decode())
+    if constant.kind == mpy.BYTES:
+        return frozen.Literal(constant.value)
+    if constant.kind == mpy.TUPLE:
+        return frozen.Tuple(tuple(map(_entity, constant.value)))
+    raise ValueError("a constant of a kind that an image cannot have")
 
 
 def _flags(prelude):
@@ -170,31 +391,3 @@ def _flags(prelude):
         if byte < 0x80:
             return flags
     raise ValueError("a prelude is cut short")
-
-
-def _skeleton(module, record, constants):
-    """An .mpy file with a module's names that has its code run.
-
-    constants: how many it has of its own, and these.
-    """
-    names = len(module.names)
-    strings = module.strings + b"".join(
-        mpy.uint(len(name) << 1) + name + b"\0" for name in (_LOADER, _BODY))
-    inner = bytes([0x00, 0x02, 0x00, 0x51, 0x63])           # returns None
-    outer = (b"\x38\x02\x00"                                 # a stack of eight; no name
-            b"\x80\x51\x1b" + mpy.uint(names)                  # from 0, None: import in_place
-            + b"\x14" + mpy.uint(names + 1)                    # its method body
-            + b"\x32\x00"                                   # the inner function
-            + b"\x22" + _signed(record)
-            + b"\x36\x02"                                   # called with both
-            + b"\x34\x00\x63")                             # call what it gives; return
-    n_objects, objects = constants
-    return (b"M\x06" + module.features + mpy.uint(names + 2) + mpy.uint(n_objects) + strings
-            + objects + mpy.uint(len(outer) << 3 | 4) + outer
-            + mpy.uint(1) + mpy.uint(len(inner) << 3) + inner)
-
-
-def _signed(value):
-    """A number that is not negative as a signed one: the second bit of all is its sign."""
-    encoded = mpy.uint(value)
-    return b"\x80" + encoded if encoded[0] & 0x40 else encoded

@@ -25,8 +25,8 @@ BYTECODE, NATIVE, VIPER = range(3)      # kinds of code
 _EXTENSIONS = 0x40                      # of features: those of the architecture follow
 _HAS_CHILDREN = 4
 _RELOCATED, _RODATA, _BSS = 0x10, 0x20, 0x40        # of a viper function's scope flags
-NONE, FALSE, TRUE, _LAST_EMPTY_KIND = 1, 2, 3, 4    # kinds of objects
-STR, BYTES, INT, TUPLE = 5, 6, 7, 10
+FUNCTIONS, NONE, FALSE, TRUE, _LAST_EMPTY_KIND = range(5)   # kinds of objects; the first is the
+STR, BYTES, INT, TUPLE = 5, 6, 7, 10                        # table of what machine code may call
 
 
 @cache
@@ -75,18 +75,18 @@ def native_size(content):
 
 def names(content):
     """The names in a .mpy of format 6 that not every firmware has; short texts are among them."""
-    return {name for name in parse(content).names if name is not None}
+    return {name for name in parse(content).names if isinstance(name, bytes)}
 
 
-class Module(namedtuple("Module", "features names strings objects code")):
+class Module(namedtuple("Module", "features names objects code")):
     """A .mpy file. features: the architecture and the format's minor version, in a byte, and the
-    bits of a small int. names: of its table, None for one that every firmware has; strings: that
-    table as it is in the file; objects: its constants, each an Object; code: a Code."""
+    bits of a small int. names: of its table, the number of one that every firmware has; objects:
+    its constants, each an Object; code: a Code."""
 
 
-class Object(namedtuple("Object", "kind value data")):
-    """A constant. value: the bytes of a STR or BYTES and a NUL, the text of a number in bytes, the
-    Objects of a TUPLE, else None. data: the constant as it is in the file."""
+class Object(namedtuple("Object", "kind value")):
+    """A constant. value: the bytes of a STR or BYTES, the text of a number in bytes, the Objects
+    of a TUPLE, else None."""
 
 
 class Code(namedtuple("Code", "kind data prelude children")):
@@ -162,26 +162,25 @@ class _Reader:
         if features[0] & _EXTENSIONS:
             self._uint()
         n_strings, n_objects = self._uint(), self._uint()
-        start = self.position
         names = [self._name() for _ in range(n_strings)]
-        strings = self._content[start:self.position]
         objects = tuple(self._object() for _ in range(n_objects))
-        return Module(features, names, strings, objects, self._code())
+        return Module(features, names, objects, self._code())
 
     def _name(self):
         length = self._uint()
-        return None if length & 1 else self._bytes((length >> 1) + 1)[:-1]
+        return length >> 1 if length & 1 else self._bytes((length >> 1) + 1)[:-1]
 
     def _object(self):
-        start = self.position
         kind, value = self._byte(), None
         if kind > _LAST_EMPTY_KIND:
             length = self._uint()
             if kind == TUPLE:
                 value = tuple(self._object() for _ in range(length))
             else:
-                value = self._bytes(length + (kind in (STR, BYTES)))
-        return Object(kind, value, self._content[start:self.position])
+                value = self._bytes(length)
+                if kind in (STR, BYTES):
+                    self._byte()        # a NUL
+        return Object(kind, value)
 
     def _code(self):
         head = self._uint()

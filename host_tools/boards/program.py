@@ -111,7 +111,7 @@ def words(module):
     return module.split(".")
 
 
-def _targets(node):
+def targets(node):
     """Names that a statement or expression binds where it stands, without inner scopes."""
     bound, declared = set(), {}
 
@@ -151,7 +151,7 @@ class _Reader(ast.NodeVisitor):
         self._scope = None
 
     def _enter(self, kind, node, body, names=()):
-        bound, declared = _targets(body)
+        bound, declared = targets(body)
         scope = Scope(kind, node, self._scope, bound | set(names))
         scope.declared = declared
         scope.module = self._module
