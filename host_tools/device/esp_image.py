@@ -44,17 +44,12 @@ def read(content, at=0):
     """
     if len(content) < at + _SEGMENTS_AT or content[at] != _MAGIC:
         raise ValueError("no image for an ESP32 begins there (byte 0xE9 is missing)")
-    _, segments, _, size_and_speed, _ = _HEADER.unpack_from(content, at)
+    _, _, _, size_and_speed, _ = _HEADER.unpack_from(content, at)
     number, = _CHIP.unpack_from(content, at + _CHIP_AT)
-    if not 0 < segments <= _MAX_SEGMENTS or size_and_speed >> 4 > _MAX_SIZE_CODE:
+    if size_and_speed >> 4 > _MAX_SIZE_CODE:
         raise ValueError("its header is damaged")
-    pieces, position = [], at + _SEGMENTS_AT
-    for _ in range(segments):
-        if len(content) < position + _SEGMENT.size:
-            raise ValueError("it is cut off")
-        _, length = _SEGMENT.unpack_from(content, position)
-        position += _SEGMENT.size + length
-        pieces.append(slice(position - length, position))
+    pieces = [piece for _, piece in _pieces(content, at)]
+    position = pieces[-1].stop
     position += 16 - (position - at) % 16       # the checksum is the last byte of a row of 16
     hashed = content[at + _HASHED_AT] == 1
     if len(content) < position + 32 * hashed:
@@ -68,6 +63,22 @@ def read(content, at=0):
         raise ValueError("it is damaged: its checksum is wrong")
     return Image(CHIPS.get(number, f"chip {number}"), _MEGABYTE << (size_and_speed >> 4),
                  position + 32 * hashed)
+
+
+def _pieces(content, at):
+    """[(address, slice of the content), …] of the segments of the image there. Raises ValueError.
+    """
+    count = content[at + 1]
+    if not 0 < count <= _MAX_SEGMENTS:
+        raise ValueError("its header is damaged")
+    found, position = [], at + _SEGMENTS_AT
+    for _ in range(count):
+        if len(content) < position + _SEGMENT.size:
+            raise ValueError("it is cut off")
+        address, length = _SEGMENT.unpack_from(content, position)
+        position += _SEGMENT.size + length
+        found.append((address, slice(position - length, position)))
+    return found
 
 
 def partitions(content, at):
@@ -99,10 +110,7 @@ def check(content, facts):
     loader = read(content)
     if loader.chip != facts.chip:
         raise ValueError(f"it is for the {loader.chip}, and {facts.board} has an {facts.chip}")
-    for part in partitions(content, _TABLE - facts.flash_offset):
-        begin = part.offset - facts.flash_offset
-        if part.type != _APPLICATION or not 0 <= begin < len(content):
-            continue            # no application, or one that an update would put there
+    for part, begin in _applications(content, facts):
         application = read(content, begin)
         if application.chip != facts.chip:
             raise ValueError(f"its application is for the {application.chip}")
@@ -110,6 +118,23 @@ def check(content, facts):
             raise ValueError("its application is larger than the place for it")
         return loader
     raise ValueError("it has no application: it is cut off")
+
+
+def _applications(content, facts):
+    """(Partition, where in the content) of each application that a whole firmware brings; there
+    may be places for others, where an update would put them."""
+    for part in partitions(content, _TABLE - facts.flash_offset):
+        begin = part.offset - facts.flash_offset
+        if part.type == _APPLICATION and 0 <= begin < len(content):
+            yield part, begin
+
+
+def segments(content, facts):
+    """[(address at which it is loaded or mapped, bytes), …] of the application in a whole
+    firmware for a board with these Facts. Raises ValueError, see check()."""
+    check(content, facts)
+    _, begin = next(_applications(content, facts))
+    return [(address, content[piece]) for address, piece in _pieces(content, begin)]
 
 
 def build(content, facts):
