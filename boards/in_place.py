@@ -83,7 +83,7 @@ def _bytes(address, size):
     return _object(at)
 
 
-def adopt(record):
+def from_flash(record):
     """Have the module that is being imported be the one in the flash, of which this is the
     record; then run what is live in it."""
     words = _words
@@ -93,7 +93,7 @@ def adopt(record):
     else:
         words[id(module) + _GLOBALS] = words[words[record + _CONTEXT] + _GLOBALS]
     if words[record + _LIVE]:
-        _object(words[record + _LIVE])()
+        _object(words[record + _LIVE])(copied)
 
 
 def copied(template, base=None):

@@ -115,6 +115,20 @@ def _loading(parts):
                              for name in parts)).body
 
 
+def core_texts(architecture, platform, names):
+    """{module: source} of the core in some sets, whose code is to run where it lies."""
+    texts = program(platform, in_place=True).texts
+    return {module: _NATIVE.sub("", texts[module]) if architecture in _BYTECODE else texts[module]
+            for module in files_of(platform, names, in_place=True)}
+
+
+@cache
+def public_names():
+    """Names of the core that apps may use."""
+    return names.public({name: programs.Module(name, sets.MODULES[name].read_text())
+                         for name in names.PUBLIC})
+
+
 def file_of(module):
     """The path of a module's source, relative to the directory of all."""
     return sets.file_of(module) if module in sets.MODULES else module.replace(".", "/") + ".py"

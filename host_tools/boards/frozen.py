@@ -4,7 +4,7 @@ A module's body mostly defines: functions, classes, constants, names of what oth
 image (in_place.py) has all of that ready, as objects that lie in the flash. `freeze` reads it out
 of the sources of a whole program, as Entities by the names of a module's globals:
 
-  Literal    None, a bool, int, bytes or text; Tuple, and Table, a dict that nobody changes
+  Literal    None, a bool, number, bytes or text; Tuple, and Table, a dict that nobody changes
   Function   with what its parameters default to; Wrapped, a staticmethod, classmethod or property
   Class      with its bases and its members
   Builtin    a module that the firmware has, or what is in it; Object, a module of the program
@@ -26,7 +26,8 @@ from collections import namedtuple
 
 from host_tools.boards import program
 
-LIVE = "_live"              # the function that what is live in a module has become
+REPLACED = {"socket", "network"}    # of a firmware's modules, for which a program may put others
+LIVE = "_live"              # what is live in a module, a function that is given in_place.copied
 OFFER = "_offer"            # the __getattr__ of a module that has a dictionary of its own
 TEMPLATE = "_in_flash"      # of a live copy's name: that of the class in the flash
 
@@ -73,7 +74,7 @@ class _Program:
 
     def __init__(self, texts, firmware, public):
         self.modules = {name: program.Module(name, text) for name, text in texts.items()}
-        self.firmware = firmware
+        self.firmware = {name: firmware[name] for name in firmware if name not in REPLACED}
         self.globals = {}               # module -> {name: Entity or Live}
         self.live = {}                  # module -> its statements that are live
         self.public = set(public)
@@ -140,7 +141,7 @@ class _Body:
         self._globals = whole.globals[module.name]
         self._defined = []              # statements that define what is in the flash
         self._live = []                 # statements that are live
-        self._imports = {}              # modules of the program that it imports at the top
+        self._imports = set()           # modules of the program that it has run
         self._rebound = {name for scope in module.scopes
                          for name, kind in scope.declared.items() if kind == "global"}
         self._stored = [variable.name for variable in module.variables
@@ -157,10 +158,8 @@ class _Body:
         offered = {name: entity.name for name, entity in self._globals.items()
                    if isinstance(entity, Live) and name in whole.wanted[module.name] | public}
         kept = bool(offered) or whole.is_package(module.name)
-        needed = [name for name in self._imports if whole.needs_running(name)]
-        live = ast.parse("".join(f"__import__({name!r})\n" for name in needed)).body + self._live
-        text = self._text(live, offered if kept else None)
-        return Frozen(module.name, text, dict(self._globals), kept, bool(live))
+        text = self._text(self._live, offered if kept else None)
+        return Frozen(module.name, text, dict(self._globals), kept, bool(self._live))
 
     # --- statements ----------------------------------------------------------------------------
 
@@ -226,9 +225,11 @@ class _Body:
         raise _IsLive
 
     def _need(self, name):
-        """Have a module of the program frozen before this."""
+        """Have a module of the program frozen before this, and run here if it has to."""
         self._whole.freeze(name)
-        self._imports[name] = None
+        if self._whole.needs_running(name) and name not in self._imports:
+            self._imports.add(name)
+            self._live += ast.parse(f"__import__({name!r})").body
 
     def _imported(self, source, name):
         whole = self._whole
@@ -404,8 +405,7 @@ class _Body:
         bases = [ast.Name(base.name, ast.Load()) for base in entity.bases]
         self._live.append(ast.Assign(
             [ast.Attribute(ast.Name("builtins", ast.Load()), live.name, ast.Store())],
-            ast.Call(ast.parse("__import__('in_place').copied", mode="eval").body,
-                     [ast.Name(template, ast.Load()), *bases], [])))
+            ast.Call(ast.Name("copied", ast.Load()), [ast.Name(template, ast.Load()), *bases], [])))
         # The template's bases are templates as well, as it cannot tell where copies will be.
         return {template: entity._replace(bases=tuple(
             self._whole.copies.get(base.name, base) for base in entity.bases)), entity.name: live}
@@ -422,7 +422,7 @@ class _Body:
                 variable.place.node.id = names[variable.name]
         functions = []
         if body:
-            functions.append(ast.parse(f"def {LIVE}(): pass").body[0])
+            functions.append(ast.parse(f"def {LIVE}(copied): pass").body[0])
             functions[0].body = body
         tree = writer.visit(ast.Module([*self._defined, *functions], []))
         if body:
@@ -570,7 +570,7 @@ def _python(entity):
 
 
 def _entity(value):
-    if value is None or isinstance(value, (bool, int, bytes, str)):
+    if value is None or isinstance(value, (bool, int, float, bytes, str)):
         return Literal(value)
     if isinstance(value, tuple):
         return Tuple(tuple(_entity(item) for item in value))

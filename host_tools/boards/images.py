@@ -7,10 +7,11 @@ whose facts name a place (in_place.py): in a UF2 file, or as bytes that esptool 
 import hashlib
 from collections import namedtuple
 from functools import cache
+from pathlib import Path
 
 from host_tools import unix_port
-from host_tools.boards import c_call, in_place, mpy, romfs, uf2
-from host_tools.boards.compiling import compiled, file_of, files_of
+from host_tools.boards import c_call, facts, firmware, frozen, in_place, mpy, romfs, uf2
+from host_tools.boards.compiling import compiled, core_texts, file_of, files_of, public_names
 
 APP = "bulb"
 APP_FILES = ("bulb.py", "main.py", "sse.py")
@@ -27,7 +28,16 @@ Build = namedtuple("Build", "core app")
 
 
 @cache
+def _app_sources():
+    """{module of the app in an image: its text}."""
+    directory = unix_port.ROOT / "boards" / "apps" / APP
+    return {Path(START).stem if name == "main.py" else name[:-3]: (directory / name).read_text()
+            for name in APP_FILES}
+
+
+@cache
 def _app(architecture):
+    """{path: the .mpy file} of the app."""
     directory = unix_port.ROOT / "boards" / "apps" / APP
     compiled = mpy.compiled(architecture, {f"{APP}/{name}": directory / name
                                            for name in APP_FILES})
@@ -35,29 +45,45 @@ def _app(architecture):
             for name, content in compiled.items()}
 
 
-def _core(architecture, platform, image_sets, plain, in_place):
-    contents = compiled(architecture, platform, plain=plain, in_place=in_place)
-    return {"lib/" + file_of(module)[:-3] + ".mpy": contents[module]
-            for module in files_of(platform, image_sets, plain, in_place)}
+def _path(module):
+    """Of a module of the core's file."""
+    return "lib/" + file_of(module)[:-3] + ".mpy"
 
 
-def _files(architecture, platform, image_sets, plain, in_place):
-    return {**_core(architecture, platform, image_sets, plain, in_place), **_app(architecture)}
+@cache
+def _frozen(board, image_sets):
+    """[in_place.Part] of the core and of the app, for a board by its name."""
+    board = facts.load()[board]
+    core = core_texts(board.mpy_arch, board.platform, image_sets)
+    build = f"CORE = {_hash(core)!r}\nAPP = {build_of(board, image_sets).app!r}\n"
+    texts = core | _app_sources() | {BUILD: build}
+    known = firmware.load(board.board)
+    parts = frozen.freeze(texts, known.modules, public_names())
+    contents = mpy.compiled(board.mpy_arch, {name: part.text for name, part in parts.items()},
+                            ("-O3",))
+    return [in_place.Part(_path(name) if name in core else f"{name}.mpy", part, contents[name])
+            for name, part in parts.items()]
 
 
 def build_of(board, image_sets):
     """The Build of the image that in_flash() makes."""
-    core = hashlib.sha256()
-    for path, content in sorted(_core(board.mpy_arch, board.platform, image_sets, False,
-                                      True).items()):
-        core.update(path.encode() + hashlib.sha256(content).digest())
-    return Build(core.hexdigest(), {path: hashlib.sha256(content).hexdigest()
-                                    for path, content in _app(board.mpy_arch).items()})
+    return Build(_hash(core_texts(board.mpy_arch, board.platform, tuple(image_sets))),
+                 {path: hashlib.sha256(content).hexdigest()
+                  for path, content in _app(board.mpy_arch).items()})
+
+
+def _hash(texts):
+    found = hashlib.sha256()
+    for name, text in sorted(texts.items()):
+        found.update(name.encode() + hashlib.sha256(text.encode()).digest())
+    return found.hexdigest()
 
 
 def for_partition(architecture, platform, image_sets, plain=False):
     """The ROMFS image."""
-    return romfs.image(_files(architecture, platform, image_sets, plain, False))
+    contents = compiled(architecture, platform, plain=plain)
+    return romfs.image(_app(architecture) | {
+        _path(module): contents[module] for module in files_of(platform, image_sets, plain)})
 
 
 def in_flash(board, image_sets):
@@ -65,11 +91,8 @@ def in_flash(board, image_sets):
     joined modules, as a nest of imports is too deep for a board's stack. Raises ValueError when it
     is larger than the place for it."""
     start, end = board.flash_free
-    files = _files(board.mpy_arch, board.platform, image_sets, False, True)
-    build = build_of(board, image_sets)
-    text = f"CORE = {build.core!r}\nAPP = {build.app!r}\n"
-    [files[f"{BUILD}.mpy"]] = mpy.compiled(board.mpy_arch, {f"{BUILD}.py": text}).values()
-    content = in_place.image(files, *_addresses(board), board.flash_types)
+    content = in_place.image(_frozen(board.board, tuple(image_sets)), firmware.load(board.board),
+                             *_addresses(board))
     if len(content) > end - start:
         raise ValueError(f"{board.board}: an image of {len(content)} bytes does not fit into "
                          f"{end - start}; leave out a set")
@@ -95,7 +118,7 @@ def check(content, board):
         return
     if len(content) > end - start:
         raise ValueError("it is larger than the flash that firmware and file system leave free")
-    in_place.check(content, board.mpy_arch, *_addresses(board), board.flash_types)
+    in_place.check(content, board.mpy_arch, firmware.load(board.board), *_addresses(board))
 
 
 def file_name(board):

@@ -19,6 +19,7 @@ whether this is that firmware. Objects have words of 32 bits, as MicroPython 1.2
   wrapped    type, functions: staticmethod, classmethod; property has three
   bytes      type, hash = 0 for unknown, length, where they are; a text likewise
   tuple      type, length, objects
+  float      type, the value
   int        type, bits: 0 negative, 1 lies elsewhere; digits of 16 bits, where they are
 
 and what is only for the loader:
@@ -31,14 +32,14 @@ and what is only for the loader:
   record     of a module: its name, its context, its LIVE and OFFER (frozen.py) or 0
   index      for each file and directory: key u32, 30 bits of the CRC-32 of "/PATH"; address u32;
              size u32, of a directory 0; in the order of keys, so that it can be bisected. A file
-             is an .mpy that has its record adopted.
+             is an .mpy that says its record to the loader.
 """
 
 import binascii
 import struct
 from collections import namedtuple
 
-from host_tools.boards import frozen, mpy
+from host_tools.boards import firmware, frozen, mpy
 
 MAGIC = b"FILAIMG4"
 MOUNTED = "/rom"            # where boards/in_place.py mounts it
@@ -55,20 +56,18 @@ _SMALL = 1 << 30            # beyond which numbers are no words
 _DIGIT = 16
 _NAMES_BEFORE = 256         # that may come up before the image is mounted
 _ALL_NAMES, _FIXED, _IN_ORDER = 1, 2, 4
-_SUBCLASSED, _SPECIAL_ACCESSORS = 1, 2
 _SPECIAL = {"__setattr__", "__delattr__"}
-_LOCALS, _PARENT = 14, 15   # words of a class
-_LOADER = "in_place"
+_LOADER, _TAKE = "in_place", "from_flash"     # names that there are before those of the image
 
 # One module of a program. path: of its file; frozen: a Frozen; content: its text as an .mpy file.
 Part = namedtuple("Part", "path frozen content")
 _Laid = namedtuple("_Laid", "kind generator code inner")    # of a function's code
 
 
-def image(parts, firmware, address, code=None):
+def image(parts, target, address, code=None):
     """The bytes of [Part] for this address, which is a multiple of 4.
 
-    firmware: the Firmware that it is for. code: another address where the same bytes are for the
+    target: the Firmware that it is for. code: another address where the same bytes are for the
     processor's instructions, if it has a bus of its own for them. Raises ValueError for anything
     that is no .mpy file of one architecture, or not what the Frozen says.
     """
@@ -78,8 +77,8 @@ def image(parts, firmware, address, code=None):
     if {module.features[0] >> 2 for module in modules.values()} - {0, feature >> 2}:
         raise ValueError("files for several architectures")
     code = address if code is None else code
-    names = _Names(firmware, parts, modules)
-    memory = _Memory(address + _HEAD.size, code - address, firmware, names)
+    names = _Names(target, parts, modules)
+    memory = _Memory(address + _HEAD.size, code - address, target, names)
     records = memory.program([part.frozen for part in parts], modules)
     index = {_key(directory): (0, 0) for part in parts for directory in _directories(part.path)}
     entries = len(index) + len(parts)
@@ -89,13 +88,13 @@ def image(parts, firmware, address, code=None):
         raise ValueError("two paths have one key; rename a module")
     start = memory.put(b"".join(struct.pack("<3I", key, *where)
                                 for key, where in sorted(index.items())))
-    body = struct.pack("<16I", 6 | feature << 8, address, code, start, len(index), *firmware.span,
-                       firmware.last_pool, firmware.pool, *memory.names(), 0) + memory.content
+    body = struct.pack("<16I", 6 | feature << 8, address, code, start, len(index), *target.span,
+                       target.last_pool, target.pool, *memory.names(), 0) + memory.content
     return MAGIC + struct.pack("<2I", _CHECKED + len(body), binascii.crc32(body)) + body
 
 
-def check(content, architecture, firmware, address, code=None):
-    """Raises ValueError where this is no whole image for such code, this firmware and these
+def check(content, architecture, target, address, code=None):
+    """Raises ValueError where this is no whole image for such code, this Firmware and these
     addresses."""
     if content[:len(MAGIC)] != MAGIC or len(content) < _HEAD.size:
         raise ValueError("it is none, or cut off")
@@ -106,7 +105,7 @@ def check(content, architecture, firmware, address, code=None):
     number = version >> 10
     if number not in (0, mpy.ARCHITECTURES.index(architecture)) or \
             made_for != [address, address if code is None else code] or \
-            (start, length, crc) != tuple(firmware.span):
+            (start, length, crc) != tuple(target.span):
         raise ValueError("it was made for another board, or with other facts of this one")
 
 
@@ -120,8 +119,8 @@ def _directories(path):
 
 
 def _skeletons(records):
-    """.mpy files that have these records adopted."""
-    sources = {str(number): f"import {_LOADER}\n{_LOADER}.adopt({record:#x})\n"
+    """.mpy files that say these records to the loader."""
+    sources = {str(number): f"import {_LOADER}\n{_LOADER}.{_TAKE}({record:#x})\n"
                for number, record in enumerate(records)}
     return mpy.compiled("armv6m", sources, ("-O3", "-s", _LOADER)).values()
 
@@ -129,8 +128,8 @@ def _skeletons(records):
 class _Names:
     """The numbers of names: those of the firmware, and from `first` on those that it lacks."""
 
-    def __init__(self, firmware, parts, modules):
-        self._numbers = {name: number for number, name in enumerate(firmware.names)}
+    def __init__(self, target, parts, modules):
+        self._firmware = target
         wanted = {name.decode() for module in modules.values() for name in module.names
                   if isinstance(name, bytes)} | {"__module__", "__qualname__"}
         for part in parts:
@@ -138,10 +137,12 @@ class _Names:
             for entity in part.frozen.globals.values():
                 if isinstance(entity, frozen.Class):
                     wanted.update((entity.name, *(name for name, _ in entity.members)))
-        self.first = len(firmware.names) + _NAMES_BEFORE
-        self.new = sorted(wanted - self._numbers.keys())
-        self._numbers |= {name: self.first + number for number, name in enumerate(self.new)}
-        self._bytes = firmware.bytes_in_hash
+        self.first = len(target.names) + _NAMES_BEFORE
+        if wanted & {_LOADER, _TAKE}:
+            raise ValueError(f"the program has a name of the loader, {_LOADER} or {_TAKE}")
+        self.new = sorted(wanted - target.numbers.keys())
+        self._numbers = target.numbers | {
+            name: self.first + number for number, name in enumerate(self.new)}
 
     def number(self, name):
         """Of a name of an .mpy file, which may have the number already, or of a text."""
@@ -154,28 +155,24 @@ class _Names:
         number = self._numbers.get(text)
         return None if number is None else number << 3 | 2
 
-    def hash(self, text):
-        value = 5381
-        for byte in text.encode():
-            value = value * 33 ^ byte
-        return value & (1 << 8 * self._bytes) - 1 or 1
-
     def tables(self):
         """(hashes, lengths, characters) of the new names, in bytes each."""
         encoded = [name.encode() for name in self.new]
-        return (b"".join(self.hash(name).to_bytes(self._bytes, "little") for name in self.new),
-                bytes(map(len, encoded)), encoded)
+        of_hashes, of_lengths = self._firmware.bytes_in_hash, self._firmware.bytes_in_length
+        return (b"".join(self._firmware.hash(name).to_bytes(of_hashes, "little")
+                         for name in self.new),
+                b"".join(len(name).to_bytes(of_lengths, "little") for name in encoded), encoded)
 
 
 class _Memory:
     """What is laid out from an address on; `shift` bytes behind is its machine code's address."""
 
-    def __init__(self, start, shift, firmware, names):
+    def __init__(self, start, shift, target, names):
         self.content = bytearray()
         self._start = start
         self._shift = shift
-        self._firmware = firmware
-        self._types = firmware.types
+        self._firmware = target
+        self._types = target.types
         self._names = names
         self._there = {}            # what -> its word; of those that are alike one is enough
         self._laid = {}             # (module, path of code in it) -> _Laid
@@ -275,6 +272,8 @@ class _Memory:
         if isinstance(value, str):
             word = self._names.word(value)
             return self._data("str", value.encode()) if word is None else word
+        if isinstance(value, float):
+            return self.put(struct.pack("<If", self._types["float"], value))
         return self._data("bytes", value) if isinstance(value, bytes) else _IMMEDIATE[value]
 
     def _int(self, value):
@@ -308,7 +307,7 @@ class _Memory:
         places = len(items) + len(items) // 3 + 1
         table = [(0, 0)] * places
         for name, word in items:
-            at = self._names.hash(name) % places
+            at = self._firmware.hash(name) % places
             while table[at][0]:
                 at = (at + 1) % places
             table[at] = self._names.word(name), word
@@ -341,19 +340,13 @@ class _Memory:
         members = dict(entity.members)
         members.setdefault("__module__", frozen.Literal(entity.module))
         members.setdefault("__qualname__", frozen.Literal(entity.name))
-        words = list(self._firmware.class_words[:_LOCALS])
-        words[1] = words[1] & 0xFFFF | self._names.number(entity.name) << 16
-        if self._accesses_specially(entity):
-            words[1] |= _SPECIAL_ACCESSORS
-        if (entity.module, entity.name) in self._subclassed:
-            words[1] |= _SUBCLASSED
-        words.append(self._dict(members))
         bases = [self._entity(base) for base in entity.bases]
-        if bases:
-            words[4] |= (_PARENT - 4) << 16
-            words.append(bases[0] if len(bases) == 1 else self.words(
-                self._types["tuple"], len(bases), *bases))
-        return self.words(*words)
+        parent = bases[0] if len(bases) == 1 else bases and self.words(
+            self._types["tuple"], len(bases), *bases)
+        return self.words(*firmware.class_words(
+            self._firmware, self._names.number(entity.name), self._dict(members), parent or 0,
+            flags=firmware.SPECIAL_ACCESSORS * self._accesses_specially(entity)
+            | firmware.IS_SUBCLASSED * ((entity.module, entity.name) in self._subclassed)))
 
     def _accesses_specially(self, entity):
         return isinstance(entity, frozen.Class) and (any(
@@ -363,9 +356,9 @@ class _Memory:
 
 
 _FUNCTION_TYPES = {
-    (mpy.BYTECODE, False): "function", (mpy.BYTECODE, True): "generator",
-    (mpy.NATIVE, False): "native", (mpy.NATIVE, True): "native_generator",
-    (mpy.VIPER, False): "viper"}
+    (mpy.BYTECODE, False): "fun_bc", (mpy.BYTECODE, True): "gen_wrap",
+    (mpy.NATIVE, False): "fun_native", (mpy.NATIVE, True): "native_gen_wrap",
+    (mpy.VIPER, False): "fun_viper"}
 
 
 def _entity(constant):
@@ -374,6 +367,8 @@ def _entity(constant):
         return frozen.Literal(_OF_KINDS[constant.kind])
     if constant.kind == mpy.INT:
         return frozen.Literal(int(constant.value))
+    if constant.kind == mpy.FLOAT:
+        return frozen.Literal(float(constant.value))
     if constant.kind == mpy.STR:
         return frozen.Literal(constant.value.decode())
     if constant.kind == mpy.BYTES:

@@ -26,7 +26,7 @@ _EXTENSIONS = 0x40                      # of features: those of the architecture
 _HAS_CHILDREN = 4
 _RELOCATED, _RODATA, _BSS = 0x10, 0x20, 0x40        # of a viper function's scope flags
 FUNCTIONS, NONE, FALSE, TRUE, _LAST_EMPTY_KIND = range(5)   # kinds of objects; the first is the
-STR, BYTES, INT, TUPLE = 5, 6, 7, 10                        # table of what machine code may call
+STR, BYTES, INT, FLOAT, TUPLE = 5, 6, 7, 8, 10                   # table of what machine code may call
 
 
 @cache
