@@ -238,8 +238,9 @@ _PARTS = {"bytes_in_hash": _bytes_in, "bytes_in_length": _bytes_in, "pool": _add
 
 def text(firmware):
     """The text of the firmware.json of a Firmware that has all of its parts."""
-    own = asdict(firmware) | {"class": {"code": _hex(firmware.class_.code),
-                                        "examples": firmware.class_.examples}}
+    own = asdict(firmware) | {
+        "types": dict(sorted(firmware.types.items())),
+        "class": {"code": _hex(firmware.class_.code), "examples": firmware.class_.examples}}
     parts = {name: own[name] if check in (_bytes_in, _class_of, _all_names) else _hex(own[name])
              for name, check in _PARTS.items()}
     return _filled(parts) + "\n"

@@ -145,7 +145,7 @@ class _Pool:
         self.address = address
         self.bytes_in_hash, self.bytes_in_length = bytes_in_hash, bytes_in_length
         _, previous, _, count, hashes, lengths = _POOL.unpack(memory.data(address, _POOL.size))
-        if previous & ~_SORTED != before or not 1 < count < MAX_NAMES - before:
+        if previous & ~_SORTED != before or not 0 < count < MAX_NAMES - before:
             raise ValueError(f"no pool of names at {address:#x}")
         self.end = address + _POOL.size + _WORD * count
         self.tables = hashes, lengths, hashes + bytes_in_hash * count, \
@@ -176,10 +176,8 @@ def _names(memory):
     names = list(pools[0].names)
     while True:
         before = len(names)
-        following = list(_valid(
-            lambda address, before=before: _Pool(memory, address, before, *sizes),
-            ((address,) for mark in (0, _SORTED)
-             for address in memory.find(pools[-1].address, before | mark))))
+        following = [_Pool(memory, address, before, *sizes) for mark in (0, _SORTED)
+                     for address in memory.find(pools[-1].address, before | mark)]
         if not following:
             return names, pools
         if len(following) > 1:
