@@ -225,7 +225,9 @@ def test_what_is_no_such_json_is_refused(text):
 
 @pytest.mark.parametrize("said", (
     "", "[]", "{}", '{"last_pool": []}',
-    '{"last_pool": [4], "classes": {"plain": [1, [], [2]], "two": [1, [], [3]]}}'))
+    '{"last_pool": [4], "classes": {"plain": [1, [], [2]], "two": [1, [], [3]]}}',
+    '{"last_pool": [4], "classes": {"plain": [1, [], [2]]}, "types": {"fun_bc": 4, '
+    '"fun_native": 4, "fun_viper": 4}}'))
 def test_what_a_board_with_another_firmware_says_is_refused(said):
     with pytest.raises(ValueError, match="does it run this firmware?"):
         firmware_file.with_live(firmware.load("esp32"), said)
