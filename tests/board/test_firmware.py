@@ -36,8 +36,8 @@ class ADC(Exception):
 class Signal(ADC):
     def __setattr__(self, name, value):
         pass
-made = {"start": start, "stop": stop, "inside": start(1), "classes": [Timer, Pin, PWM, ADC, Signal],
-        "big": -(1 << 40) - 3, "text": b"no name of it".decode(), "bytes": b"\\x01\\x02",
+made = {"start": start, "stop": stop, "inside": start(1),
+        "classes": [Timer, Pin, PWM, ADC, Signal], "big": -(1 << 40) - 3, "text": b"no name of it".decode(), "bytes": b"\\x01\\x02",
         "pair": (1, None), "real": 2.5}
 gc.collect()
 print(made)
@@ -137,7 +137,8 @@ def test_classes_are_as_class_words_makes_them(live):
     base, special = firmware.IS_SUBCLASSED, firmware.SPECIAL_ACCESSORS
     for title, address, parent, flags in (
             ("Timer", timer, 0, base | special), ("Pin", pin, timer, base | special),
-            ("PWM", pwm, None, special), ("ADC", adc, STOCK.modules["builtins"]["Exception"], base),
+            ("PWM", pwm, None, special),
+            ("ADC", adc, STOCK.modules["builtins"]["Exception"], base),
             ("Signal", signal, adc, special)):
         members, *more = memory.words(address + 20 + 4 * firmware.CODE_SLOTS, 2)
         if parent is None:

@@ -194,7 +194,8 @@ def test_any_words_in_a_firmware_are_read_or_refused(changes):
     [(address, data)] = pieces("rp2_pico_w")
     changed = bytearray(data)
     for place, word in changes:
-        struct.pack_into("<I", changed, span.address - address + place % (span.size // 4) * 4, word)
+        at = span.address - address + place % (span.size // 4) * 4
+        struct.pack_into("<I", changed, at, word)
     try:
         found = firmware_file.read(uf2.encode(bytes(changed), address), PICO_W)
     except ValueError:
