@@ -37,8 +37,9 @@ class Signal(ADC):
     def __setattr__(self, name, value):
         pass
 made = {"start": start, "stop": stop, "inside": start(1),
-        "classes": [Timer, Pin, PWM, ADC, Signal], "big": -(1 << 40) - 3, "text": b"no name of it".decode(), "bytes": b"\\x01\\x02",
-        "pair": (1, None), "real": 2.5}
+        "classes": [Timer, Pin, PWM, ADC, Signal], "big": -(1 << 40) - 3,
+        "text": b"no name of it".decode(), "bytes": b"\\x01\\x02", "pair": (1, None),
+        "real": 2.5}
 gc.collect()
 print(made)
 '''
