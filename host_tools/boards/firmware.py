@@ -7,40 +7,52 @@ An image that is made for one firmware can then have names, functions, classes a
 which otherwise take heap. boards/BOARD/firmware.json has it of the one firmware that in_place.py
 may make such images for; `span` tells whether a board runs that. firmware_file.py writes it.
 
-Layouts, of MicroPython 1.27 with words of 32 bits ("…" means as many as there are):
+Layouts, of MicroPython 1.27 on such boards. All fields are words of 32 bits, the first at offset
+0, unless it is said otherwise; "…" means as many as there are.
 
-  object     a word: small number N is N << 1 | 1; name Q is Q << 3 | 2; None 6, False 14, True 30;
-             else the address of a struct, a multiple of 4, of which the first word is the type
+  object     number N, of 31 bits, is N << 1 | 1; name Q is Q << 3 | 2; None 6, False 14, True 30;
+             any other the address of a struct, a multiple of 4, that begins with that of its type
   hash       of a name: h = 5381, then h = h * 33 ^ byte for each, of that the lowest
-             `bytes_in_hash` bytes, 1 instead of 0
-  pool       previous pool; numbers before it, | 1 << 31 if its names are in order; places; names
-             in it; address of their hashes, of their lengths; addresses of their texts, … Number 0
-             is no name. A pool is looked through from the last to the first: in order, where
-             it is marked so, else one by one
-  map        used << 3 | is in order << 2 | is fixed << 1 | all keys are names; places; table of
-             (key, value)…, a key 0 being free and 4 removed. In order ("fixed" ones of the
-             firmware) it is searched from the start; else by hash: the place of a key is its hash
-             modulo places, or the next free one
-  dict       type, map: 16 bytes
-  module     type, its dict; one in Python has also its constants: table of names, u16 each, and
-             table of objects. A function's context is that struct
-  function   type (fun_bc, gen_wrap, fun_native, native_gen_wrap, fun_viper), context, table of the
-             functions inside, code; values of default arguments …; dict of those for keywords, if
-             there are any. How many it does not say: its prelude does
-  closure    type, function, count, cells…; a cell is its type and an object
-  class      type, flags u16, name's number u16, twelve u8 in the order of SLOTS: which of the
-             words behind it that slot is, from 1, or 0; the words. Flags: IS_SUBCLASSED is set in a
-             class of Python by deriving from it, SPECIAL_ACCESSORS where it or a base has
-             __setattr__, __delattr__, a property or an object with __get__, __set__ or __delete__.
-             class_words() makes one as the firmware does, with ten words, or eleven with a base,
-             which is that or a tuple of several, or twelve with the base's protocol
-  property   type, getter, setter, deleter: each an object, or None
-  staticmethod, classmethod  type, function
-  tuple      type, count, objects…
-  str, bytes type, hash u32 or 0, length, address; a str has a zero behind it
-  int        type, is negative | is fixed << 1 | places << 2, digits, address of these: u16 each,
+             `bytes_in_hash` bytes; 1 instead of 0
+  pool       previous pool; how many numbers are before its own, | 1 << 31 if its names are in the
+             order of their bytes; places; names in it; address of their hashes; of their lengths;
+             addresses of their texts, each with a zero behind it, …. Number 0 is no name. Names
+             are looked for from the last pool to the first, and a number in the last one that
+             does not begin behind it. A new name gets into the last one if names < places, else
+             into a new one with twice as many places
+  map        used << 3 | in order << 2 | fixed << 1 | all keys are names; places; address of a
+             table of (key, value) …, where a key 0 is free, and 4 was removed. If it is in order,
+             as all maps in the firmware are, it is looked through from the start, up to `used`;
+             else a name is at the place that is its hash modulo places, or after that, the first
+             place being after the last, before any free one
+  dict       type; map: 16 bytes
+  module     type; its dict. One in Python also has its constants: address of the names, u16 each,
+             and of the objects that its code mentions; it is the context of its functions. (Code
+             that was not imported has a context without a type.)
+  function   type, which is fun_bc, gen_wrap, fun_native, native_gen_wrap or fun_viper; context;
+             table of functions inside; code; default values … of the last arguments by position;
+             if any by keyword have some, their dict. How many it does not say: its prelude does
+  closure    type; function; count; cells …. A cell is its type and an object
+  class      type; flags u16; number of its name u16; twelve u8 in the order of SLOTS: which of the
+             words behind that slot is, from 1, or 0 for none; words …. class_words() makes one
+             like the firmware's, which has ten words; or eleven with a base, the last being that
+             or a tuple of several; or twelve with one that has a "protocol", the last being that.
+             Of the flags IS_SUBCLASSED is set in each base that is no type of the firmware, and
+             SPECIAL_ACCESSORS if a base has it, or its dict has __setattr__ or __delattr__, a
+             property, or any object with __get__, __set__ or __delete__. Its dict has __module__
+             and __qualname__, and a function __new__ is in a staticmethod there
+  property   type; getter; setter; deleter, each an object or None
+  staticmethod, classmethod      type; function
+  tuple      type; count; objects …
+  str, bytes type; hash, or 0 for unknown; length; address of them, with a zero behind
+  int        type; negative | fixed << 1 | places << 2; digits used; address of these, u16 each,
              the lowest first
-  float      type, value in the format of IEEE 754
+  float      type; value, of IEEE 754
+
+What the firmware writes to is: the flags of a class from which one is derived, even if nothing
+changes; a dict that is not fixed (a fixed one refuses, a class's without a word); cells, lists,
+instances. The garbage collector looks for nothing in flash: what is there must not be all that
+points to an object in memory.
 """
 
 import functools
@@ -76,7 +88,9 @@ class Firmware:
     """names: by number, of which 0 is none. bytes_in_hash, bytes_in_length: in its pools. pool:
     the address of the last of these; last_pool: where in memory its address is after a reset.
     modules: {name of a built-in module: {name in it: the word that is the object}};
-    module_objects: {its name: its address}. types: {name: address} of types, for functions by
+    module_objects: {its name: its address}. Of some an import prefers a file in sys.path, and of
+    these a few are frozen into the firmware, whose names are known: the ESP32's "machine.py", of
+    which most is from here. types: {name: address} of types, for functions by
     those that MicroPython's source has for them. fun_table: the address that an .mpy file's
     constant MP_FUN_TABLE stands for. span: the Span of flash where all that is. class_: a Class.
     last_pool, class_ and some of the types are not in a firmware's file: see firmware_file.read().
@@ -238,8 +252,9 @@ _PARTS = {"bytes_in_hash": _bytes_in, "bytes_in_length": _bytes_in, "pool": _add
 
 def text(firmware):
     """The text of the firmware.json of a Firmware that has all of its parts."""
-    own = asdict(firmware) | {"class": {"code": _hex(firmware.class_.code),
-                                        "examples": firmware.class_.examples}}
+    own = asdict(firmware) | {
+        "types": dict(sorted(firmware.types.items())),
+        "class": {"code": _hex(firmware.class_.code), "examples": firmware.class_.examples}}
     parts = {name: own[name] if check in (_bytes_in, _class_of, _all_names) else _hex(own[name])
              for name, check in _PARTS.items()}
     return _filled(parts) + "\n"

@@ -19,7 +19,8 @@ from pathlib import Path
 from host_tools.boards import facts as board_facts
 from host_tools.boards import uf2
 from host_tools.boards.firmware import (
-    CODE_SLOTS, MAX_NAMES, MAX_SPAN, SLOTS, Class, Firmware, Span, load, name_hash, text)
+    CODE_SLOTS, MAX_NAMES, MAX_SPAN, SLOTS, Class, Firmware, Span, load, name_hash, parse,
+    text)
 from host_tools.device import esp_image, link
 from host_tools.unix_port import ROOT
 
@@ -145,7 +146,7 @@ class _Pool:
         self.address = address
         self.bytes_in_hash, self.bytes_in_length = bytes_in_hash, bytes_in_length
         _, previous, _, count, hashes, lengths = _POOL.unpack(memory.data(address, _POOL.size))
-        if previous & ~_SORTED != before or not 1 < count < MAX_NAMES - before:
+        if previous & ~_SORTED != before or not 0 < count < MAX_NAMES - before:
             raise ValueError(f"no pool of names at {address:#x}")
         self.end = address + _POOL.size + _WORD * count
         self.tables = hashes, lengths, hashes + bytes_in_hash * count, \
@@ -176,10 +177,8 @@ def _names(memory):
     names = list(pools[0].names)
     while True:
         before = len(names)
-        following = list(_valid(
-            lambda address, before=before: _Pool(memory, address, before, *sizes),
-            ((address,) for mark in (0, _SORTED)
-             for address in memory.find(pools[-1].address, before | mark))))
+        following = [_Pool(memory, address, before, *sizes) for mark in (0, _SORTED)
+                     for address in memory.find(pools[-1].address, before | mark)]
         if not following:
             return names, pools
         if len(following) > 1:
@@ -257,16 +256,12 @@ def _module_objects(memory, names, module):
     `__main__` is not among them, as its dict is in memory, nor are modules frozen in Python.
     """
     objects = {}
-    previous = 0, 0
-    maps = []
-    for address, word in memory.all_words():
-        before, start = previous
-        if before & 7 == _IN_FLASH and before >> 3 == start > 0:
-            maps.append((word, start))
-        previous = start, word
-    for table, count in maps:
+    words = [word for _, word in memory.all_words()]
+    for flags, places, table in zip(words, words[1:], words[2:]):
+        if flags & 7 != _IN_FLASH or flags >> 3 != places or not places:
+            continue
         try:
-            entries = _table(memory, names, table, count)
+            entries = _table(memory, names, table, places)
             if any(memory.words(word, 1) != (module,) for _, word in entries):
                 continue
         except ValueError:
@@ -324,9 +319,10 @@ def with_live(firmware, said):
             each if isinstance(each, str) else f"{each:#x}" for each in slots[CODE_SLOTS:]))
                     for name, (flags, indexes, slots) in sorted(found["classes"].items())}
         types = firmware.types | {name: found["types"][name] for name in LIVE_TYPES}
+        whole = replace(firmware, last_pool=last_pool, types=types, class_=Class(code, examples))
+        return parse(whole.board, text(whole))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"the board said {said[:200]!r}: does it run this firmware?") from error
-    return replace(firmware, last_pool=last_pool, types=types, class_=Class(code, examples))
 
 
 def main():

@@ -20,22 +20,22 @@ def word(address):
 
 
 def leads_to_pool(address):
-    """Whether pools in memory begin there, of which the last is before all in flash."""
+    """Whether that is POOL, or a pool in memory before which that is, or such a one."""
     for _ in range(64):
         if address == POOL:             # noqa: F821
             return True
-        if address & 3 or not any(start <= address < end for start, end in _RAM):
+        if address & 3 or not any(start <= address < end - 16 for start, end in _RAM) or \
+                not 0 < word(address + 12) <= word(address + 8):     # names, places for them
             return False
         address = word(address)
     return False
 
 
-def last_pool():
+def last_pools():
+    """All addresses that could be the one: a host refuses several."""
     globals_ = word(id(__main__) + 4)
-    found = [address for address in range(globals_ - _STATE, globals_, 4)
-             if leads_to_pool(word(address)) and leads_to_pool(word(word(address)))
-             or word(address) == POOL]  # noqa: F821
-    return found
+    return [address for address in range(globals_ - _STATE, globals_, 4)
+            if leads_to_pool(word(address))]
 
 
 def function():
@@ -140,6 +140,6 @@ classes["protocol"] = look(Stream)
 classes["of_property"] = look(OfProperty)
 classes["subclassed"] = look(Plain)
 print(json.dumps({
-    "last_pool": last_pool(), "classes": classes,
+    "last_pool": last_pools(), "classes": classes,
     "types": {"fun_bc": id(type(function)), "fun_native": id(type(native)),
               "fun_viper": id(type(viper))}}))

@@ -13,9 +13,10 @@ from setuptools import find_namespace_packages
 ROOT = Path(__file__).parent.parent.parent
 ESP32 = """
 import json
-from host_tools.boards import facts
+from host_tools.boards import facts, firmware
 from host_tools.device import kept, tree
 files = tree.tree(facts.load()["esp32"])
+assert firmware.load("esp32").names
 print(json.dumps([tree.__file__, str(kept.DIRECTORY), sorted(files)]))
 """
 
@@ -26,8 +27,9 @@ def test_it_brings_all_that_a_board_gets(tmp_path):
     for package in find_namespace_packages(str(ROOT), **found["packages"]["find"]):
         directory = package.replace(".", "/")
         (site / directory).mkdir(parents=True, exist_ok=True)
-        for path in (ROOT / directory).glob("*.py"):
-            shutil.copy(path, site / directory)
+        for pattern in "*.py", *found["package-data"]["*"]:
+            for path in (ROOT / directory).glob(pattern):
+                shutil.copy(path, site / directory)
     done = subprocess.run(
         [sys.executable, "-c", ESP32], cwd=tmp_path, capture_output=True, text=True, check=True,
         env=os.environ | {"PYTHONPATH": str(site), "XDG_CACHE_HOME": str(home)})
