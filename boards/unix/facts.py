@@ -13,7 +13,6 @@ FIRMWARE_CALLS = None
 FLASH_OFFSET = None
 UF2_FAMILY = None
 UF2_BOARD = None
-FLASH_TYPES = None
 CPU_HZ = None
 LED_PIN = None
 LED_LIT = None

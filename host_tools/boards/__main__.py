@@ -109,7 +109,7 @@ def _build_in_flash(board, image_sets, directory):
     (directory / "fs").mkdir(parents=True, exist_ok=True)
     (directory / images.file_name(board)).write_bytes(images.in_flash(board, image_sets))
     (directory / names.FILE).write_text(json.dumps(
-        {board.platform: program(board.platform, in_place=True).names}, indent=1) + "\n")
+        {board.platform: program(board.platform, True).names}, indent=1) + "\n")
     files = {name: source if isinstance(source, bytes) else source.read_bytes()
              for name, source in images.loader(board).items()}
     files |= {name: text.encode() for name, text in {

@@ -45,20 +45,19 @@ def program(platform, in_place=False):
     part_of = {module: name for name, part in sets.sets(platform).items()
                for module in part.modules}
     return joined(texts, platform, sets.ROOTS["core"], names.PUBLIC, part_of, outside(),
-                  running=steady.functions(), facts=specialised.IN_PLACE if in_place else (),
-                  in_place=in_place)
+                  running=None if in_place else steady.functions(),
+                  facts=specialised.IN_PLACE if in_place else ())
 
 
 def joined(texts, platform, core, offered, part_of, outside, kept=(),
-           constant=(), running=None, facts=(), in_place=False):
+           constant=(), running=None, facts=()):
     """The Program of {module: text}.
 
     core: modules that are loaded together, their package first. offered: those that apps import,
     with names that stay. part_of: {module: its set}. outside: texts that use the program. kept:
     further names that stay. constant: modules whose constants others read by name. running:
     functions (steady.py) but for which methods are put aside; None leaves all where they are.
-    facts: see specialised.Platform. in_place: code takes no heap, only names and objects do, so
-    methods are put aside within their classes.
+    facts: see specialised.Platform.
     """
     modules = {name: programs.Module(name, specialised.Platform(
         platform, sets.HOST_TWINS, facts).visit(ast.parse(text))) for name, text in texts.items()}
@@ -72,31 +71,26 @@ def joined(texts, platform, core, offered, part_of, outside, kept=(),
     used = set().union(*(module.identifiers() | module.strings() for module in (
         programs.Module("outside", text) for text in outside)))
     bundles.without_stars(modules)
-    filed = running is not None and not in_place
-    if filed:                           # whose classes need it, come after it
+    if running is not None:             # whose classes need it, come after it
         core = (core[0], rare.LOADER[0], *core[1:])
     parts = chunks.chunks(modules, core, {*offered, *core}, part_of)
     lasting = [part.name for part in parts[:[part.name for part in parts].index(core[0]) + 1]]
     modules = bundles.bundled(modules, parts, lasting, offered)
     lasting = [name for name in lasting if name in modules]
     others = bundles.globals_for_others(modules, offered)
-    if filed:
+    if running is not None:
         home, rest = rare.loader([modules[name] for name in lasting])
         others[home].add(rest)
     unused.remove(modules, others, kept | used | names.platform_names()["reserved"])
     aside = {}
-    which = lasting, steady.WATCHED, running, steady.SELDOM
     if running is not None:
         rare.gather(modules, lasting, others, steady.WATCHED, running)
-    if filed:
-        aside = rare.put_aside(modules, home, rest, *which)
+        aside = rare.put_aside(modules, home, rest, lasting, steady.WATCHED, running,
+                               steady.SELDOM)
         modules |= aside
-    elif running is not None:
-        rare.mark(modules, *which)
     _, told = names.renamed(modules, outside, kept)
     texts = {}
     for name in modules:
-        rare.fold(modules[name].tree)
         module = programs.Module(name, ast.unparse(modules[name].tree))
         if name == core[0]:
             module.tree.body += _loading(lasting[:-1])
@@ -117,9 +111,9 @@ def _loading(parts):
 
 def core_texts(architecture, platform, names):
     """{module: source} of the core in some sets, whose code is to run where it lies."""
-    texts = program(platform, in_place=True).texts
+    texts = program(platform, True).texts
     return {module: _NATIVE.sub("", texts[module]) if architecture in _BYTECODE else texts[module]
-            for module in files_of(platform, names, in_place=True)}
+            for module in files_of(platform, names, False, True)}
 
 
 @cache
@@ -135,13 +129,13 @@ def file_of(module):
 
 
 @cache
-def compiled(architecture, platform, options=(), plain=False, in_place=False):
+def compiled(architecture, platform, options=(), plain=False):
     """{module: content of its .mpy} of everything that such a board may load.
 
-    plain: every module for itself, as it is written. in_place: see program().
+    plain: every module for itself, as it is written.
     """
     if not plain:                       # a module's name is there already: it names the source
-        texts = program(platform, in_place).texts
+        texts = program(platform).texts
         if architecture in _BYTECODE:
             texts = {module: _NATIVE.sub("", text) for module, text in texts.items()}
         return mpy.compiled(architecture, texts, ("-O3", *options))

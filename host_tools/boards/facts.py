@@ -36,13 +36,11 @@ class Facts:
     usb_ids: ((vendor, product, which of USB_MODES it is then), …) of its own USB, none where an
     adapter with numbers of its own is between. flash_size: bytes that it has at least.
     flash_free: (start, end) of the flash that neither its firmware nor its file system has, None
-    where nothing is put there. They are addresses where all of the flash has some, else offsets
+    where nothing is put there; then firmware.json tells of the firmware (firmware.py). They are addresses where all of the flash has some, else offsets
     in flash. flash_map and firmware_calls: a FlashMap and FirmwareCalls where these are offsets,
     else None. flash_offset: where esptool writes the firmware; None where it is copied as UF2.
     uf2_family: the number in UF2 files for its chip, and uf2_board: what its boot drive calls
     itself, both None where it has no such drive.
-    flash_types: what id() of bytes, str and tuple gives with the firmware, so that an image may
-    have such objects ready; None where nobody has looked.
     cpu_hz: the fastest clock, where the firmware starts with a slower one, else None. led_pin: a
     number or name for machine.Pin, None without a plain LED; led_lit: the level that lights it.
     heap_connected: bytes free for Python once Wi-Fi is connected, None while nobody has measured
@@ -67,7 +65,6 @@ class Facts:
     flash_offset: int | None
     uf2_family: int | None
     uf2_board: str | None
-    flash_types: tuple | None
     cpu_hz: int | None
     led_pin: int | str | None
     led_lit: int | None
@@ -98,9 +95,6 @@ class Facts:
                         check(each) for check, each in zip(checks, value)):
                     self._refuse(name, value)
                 object.__setattr__(self, name, kind(*value))
-        if self.flash_types is not None and not (
-                len(self.flash_types) == 3 and all(map(_is_address, self.flash_types))):
-            self._refuse("flash_types", self.flash_types)
         for name in ("flash_offset", "flash_size", "uf2_family", "cpu_hz", "heap_connected",
                      "tick_ms"):
             if (getattr(self, name) or 0) < 0:

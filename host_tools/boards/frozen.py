@@ -26,7 +26,7 @@ from collections import namedtuple
 
 from host_tools.boards import program
 
-REPLACED = {"socket", "network"}    # of a firmware's modules, for which a program may put others
+REPLACED = {"machine", "network", "socket"}     # of a firmware's modules, in place of which there may be others
 LIVE = "_live"              # what is live in a module, a function that is given in_place.copied
 OFFER = "_offer"            # the __getattr__ of a module that has a dictionary of its own
 TEMPLATE = "_in_flash"      # of a live copy's name: that of the class in the flash
@@ -52,6 +52,7 @@ Frozen = namedtuple("Frozen", "name text globals kept live")
 _READING = {"get", "items", "keys", "values"}           # methods that leave a dict as it is
 _COMPUTED = {each.__name__: each for each in (bytes, int, len, max, min, range, sum, tuple)}
 _METHODS = {"bytes.fromhex", "int.from_bytes"}          # of these
+_REBOUND = {"print"}        # built-in names that a program may give another meaning
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _PLAIN = {"micropython.native", "micropython.viper"}    # decorators for the compiler alone
 _WRAPPERS = {"staticmethod", "classmethod", "property"}
@@ -65,7 +66,8 @@ def freeze(texts, firmware, public=()):
     """{name: Frozen} of a program {module: text}, whose imports at the top form no circle.
 
     firmware: {module that it has: names in it}. public: names that apps may use; from classes that
-    have one they may derive others.
+    have one they may derive others. Raises ValueError where something that would lie in the flash
+    is given another attribute.
     """
     return _Program(texts, firmware, public).frozen()
 
@@ -87,6 +89,8 @@ class _Program:
     def frozen(self):
         for name in self.modules:
             self.freeze(name)
+        for module in self.modules.values():
+            self._check(module)
         return self._frozen
 
     def _wanted(self):
@@ -104,6 +108,14 @@ class _Program:
                 for name in known.get(getattr(value, "id", None), ()):
                     wanted[name].add(attribute.node.attr)
         return wanted
+
+    def _check(self, module):
+        """What is in the flash cannot be given another attribute."""
+        for node, scope, stored in module.attributes:
+            if stored and isinstance(node.value, ast.Name) and \
+                    scope.owner(node.value.id) is module.scope and isinstance(
+                    self.globals[module.name].get(node.value.id), (Class, Function, Object)):
+                raise ValueError(f"{module.name} sets {node.attr} of {node.value.id}")
 
     def freeze(self, name):
         """Freeze a module, after those that it imports."""
@@ -164,9 +176,10 @@ class _Body:
     # --- statements ----------------------------------------------------------------------------
 
     def _statement(self, statement):
-        if isinstance(statement, ast.Expr) and (
-                isinstance(statement.value, ast.Constant) or _is_idle(statement.value)):
-            return                      # a docstring, or names that the compiler is to see
+        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+            return                      # a docstring
+        if isinstance(statement, ast.Expr) and _is_idle(statement.value):
+            return self._defined.append(statement)
         try:
             found = self._bindings(statement)
             if any(name in self._rebound or self._stored.count(name) > 1 for name in found):
@@ -433,6 +446,10 @@ class _Body:
             self._add(OFFER)
         if names:
             self._globals["builtins"] = Builtin("builtins", None)
+        for name in {variable.name for variable in self._module.variables
+                     if variable.scope is self._module.scope} - self._globals.keys() - _REBOUND:
+            if name in self._whole.firmware["builtins"]:    # found at once, and not after all else
+                self._globals[name] = Builtin("builtins", name)
         return ast.unparse(ast.fix_missing_locations(tree)) + "\n"
 
     def _add(self, name):

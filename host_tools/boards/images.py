@@ -50,19 +50,31 @@ def _path(module):
     return "lib/" + file_of(module)[:-3] + ".mpy"
 
 
+def parts(texts, path, board, public=()):
+    """[in_place.Part] of a program {module: text} for the firmware of a board. path: a function
+    that gives the path of a module's file; public: see frozen.freeze()."""
+    known = firmware.load(board.board)
+    found = frozen.freeze(texts, known.modules, public)
+    contents = mpy.compiled(board.mpy_arch, {name: part.text for name, part in found.items()},
+                            ("-O3",))
+    return [in_place.Part(path(name), part, contents[name]) for name, part in found.items()]
+
+
+def image(parts, board):
+    """The bytes of an image for the place in a board's flash, of [in_place.Part]."""
+    return in_place.image(parts, firmware.load(board.board), *_addresses(board))
+
+
 @cache
-def _frozen(board, image_sets):
-    """[in_place.Part] of the core and of the app, for a board by its name."""
+def _program(board, image_sets):
+    """The image of the core and of the app, for a board by its name."""
     board = facts.load()[board]
     core = core_texts(board.mpy_arch, board.platform, image_sets)
-    build = f"CORE = {_hash(core)!r}\nAPP = {build_of(board, image_sets).app!r}\n"
-    texts = core | _app_sources() | {BUILD: build}
-    known = firmware.load(board.board)
-    parts = frozen.freeze(texts, known.modules, public_names())
-    contents = mpy.compiled(board.mpy_arch, {name: part.text for name, part in parts.items()},
-                            ("-O3",))
-    return [in_place.Part(_path(name) if name in core else f"{name}.mpy", part, contents[name])
-            for name, part in parts.items()]
+    build = build_of(board, image_sets)
+    texts = core | _app_sources() | {
+        BUILD: f"CORE = {build.core!r}\nAPP = {build.app!r}\n"}
+    return image(parts(texts, lambda name: _path(name) if name in core else f"{name}.mpy", board,
+                       public_names()), board)
 
 
 def build_of(board, image_sets):
@@ -91,8 +103,7 @@ def in_flash(board, image_sets):
     joined modules, as a nest of imports is too deep for a board's stack. Raises ValueError when it
     is larger than the place for it."""
     start, end = board.flash_free
-    content = in_place.image(_frozen(board.board, tuple(image_sets)), firmware.load(board.board),
-                             *_addresses(board))
+    content = _program(board.board, tuple(image_sets))
     if len(content) > end - start:
         raise ValueError(f"{board.board}: an image of {len(content)} bytes does not fit into "
                          f"{end - start}; leave out a set")

@@ -1,12 +1,10 @@
 """Methods that a board needs rarely, put aside, so that they take no memory until one is called.
 
-Classes keep what runs all the time (steady.py). Of code that is copied into the heap the rest is
-put into files: a class's `__getattr__` (mpcore/on_demand.py) loads the file that has its rest,
-which adds it; what has not been used for a while is taken out again with the modules that are
-loaded on demand. Of code that runs where it lies only the objects take memory that stand for
-functions: there a class gets a `__getattr__` that makes the function for each call. Functions that
-are rare become methods first, of one object for each file. That a method is not in its class is
-noticed only by who looks into the class, not into an object of it; so a method stays
+Classes keep what runs all the time (steady.py). The rest is put into files: a class's `__getattr__`
+(mpcore/on_demand.py) loads the file that has its rest, which adds it; what has not been used for a
+while is taken out again with the modules that are loaded on demand. Functions that are rare become
+methods first, of one object for each file. That a method is not in its class is noticed only by who
+looks into the class, not into an object of it; so a method stays
 
 * if it has a special name, a decorator, or a default value that is made when it is defined;
 * if a relative of the class has one of the same name, or is not of the program;
@@ -135,69 +133,6 @@ def put_aside(modules, home, rest, parts, watched, running, seldom=()):
     them, with their `origins`.
     """
     return _Aside(modules, parts, home, rest, watched, running, seldom).files()
-
-
-def mark(modules, parts, watched, running, seldom=()):
-    """Mark what put_aside() would take out, for fold(): the nodes get `is_rare`."""
-    for _, methods in _Aside(modules, parts, None, None, watched, running, seldom).chosen():
-        for method in methods:
-            method.is_rare = True
-
-
-def fold(tree):
-    """Have the classes in a tree make their marked methods when they are called: each is a
-    function inside `__getattr__`, whose object of the class it uses for its own."""
-    folded = set()
-    for statement in tree.body:
-        if isinstance(statement, ast.ClassDef) and _fold_class(statement, folded):
-            folded.add(statement.name)
-    ast.fix_missing_locations(tree)
-
-
-# Of __getattr__; no global has these names.
-_OBJECT, _WANTED = "self", "name"
-
-
-def _fold_class(node, folded):
-    """Returns whether the class, or one that it is derived from, has such a __getattr__."""
-    base = next((base for base in node.bases if getattr(base, "id", None) in folded), None)
-    # Inside one function they must not hide what another of them takes for a global.
-    taken = {_OBJECT, _WANTED, getattr(base, "id", None)}
-    methods = [each for each in node.body
-               if getattr(each, "is_rare", False) and each.name not in taken]
-    hidden = {_OBJECT, _WANTED}.union(method.name for method in methods)
-    methods = [method for method in methods if hidden.isdisjoint(_free(method))]
-    if not methods:
-        return base is not None
-    getting = ast.parse(f"def __getattr__({_OBJECT}, {_WANTED}): pass").body[0]
-    getting.body = []
-    for method in methods:
-        node.body.remove(method)
-        _bind_object(method)
-        getting.body.append(ast.If(
-            ast.Compare(ast.Name(_WANTED, ast.Load()), [ast.Eq()], [ast.Constant(method.name)]),
-            [method, ast.Return(ast.Name(method.name, ast.Load()))], []))
-    getting.body += ast.parse(
-        f"return {ast.unparse(base)}.__getattr__({_OBJECT}, {_WANTED})" if base is not None
-        else f"raise AttributeError({_WANTED})").body
-    node.body.append(getting)
-    return True
-
-
-def _free(method):
-    """Names that a method uses and does not bind itself."""
-    module = program.Module("method", ast.Module([method], []))
-    return {variable.name for variable in module.variables if variable.scope is module.scope
-            and variable.place.node is not method}
-
-
-def _bind_object(method):
-    """Let a method, which loses its first parameter, use the object around it for that."""
-    first = method.args.args.pop(0).arg
-    module = program.Module("method", ast.Module([method], []))
-    for variable in module.variables:
-        if variable.scope is module.scope and variable.name == first:
-            variable.place.node.id = _OBJECT
 
 
 class _Aside:

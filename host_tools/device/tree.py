@@ -20,6 +20,7 @@ MAIN = "main"
 LIB = "lib/"
 MAX_FILE = 1 << 20          # bytes of an app's file
 _SECRET = "secret"
+_CHOOSE = "import slots\nslots.boot()\n"       # the slot to run, in boot.py
 _MAIN_IN_IMAGE = f"from {Path(images.START).stem} import start\n"
 
 
@@ -107,12 +108,13 @@ def _compiled(architecture, sources, prefix):
 def top(board, in_flash=False):
     """{path: bytes} of what lies at the top of the file system. in_flash: the image in the
     board's flash is to be mounted."""
-    boot = "import slots\nslots.boot()\n"
+    boot = _CHOOSE
     files = {"/slots.mpy": _compiled(board.mpy_arch, {"slots.py": BOARDS / "slots.py"},
                                      "boards/")["slots.mpy"],
              "/main.py": b"import slots\nslots.start()\n"}
     if in_flash:
-        boot = images.boot(board) + boot
+        # What is compiled before an image is mounted has other names for the same, see in_place.py.
+        boot = images.boot(board) + f"exec({_CHOOSE!r})\n"
         files |= loader(board)
     return files | {"/boot.py": boot.encode()}
 

@@ -10,13 +10,19 @@ from hypothesis import strategies as st
 from rp2040py.device.load_flash import decode_block
 
 from host_tools.boards import __main__ as boards
-from host_tools.boards import c_call, facts, images, in_place, listings, mpy, uf2
+from host_tools.boards import c_call, facts, firmware, images, in_place, listings, mpy, uf2
 
 AT = 0x100E0000
 PICO_W = facts.load()["rp2_pico_w"]
 ESP32 = facts.load()["esp32"]
-WHOLE = in_place.image({"m.mpy": mpy.compiled("xtensawin", {"m.py": "x = 1\n"})["m.py"]},
-                       *ESP32.flash_map, ESP32.flash_types)
+FIRMWARE = firmware.load("rp2_pico_w")
+
+
+def parts(texts, board=PICO_W):
+    return images.parts(texts, lambda name: name.replace(".", "/") + ".mpy", board)
+
+
+WHOLE = images.image(parts({"m": "x = 1\n"}, ESP32), ESP32)
 
 
 def key(path):
@@ -25,38 +31,166 @@ def key(path):
 
 def read(image, at):
     """{key: content, b"" for a directory} of an image for an address."""
-    magic, size, crc, _, index, entries, made_for, _ = struct.unpack_from("<8s7I", image)
+    magic, size, crc, _, made_for, _, index, entries = struct.unpack_from("<8s7I", image)
     assert made_for == at
     assert magic == in_place.MAGIC and size == len(image) and crc == binascii.crc32(image[16:])
-    rows = [struct.unpack_from("<3I", image, index + 12 * i) for i in range(entries)]
+    rows = [struct.unpack_from("<3I", image, index - at + 12 * i) for i in range(entries)]
     assert [row[0] for row in rows] == sorted({row[0] for row in rows})
     return {key: image[start - at:][:size] if size else b"" for key, start, size in rows}
 
 
-def test_every_file_is_found_as_a_smaller_one_with_the_same_names_and_constants():
-    files = {"lib/a/__init__.mpy": "import a.b\nX = 2.5\n", "lib/a/b.mpy": "Y = b'bytes'\n",
-             "c.mpy": "def f(x): return lambda y: x + y\n"}
-    contents = mpy.compiled("armv6m", files)
-    found = read(in_place.image(contents, AT), AT)
-    assert {each for each, content in found.items() if not content} == {key("lib"), key("lib/a")}
-    for path, content in contents.items():
-        module, skeleton = mpy.parse(content), mpy.parse(found[key(path)])
-        assert skeleton.names == module.names + [b"in_place", b"body"]
-        assert (skeleton.objects, skeleton.features) == (module.objects, module.features)
-        assert len(skeleton.code.children) == 1 and len(skeleton.code.data) < 50
+class Memory:
+    """What a board with an image would see, followed by the addresses in it."""
+
+    def __init__(self, image, at, known, code=None):
+        self._image, self._at, self._known = image, at, known
+        self.files = read(image, at)
+        first, count, hashes, lengths, addresses = struct.unpack_from("<5I", image, 56)
+        self._first = first
+        self.names = []
+        for n in range(count):
+            length = self.bytes(lengths, count)[n]
+            self.names.append(self.bytes(self.words(addresses, count)[n], length).decode())
+        size = known.bytes_in_hash
+        table = self.bytes(hashes, size * count)
+        assert [int.from_bytes(table[size * n:][:size], "little") for n in range(count)] == [
+            known.hash(name) for name in self.names]
+        self._types = {address: name for name, address in known.types.items()}
+
+    def bytes(self, address, size):
+        assert 0 <= address - self._at <= len(self._image) - size
+        return self._image[address - self._at:][:size]
+
+    def words(self, address, count):
+        assert address % 4 == 0
+        return struct.unpack(f"<{count}I", self.bytes(address, 4 * count))
+
+    def name(self, word):
+        assert word & 7 == 2
+        number = word >> 3
+        return self._known.names[number] if number < self._first else \
+            self.names[number - self._first]
+
+    def module(self, path):
+        """(globals, {name: word}; functions LIVE and OFFER, or 0) of a module."""
+        content = mpy.parse(self.files[key(path)])
+        record = _operand(content)
+        _, context, live, offer = self.words(record, 4)
+        kind, globals_, _, _ = self.words(context, 4)
+        assert self._types[kind] == "module"
+        return self.table(globals_), live, offer
+
+    def table(self, address):
+        """A dict of names, each looked for as the firmware does."""
+        kind, flags, places, table = self.words(address, 4)
+        assert self._types[kind] == "dict" and flags & 7 == 3       # fixed, of names, hashed
+        pairs = self.words(table, 2 * places)
+        found = {}
+        for at in range(places):
+            if pairs[2 * at]:
+                name = self.name(pairs[2 * at])
+                found[name] = pairs[2 * at + 1]
+                start = self._known.hash(name) % places
+                assert all(pairs[2 * (n % places)] for n in range(
+                    start, at + 1 if at >= start else at + places + 1))
+        assert flags >> 3 == len(found) < places
+        return found
+
+    def kind(self, address):
+        return self._types[self.words(address, 1)[0]]
 
 
-def test_addresses_in_an_image_are_where_it_is_to_be():
-    content = mpy.compiled("armv6m", {"m.py": "def f():\n def g(): yield 1\n return g\n"})["m.py"]
-    image = in_place.image({"m.mpy": content}, AT)
+def _operand(module):
+    """The small number in a skeleton's code, five bytes after its opcode."""
+    at = module.code.data.index(0x22) + 1
+    value = 0
+    while True:
+        byte = module.code.data[at]
+        value, at = value << 7 | byte & 0x7F, at + 1
+        if byte < 0x80:
+            return value
 
-    code = mpy.parse(content).code.children[0].children[0]
-    data = image.index(code.data) + AT
-    found = image.index(struct.pack("<HBBII", 0, 2, 1, data, 0))    # a generator, nothing inside
-    assert found % 4 == 0
-    outer = image.index(mpy.parse(content).code.children[0].data) + AT
-    table = image.index(struct.pack("<I", found + AT)) + AT
-    assert struct.pack("<HBBII", 0, 2, 0, outer, table) in image
+
+TEXT = """
+import time, micropython
+from errno import EIO as failed
+A, B = 5, (b"bytes", "a text that is no name", "append")
+LARGE = -(1 << 70)
+BUFFER = bytearray(4)
+def f(x, y=A, *, z=B): return lambda: x + y
+def g(): yield A
+@micropython.viper
+def v(x: int) -> int: return x
+class Base:
+    kind = A
+    def __init__(self): pass
+    @property
+    def twice(self): return 2
+    @staticmethod
+    def new(): return Base()
+class Derived(Base):
+    pass
+class Failed(OSError): pass
+"""
+
+
+def test_everything_that_a_module_makes_lies_there_as_the_firmware_has_it():
+    memory = Memory(images.image(parts({"m": TEXT}), PICO_W), AT, FIRMWARE)
+    found, live, offer = memory.module("m.mpy")
+    assert live and not offer                       # what makes BUFFER
+    assert "BUFFER" not in found
+    assert found["time"] == FIRMWARE.module_objects["time"]
+    assert found["failed"] == FIRMWARE.modules["errno"]["EIO"]
+    assert found["A"] == 5 << 1 | 1 and memory.name(found["__name__"]) == "m"
+    assert memory.kind(found["B"]) == "tuple"
+    _, count, data, text, name = memory.words(found["B"], 5)
+    assert (count, memory.name(name)) == (3, "append")
+    assert [memory.bytes(memory.words(each, 4)[3], memory.words(each, 4)[2])
+            for each in (data, text)] == [b"bytes", b"a text that is no name"]
+    _, flags, digits, at = memory.words(found["LARGE"], 4)
+    assert memory.kind(found["LARGE"]) == "int" and flags & 3 == 3      # negative, lies elsewhere
+    assert int.from_bytes(memory.bytes(at, 2 * digits), "little") == 1 << 70
+    assert [memory.kind(found[name]) for name in ("f", "g", "v")] == [
+        "fun_bc", "gen_wrap", "fun_viper"]
+    *_, default, keywords = memory.words(found["f"], 6)
+    assert default == found["A"] and memory.table(keywords) == {"z": found["B"]}
+    _, context, _, _ = memory.words(found["g"], 4)
+    assert context == memory.words(found["f"], 2)[1]
+
+
+def test_classes_are_as_the_firmware_makes_them():
+    memory = Memory(images.image(parts({"m": TEXT}), PICO_W), AT, FIRMWARE)
+    found, _, _ = memory.module("m.mpy")
+    base, derived, failed = (memory.words(found[name], 16)
+                             for name in ("Base", "Derived", "Failed"))
+    plain, _, _ = FIRMWARE.class_.examples["plain"]
+    assert base[1] & 0xFFFF == plain | firmware.IS_SUBCLASSED | firmware.SPECIAL_ACCESSORS
+    assert derived[1] & 0xFFFF == plain | firmware.SPECIAL_ACCESSORS
+    assert failed[1] & 0xFFFF == plain
+    assert memory.name(base[1] >> 16 << 3 | 2) == "Base"
+    assert derived[15] == found["Base"] and failed[15] == FIRMWARE.modules["builtins"]["OSError"]
+    members = memory.table(base[14])
+    assert members["kind"] == found["A"]
+    assert [memory.kind(members[name]) for name in ("__init__", "twice", "new")] == [
+        "fun_bc", "property", "staticmethod"]
+    assert memory.name(members["__qualname__"]) == "Base"
+
+
+def test_names_are_those_that_the_firmware_lacks():
+    memory = Memory(images.image(parts({"m": TEXT}), PICO_W), AT, FIRMWARE)
+    assert memory.names == sorted(memory.names) and "Derived" in memory.names
+    assert not set(memory.names) & set(FIRMWARE.names)
+    with pytest.raises(ValueError, match="a name of the loader"):
+        images.image(parts({"m": "from_flash = 1\n"}), PICO_W)
+
+
+def test_modules_of_a_package_keep_a_dictionary_to_be_put_into():
+    memory = Memory(images.image(images.parts(
+        {"a": "X = 1\n", "a.b": "from a import X\n"},
+        {"a": "a/__init__.mpy", "a.b": "a/b.mpy"}.get, PICO_W), PICO_W), AT, FIRMWARE)
+    assert {each for each, content in memory.files.items() if not content} == {key("a")}
+    assert memory.module("a/__init__.mpy")[2] and not memory.module("a/b.mpy")[2]
+    assert memory.module("a/b.mpy")[0]["X"] == 1 << 1 | 1
 
 
 VIPER = """
@@ -72,32 +206,36 @@ def plainly(x): return x
 
 
 def test_machine_code_has_its_address_on_the_bus_for_instructions():
-    content = mpy.compiled("xtensawin", {"m.py": VIPER})["m.py"]
-    viper, native, plain = mpy.parse(content).code.children
+    [part] = parts({"m": VIPER}, ESP32)
+    viper, native, plain = mpy.parse(part.content).code.children
     data, code = ESP32.flash_map
-    image = in_place.image({"m.mpy": content}, data, code)
-    assert read(image, data)[key("m.mpy")]
+    known = firmware.load("esp32")
+    image = in_place.image([part], known, data, code)
+    memory = Memory(image, data, known)
+    found, _, _ = memory.module("m.mpy")
 
-    def record(kind, function, at):
-        return image.index(struct.pack("<HBBI", 0, kind, 0, at + image.index(function.data)))
+    def words(name):
+        return memory.words(found[name], 4)
 
-    assert record(4, viper, code) and record(2, plain, data)
+    assert words("total")[3] == code + image.index(viper.data)
+    assert words("plainly")[3] == data + image.index(plain.data)
+    assert words("natively")[3] == code + image.index(native.data)
     # the prelude of a native function is data, and read as such
-    inner, = struct.unpack_from("<I", image, record(3, native, code) + 8)
-    assert inner == data + image.index(native.data) + native.prelude
+    assert words("natively")[2] == data + image.index(native.data) + native.prelude
 
 
 def test_an_image_is_for_one_board_and_its_places_only():
-    content = mpy.compiled("xtensawin", {"m.py": VIPER})["m.py"]
-    image = in_place.image({"m.mpy": content}, *ESP32.flash_map, ESP32.flash_types)
+    image = images.image(parts({"m": VIPER}, ESP32), ESP32)
     images.check(image, ESP32)
+    elsewhere = in_place.image(parts({"m": VIPER}, ESP32), firmware.load("esp32"), AT)
+    other = in_place.image(parts({"m": VIPER}, ESP32), FIRMWARE, *ESP32.flash_map)
     for wrong, complaint in (
             (image[:-1], "damaged or cut off"), (image[:20], "none, or cut off"),
             (b"", "none, or cut off"), (image[:90] + b"\x55" + image[91:], "damaged"),
             (image + bytes(0x50000), "larger than the flash"),
-            (in_place.image({"m.mpy": content}, AT), "for another board"),
-            (in_place.image({"m.mpy": mpy.compiled("rv32imc", {"m.py": VIPER})["m.py"]},
-                            *ESP32.flash_map, ESP32.flash_types), "for another board")):
+            (elsewhere, "for another board"), (other, "for another board"),
+            (in_place.image(parts({"m": VIPER}), firmware.load("esp32"), *ESP32.flash_map),
+             "for another board")):
         with pytest.raises(ValueError, match=complaint):
             images.check(wrong, ESP32)
 
@@ -118,12 +256,11 @@ def test_whatever_the_bytes_are_an_image_is_whole_or_a_value_error(noise, at, su
 
 def test_files_of_two_architectures_are_refused():
     text = "import micropython\n@micropython.viper\ndef f(x: int) -> int: return x\n"
-    contents = {f"{name}.mpy": mpy.compiled(name, {"m.py": text})["m.py"]
-                for name in ("armv6m", "armv7emsp")}
     with pytest.raises(ValueError, match="several architectures"):
-        in_place.image(contents, AT)
+        images.image(parts({"m": text}) + parts({"n": text}, ESP32), PICO_W)
+    [part] = parts({"m": text})
     with pytest.raises(ValueError, match="no .mpy file"):
-        in_place.image({"m.mpy": b"text"}, AT)
+        images.image([part._replace(content=b"text")], PICO_W)
 
 
 @given(st.binary(min_size=1, max_size=10000), st.integers(0, 500))
