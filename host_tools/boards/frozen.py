@@ -67,7 +67,7 @@ def freeze(texts, firmware, public=()):
 
     firmware: {module that it has: names in it}. public: names that apps may use; from classes that
     have one they may derive others. Raises ValueError where something that would lie in the flash
-    is given another attribute.
+    is changed.
     """
     return _Program(texts, firmware, public).frozen()
 
@@ -81,6 +81,7 @@ class _Program:
         self.live = {}                  # module -> its statements that are live
         self.public = set(public)
         self.copies = {}                # name of a Live -> the Class of which it is a copy
+        self.classes = set()            # nodes of classes that are told
         self.wanted = self._wanted()    # module -> names that it is asked for while it runs
         self._taken = set().union(*(module.identifiers() | module.strings()
                                     for module in self.modules.values()))
@@ -110,7 +111,18 @@ class _Program:
         return wanted
 
     def _check(self, module):
-        """What is in the flash cannot be given another attribute."""
+        """What is in the flash cannot be given another attribute, nor a class that is made on the
+        board be derived from it, which would mark it."""
+        told = {entity.name for known in self.globals.values() for entity in known.values()
+                if isinstance(entity, Class)} - {entity.name for entity in self.copies.values()}
+        for scope in module.scopes:
+            for base in scope.node.bases if scope.kind == "class" else ():
+                name = getattr(base, "attr", None) or getattr(base, "id", None)
+                if scope.node not in self.classes and (
+                        name in told if isinstance(base, ast.Attribute)
+                        else isinstance(self.globals[module.name].get(name), Class)):
+                    raise ValueError(f"{module.name}: {scope.node.name} is made on the board, and "
+                                     f"derived from {name}, which lies in the flash")
         for node, scope, stored in module.attributes:
             if stored and isinstance(node.value, ast.Name) and \
                     scope.owner(node.value.id) is module.scope and isinstance(
@@ -159,6 +171,7 @@ class _Body:
         self._stored = [variable.name for variable in module.variables
                         if variable.scope is module.scope and variable.stored]
         self._changed = _changed(module)
+        self._renamed = []              # (name of a base, nodes by which it is called for super())
         self._children = 0
 
     def frozen(self):
@@ -275,9 +288,16 @@ class _Body:
         return self._settled(self._value(node, known))
 
     def _class(self, node):
-        if node.decorator_list or node.keywords or _uses_super(node):
+        if node.decorator_list or node.keywords:
             raise _IsLive
         bases = tuple(self._base(base) for base in node.bases)
+        supers = list(_supers(node))
+        if any(isinstance(inner, ast.Name) and inner.id in ("super", "__class__")
+               and inner not in [call.func.value.func for call, _ in supers]
+               for inner in ast.walk(node)) or supers and not (
+                len(bases) == 1 and isinstance(node.bases[0], ast.Name)
+                and not isinstance(bases[0], Builtin)):
+            raise _IsLive
         members = {}
         known = _Around(self._globals, members)
         child = 0
@@ -294,6 +314,12 @@ class _Body:
                 members.update((target.id, entity) for target in statement.targets)
             else:
                 raise _IsLive
+        for call, own in supers:        # by the name of the base, as super() needs the class
+            call.func.value = ast.Name(node.bases[0].id, ast.Load())
+            call.args.insert(0, ast.Name(own, ast.Load()))
+        if supers:
+            self._renamed.append((node.bases[0].id, [call.func.value for call, _ in supers]))
+        self._whole.classes.add(node)
         return Class(self._module.name, node.name, bases, tuple(members.items()))
 
     def _base(self, node):
@@ -433,6 +459,9 @@ class _Body:
             if variable.scope is self._module.scope and variable.name in names and isinstance(
                     variable.place.node, ast.Name):
                 variable.place.node.id = names[variable.name]
+        for name, nodes in self._renamed:
+            for node in nodes:
+                node.id = names.get(name, name)
         functions = []
         if body:
             functions.append(ast.parse(f"def {LIVE}(copied): pass").body[0])
@@ -572,9 +601,15 @@ def _is_idle(node):
         isinstance(node.values[0], ast.Name) and node.values[0].id == "len"
 
 
-def _uses_super(node):
-    return any(isinstance(inner, ast.Name) and inner.id in ("super", "__class__")
-               for inner in ast.walk(node))
+def _supers(node):
+    """(call, the method's name for its object) of each `super().NAME(…)` in a class's methods."""
+    for method in node.body:
+        if isinstance(method, _FUNCTIONS) and method.args.args:
+            for call in ast.walk(method):
+                if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and \
+                        isinstance(call.func.value, ast.Call) and not call.func.value.args and \
+                        getattr(call.func.value.func, "id", None) == "super":
+                    yield call, method.args.args[0].arg
 
 
 def _python(entity):

@@ -290,9 +290,10 @@ def image_of(link, probe, board):
         # An earlier loader may have tried, in vain.
         anew = [f"for n in {tuple(name[1:-4] for name in loader)}: sys.modules.pop(n, None)"]
         mounting = "".join(f" {line}\n" for line in anew + images.mounting(board))
-        there = link.ask(f"import sys, json\nif '/rom' not in sys.path:\n{mounting}"
-                         f"from {images.BUILD} import CORE, APP\nprint(json.dumps([CORE, APP]))")
-        found = images.Build(*there)
+        link.run(f"import sys\nif '/rom' not in sys.path:\n{mounting}")
+        # On its own, as what is compiled before has other names for the same (in_place.py).
+        found = images.Build(*link.ask(f"import json\nfrom {images.BUILD} import CORE, APP\n"
+                                       "print(json.dumps([CORE, APP]))"))
     except (BoardError, TypeError) as error:
         raise LinkError(f"{link.target}: the image in the board's flash cannot be used ({error}); "
                         f"replace it: {images.way_into_flash(board)}") from error

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import serial
 
-from host_tools.boards import facts, images, in_place, mpy
+from host_tools.boards import facts, images
 from host_tools.demo.processes import die_with_parent
 from host_tools.device import esp_image, firmware, flashing, link, tree
 from host_tools.unix_port import ROOT
@@ -124,9 +124,13 @@ def test_each_chip_gets_its_firmware_where_it_belongs(board, image, tmp_path):
     assert done.stderr.splitlines()[-1] == "verifying"
 
 
-# A whole image for an ESP32, of a few modules.
-IMAGE = in_place.image(mpy.compiled("xtensawin", {f"m{n}.py": f"x = {n}\n" for n in range(50)}),
-                       *KNOWN["esp32"].flash_map, KNOWN["esp32"].flash_types)
+def image_of(texts):
+    """A whole image for an ESP32."""
+    board = KNOWN["esp32"]
+    return images.image(images.parts(texts, "{}.mpy".format, board), board)
+
+
+IMAGE = image_of({f"m{n}": f"x = {n}\n" for n in range(50)})
 
 
 def test_an_image_goes_beside_the_firmware_and_is_verified_with_it(image, tmp_path):
@@ -143,8 +147,7 @@ def test_an_image_goes_beside_the_firmware_and_is_verified_with_it(image, tmp_pa
         done = flash(chip.port, "esp32", file, "--image", beside, "--check")
         assert "the flash holds it: 1,759,456 bytes from 0x1000, and the image from 0x1b0000" \
             in done.stdout
-        beside.write_bytes(in_place.image({"m.mpy": mpy.compiled(
-            "xtensawin", {"m.py": "x = 1\n"})["m.py"]}, *board.flash_map, board.flash_types))
+        beside.write_bytes(image_of({"m": "x = 1\n"}))
         assert flash(chip.port, "esp32", file, "--image", beside, "--check").returncode == 1
         # the firmware alone, anew: the image stays
         assert flash(chip.port, "esp32", file, "--no-image").returncode == 0

@@ -79,8 +79,6 @@ def test_types_say_the_names_that_they_have(board):
     for name, word in kept.modules["builtins"].items():
         assert kept.types.get(name, word) == word
     assert kept.types["array"] == kept.modules["array"]["array"]
-    assert FACTS[board].flash_types == tuple(
-        kept.types[name] for name in ("bytes", "str", "tuple"))
 
 
 @pytest.mark.parametrize("board", BOARDS)

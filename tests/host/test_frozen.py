@@ -234,3 +234,24 @@ def test_whatever_is_assigned_it_is_there_as_python_has_it(statements):
     for name in "abc":
         assert getattr(found, name) == expected[name]
         assert type(getattr(found, name)) is type(expected[name])
+
+
+def test_super_is_the_base_by_its_name():
+    board = Board(m="class Base:\n def __init__(self, x): self.x = x\n def get(self): return self.x\n"
+                    "class Derived(Base):\n def __init__(self, x, y):\n  super().__init__(x)\n"
+                    "  self.y = y\n def get(self): return super().get(), self.y\n"
+                    "def make(): return Derived(1, 2).get()\n")
+    assert board["m"].make() == (1, 2)
+    assert isinstance(board._parts["m"].globals["Derived"], Class)
+    found = freeze("class A: pass\nclass X(A):\n def m(self): return super\n", {"A"})
+    assert isinstance(found.globals["X"], Live) and "class X(m_A)" in found.text
+
+
+def test_a_class_made_on_the_board_is_not_derived_from_one_in_the_flash():
+    for text in ("class A: pass\nclass B(A):\n x = []\n",
+                 "class A: pass\ndef f():\n class B(A): pass\n return B\n",
+                 "import other\nclass B(other.A): pass\n"):
+        with pytest.raises(ValueError, match="B is made on the board, and derived from A"):
+            freeze(text, other="class A: pass\n")
+    freeze("class A: pass\nclass B(A):\n x = []\n", public={"A"})
+    freeze("class A:\n x = []\nclass B(A): pass\n")
