@@ -184,12 +184,12 @@ RUNNING = {("mpcore.low", "Base.often"), ("mpcore.high", "Derived.hold")}
 CHUNKS = chunks.chunks
 
 
-def join(monkeypatch, in_place=False, parts=4):
+def join(monkeypatch, running=RUNNING, parts=4):
     monkeypatch.setattr(chunks, "chunks", partial(CHUNKS, parts=parts))
     monkeypatch.setattr(steady, "WATCHED", ("mpcore.low", "mpcore.high", "mpcore.main"))
     return compiling.joined(
         TEXTS, "rp2", ("mpcore", "mpcore.main"), ("mpcore", "mpcore.high", "mpcore.main"),
-        dict.fromkeys(TEXTS, "core"), [USE], running=RUNNING, in_place=in_place)
+        dict.fromkeys(TEXTS, "core"), [USE], running=running)
 
 
 @pytest.fixture
@@ -197,9 +197,9 @@ def joined(monkeypatch):
     return join(monkeypatch, parts=2)       # relatives share one
 
 
-@pytest.mark.parametrize("in_place", (False, True))
-def test_joined_modules_do_the_same(monkeypatch, in_place, micropython, tmp_path):
-    joined = join(monkeypatch, in_place)
+@pytest.mark.parametrize("running", (RUNNING, None))
+def test_joined_modules_do_the_same(monkeypatch, running, micropython, tmp_path):
+    joined = join(monkeypatch, running)
     (tmp_path / "use.py").write_text(USE)
     plain = written(tmp_path / "plain", {
         name + ("/__init__" if name == "mpcore" else ""): text for name, text in TEXTS.items()})
@@ -230,20 +230,6 @@ def test_rare_methods_are_in_files_of_their_own(joined):
     assert rest and not told & {"low.Base.relative", "high.Derived.relative",   # of relatives
                                 "low.Base.often", "high.Derived.hold"}          # that run
     assert {"low.parse", "main._tens"} & told == {"main._tens"}                 # another uses it
-
-
-def test_rare_methods_of_code_in_place_are_made_when_they_are_called(monkeypatch):
-    texts = join(monkeypatch, True).texts
-    assert not [name for name in texts if name.startswith(rare.PREFIX)]
-    tree = ast.parse("".join(texts.values()))
-    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
-    getting = [node for each in classes for node in each.body
-               if getattr(node, "name", None) == "__getattr__"]
-    assert len(classes) == len(getting) == 3
-    made = [node for each in getting for node in ast.walk(each)
-            if isinstance(node, ast.FunctionDef) and node is not each]
-    assert len(made) >= 8 and all("self" not in [arg.arg for arg in node.args.args]
-                                  for node in made)
 
 
 def modules(**texts):
