@@ -66,6 +66,9 @@ def repl(address, listen, terminal, **options):
     from host_tools.desktop import forward
     from host_tools.device import repl as talking
 
+    if is_port(address):
+        raise ValueError(f"{address} is a port of this machine: `mpremote connect {address}` has "
+                         "the REPL there")
     with way_to(address, **options) as board:
         if listen is not None:
             return _serve(board, forward.parse_place(listen))
@@ -168,6 +171,7 @@ def deploy(address, app, board, timeout_s, no_start, as_json, options):
     if no_start:
         raise ValueError("--no-start is for a serial port: over the network the new program has "
                          "to show that it comes online")
+    trees.check(app or trees.APP)
     minutes = updating.MINUTES if timeout_s is None else timeout_s / 60
     with way_to(address, **options) as way, Transfer() as progress:
         done = updating.update(way, app or trees.APP, board, progress, minutes)

@@ -324,9 +324,10 @@ def _into_romfs(link, probe, wanted, steps):
 # --- does it run --------------------------------------------------------------------------------
 
 
-# online: whether a root answers. status, address: of the network, or None. free: bytes of heap, or
-# None. said: the last lines that were printed.
-Running = namedtuple("Running", "online status address free said")
+# online: whether a root answers, and the network's state is settled. status, address: of the
+# network, or None. free: bytes of heap, or None. said: the last lines that were printed. reached:
+# whether a root answers at all.
+Running = namedtuple("Running", "online status address free said reached")
 
 
 def start(link, timeout_s=ONLINE_S, tell=lambda text: None):
@@ -341,7 +342,7 @@ def follow(lines, tell=lambda text: None):
     "network" has `status`, `online` and `address`, and "heap" has `free`; a traceback ends it."""
     status = address = free = None
     said = collections.deque(maxlen=_TAIL)
-    failing = False
+    failing = reached = False
     for line in lines:
         said.append(line)
         facts = _event(line)
@@ -354,9 +355,10 @@ def follow(lines, tell=lambda text: None):
         elif facts["event"] == "network":
             status, address = facts.get("status"), facts.get("address")
             tell(f"network {status}")
-            if facts.get("online") and status not in _UNDECIDED:
-                return Running(True, status, address, free, list(said))
-    return Running(False, status, address, free, list(said))
+            reached = bool(facts.get("online"))
+            if reached and status not in _UNDECIDED:
+                return Running(True, status, address, free, list(said), True)
+    return Running(False, status, address, free, list(said), reached)
 
 
 def _event(line):

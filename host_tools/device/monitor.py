@@ -19,6 +19,7 @@ _ASK = ("import json\nfrom binascii import hexlify\nfrom mpcore import upkeep\n"
 _LOG_LINES = 200
 _SHOWN = 12             # lines of the log in the live view
 _ASK_S = 10
+_UNTOLD = "nothing was said of the network yet"     # by a program that tells only what is new
 
 
 class Watch:
@@ -98,6 +99,8 @@ def sentence(status):
     drops = status.get("drops") or {}
     parts = ["online" if status.get("online") else "offline",
              f"{network.get('status') or 'no network'} {network.get('address') or ''}".strip()]
+    if status.get("online", False) is None:
+        parts = [_UNTOLD]
     if peers:
         parts.append(f"{len(peers)} peers, {direct} direct")
     if heap.get("free") is not None:
@@ -120,7 +123,8 @@ def picture(name, status, log):
             ("board", f"{name}  {status.get('address') or ''}  {status.get('firmware') or ''}"),
             ("network", f"{network.get('id') or ''} {network.get('name') or ''} "
                         f"{network.get('status') or '-'} {network.get('address') or ''}"),
-            ("root", "answers" if status.get("online") else "does not answer"),
+            ("root", _UNTOLD if status.get("online", False) is None else
+             "answers" if status.get("online") else "does not answer"),
             ("up", _duration(status.get("uptime_s"))),
             ("heap", "-" if heap.get("free") is None else
              f"{heap['free']:,} bytes free, {heap['used']:,} used"),

@@ -17,7 +17,7 @@ import threading
 
 from host_tools import home
 from host_tools.desktop import outgoing, reach, session
-from host_tools.device.link import LinkError, open_link
+from host_tools.device.link import LinkError, Lost, open_link
 from mpcore import aio, upkeep
 from mpcore.vl1.inet import ip_text
 
@@ -64,17 +64,15 @@ class Way:
         """A Link to the board (host_tools/device/link.py). Raises LinkError."""
         url = self.url()
         try:
-            link = open_link(url)
+            return open_link(url, name=self.target)
         except LinkError as error:
             raise self._failure(error) from error
-        link.name = self.target
-        return link
 
     def _failure(self, error):
         if _BUSY in getattr(error, "said", ""):
             return LinkError(f"{self.target}: another session is open on this board (a REPL, a "
                              "monitor or a deployment): close it, and repeat this")
-        if "nobody answers" in str(error):
+        if "nobody answers" in str(error) or isinstance(error, Lost) and not error.said:
             return NoAnswer(f"{self.target}: no answer at port {self.port}; "
                             + _NO_ANSWER.format(who="this machine's node"))
         return error

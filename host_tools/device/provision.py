@@ -113,6 +113,7 @@ def prepare(store, link, settings, planet, generate, rotate=False, app_config=No
     None. Raises ValueError, LinkError.
     """
     kept = home.load_identity(store)
+    world = _planet(store, link, planet)
     if rotate:
         before = kept or _or_none(link)
         identity = generate()
@@ -127,7 +128,6 @@ def prepare(store, link, settings, planet, generate, rotate=False, app_config=No
                 f"{kept.address.hex()}: name the board's own directory with --home, or give it a "
                 "new identity with --rotate")
         identity = kept or there or generate()
-    world = _planet(store, link, planet)
     if kept is None or kept.address != identity.address:
         if before is not None:
             store.store(_REPLACED, before.address.hex().encode())
@@ -190,9 +190,12 @@ def _planet(store, link, path):
     try:
         world, length = World.from_bytes(data)
         if length != len(data) or world.type != PLANET:
-            raise ValueError("not a planet")
+            raise ValueError("something else")
+        if not world.verify(world.update_key):
+            raise ValueError("its signature does not fit")
     except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
+        raise ValueError(f"{where} is no planet, or damaged ({error}): name with --planet a file "
+                         "such as net/planet that `filament serve --home net` made") from error
     return data
 
 

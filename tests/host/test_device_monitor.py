@@ -85,6 +85,8 @@ def test_how_a_status_is_said():
     for part in ("online", "OK 10.147.17.53", "2 peers, 1 direct", "95,000", "spoofed=2"):
         assert part in text
     assert monitor.sentence({}) == "offline; no network"
+    heard = {"online": None, "network": {}, "heap": {"used": 5, "free": 7}, "peers": []}
+    assert monitor.sentence(heard) == "nothing was said of the network yet; heap 7 free"
     console = Console(file=io.StringIO(), width=100)
     console.print(monitor.picture("bulb", STATUS, ["a line"]))
     shown = console.file.getvalue()

@@ -210,10 +210,17 @@ def test_what_is_missing_or_wrong_is_said(board, provision_it, arguments, compla
     assert on_board(board) == {}
 
 
-def test_a_planet_that_is_none_is_refused(provision_it, tmp_path):
-    (tmp_path / "planet").write_bytes(b"x" * 100)
+@pytest.mark.parametrize("damage", [
+    lambda data: b"x" * 100, lambda data: b"", lambda data: data[:-1], lambda data: data + b"x",
+    *(lambda data, at=at: data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
+      for at in (3, 20, 90, 150, 200, 250))])
+def test_a_planet_that_is_none_or_damaged_is_refused(board, provision_it, tmp_path, damage):
+    data = (tmp_path / "planet").read_bytes()
+    (tmp_path / "planet").write_bytes(damage(data))
     told = provision_it("--network", NETWORK, "--planet", str(tmp_path / "planet"))
-    assert told.exit_code == 1 and "planet" in told.output
+    assert told.exit_code == 1 and "is no planet, or damaged" in said(told)
+    assert on_board(board) == {} and not (tmp_path / "home" / "identity.secret").exists()
+
 
 
 def test_an_apps_settings_go_along(board, first, provision_it, tmp_path):

@@ -3,15 +3,18 @@
 import os
 import pty
 import queue
+import socket
 import subprocess
 import sys
 import threading
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from host_tools import loopback
+from host_tools.cli import main
 from host_tools.device import overlay_link, repl
 from host_tools.device.link import LinkError
 from tests.host.board_scene import ADDRESS, PATIENCE_S, opened, patiently
@@ -77,6 +80,7 @@ def test_a_text_is_run_and_its_failure_told(scene):
     assert (done.returncode, done.stdout) == (0, "0\n1\n2\n"), done.stderr
     done = scene.filament("repl", ADDRESS, input="1 / 0\n")
     assert done.returncode == 1 and "ZeroDivisionError" in done.stderr
+    assert f"{ADDRESS}: an error on the board" in done.stderr
 
 
 def test_a_person_at_a_terminal(scene):
@@ -143,6 +147,15 @@ def test_addresses_of_nowhere(scene):
             way.open()
     with overlay_link.way("127.0.0.1:9") as way, pytest.raises(overlay_link.NoAnswer):
         way.open()
+    with socket.create_server(("127.0.0.1", 0)) as server:      # takes calls, and hangs up
+        thread = threading.Thread(target=lambda: server.accept()[0].close())
+        thread.start()
+        with overlay_link.way(f"127.0.0.1:{server.getsockname()[1]}") as way, \
+                pytest.raises(overlay_link.NoAnswer):
+            way.open()
+        thread.join()
+    told = CliRunner().invoke(main, ["repl", "/dev/ttyACM7"])
+    assert told.exit_code == 1 and "mpremote connect /dev/ttyACM7" in told.output
 
 
 @pytest.mark.parametrize("text, expected", [
