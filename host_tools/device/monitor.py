@@ -110,6 +110,8 @@ def sentence(status):
     if drops:
         parts.append("drops " + " ".join(f"{cause}={count}"
                                          for cause, count in sorted(drops.items())))
+    if kernels := _kernels(status):
+        parts.append(f"no room for the machine code of {kernels}, which is slower so")
     return "; ".join(parts)
 
 
@@ -133,7 +135,10 @@ def picture(name, status, log):
                                     if isinstance(count, int)) or "-"),
             ("dropped", "  ".join(f"{cause} {count}" for cause, count in
                                   sorted((status.get("drops") or {}).items())) or "nothing"),
+            ("bytecode", _kernels(status) and f"{_kernels(status)}: no room for machine code"),
             ("slot", _slot(status.get("slots")))):
+        if not value:
+            continue
         facts.add_row(Text(title, style="bold"), Text(value.strip()))
     parts = [facts]
     if status.get("peers"):
@@ -146,6 +151,11 @@ def picture(name, status, log):
                 "-" if latency is None else f"{latency} ms")))
         parts += [Text(), peers]
     return Group(*parts, Text(), *(Text(line, style="dim") for line in log[-_SHOWN:]))
+
+
+def _kernels(status):
+    """Modules whose machine code has found no room, as text, empty without any."""
+    return ", ".join(str(name).rpartition(".")[2] for name in status.get("bytecode") or [])
 
 
 def _duration(seconds):

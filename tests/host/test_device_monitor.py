@@ -92,6 +92,11 @@ def test_how_a_status_is_said():
     shown = console.file.getvalue()
     for part in ("1111111111", "relayed", "12 ms", "1:02:03", "b was rolled back", "a line"):
         assert part in shown
+    assert "machine code" not in shown
+    slow = STATUS | {"bytecode": ["mpcore.crypto.sha2_kernel", "mpcore.crypto.field_kernel"]}
+    assert "the machine code of sha2_kernel, field_kernel" in monitor.sentence(slow)
+    console.print(monitor.picture("bulb", slow, []))
+    assert "sha2_kernel, field_kernel: no room" in console.file.getvalue()
     console.print(monitor.picture("bulb", None, []))
 
 
