@@ -8,6 +8,7 @@ from pathlib import Path
 import rich_click as click
 from rich.console import Console
 
+from host_tools import home
 from host_tools.command import json_option, loopback_option, plain, say
 from host_tools.device.progress import Transfer
 
@@ -36,6 +37,10 @@ def way_to(address, directory, networks, bind, loopback):
     from host_tools.device import overlay_link
     if directory is None:
         return overlay_link.way(address)
+    if not Path(directory, home.SECRET).exists():
+        raise ValueError(
+            f"{directory} is no node's home yet: `filament node --home {directory} --planet "
+            "net/planet --join NETWORK` makes it one, and `filament authorize` lets that in")
     return overlay_link.way(address, directory, bind=bind, networks=networks, loopback=loopback,
                             tell=lambda text: click.echo(text, err=True))
 

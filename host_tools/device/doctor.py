@@ -105,7 +105,7 @@ def _machine_code(probe):
     if probe.executable >= MACHINE_CODE:
         return Finding("ciphers", GOOD, text + f"{_kb(MACHINE_CODE)}")
     return Finding("ciphers", SLOW, text + f"{_kb(MACHINE_CODE)}: what finds no room runs as "
-                   "bytecode, ten times slower", "reset the board, and load no machine code of "
+                   "bytecode, many times slower", "reset the board, and load no machine code of "
                    "your own before Filament; `filament monitor ADDRESS` names what is slow")
 
 

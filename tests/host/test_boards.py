@@ -28,8 +28,8 @@ TIMEOUT_S = 300
 # decides so here; whoever makes it smaller lowers the figure.
 SLACK = 0.03
 BUDGETS = {
-    "core": {"armv6m": (169100, 33180), "armv7emsp": (191500, 62540), "rv32imc": (172100, 36620),
-             "xtensawin": (174800, 39340), "x64": (262600, 134030)},
+    "core": {"armv6m": (169100, 33180), "armv7emsp": (191500, 62540), "rv32imc": (177400, 36620),
+             "xtensawin": (180100, 39340), "x64": (262600, 134030)},
     "socket": (17120, 0), "dns": (13040, 0), "ipv6": (3230, 0), "roles": (15460, 0),
     "aes": (1160, 0), "upkeep": (8180, 0),
 }

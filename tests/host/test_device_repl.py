@@ -140,7 +140,7 @@ def test_a_second_session_is_told_of_the_first(scene):
         patiently(way)
 
 
-def test_addresses_of_nowhere(scene):
+def test_addresses_of_nowhere(scene, tmp_path):
     with pytest.raises(LinkError, match="no network of this node leads there"):
         with overlay_link.way("192.0.2.1", str(scene.network.home("laptop")), loopback=True,
                               bind=scene.network.binds["laptop"]) as way:
@@ -154,6 +154,9 @@ def test_addresses_of_nowhere(scene):
                 pytest.raises(overlay_link.NoAnswer):
             way.open()
         thread.join()
+    told = CliRunner().invoke(main, ["monitor", "10.1.2.3", "--home", str(tmp_path)])
+    assert told.exit_code == 1 and "is no node's home yet" in " ".join(
+        told.output.replace("│", " ").split())
     told = CliRunner().invoke(main, ["repl", "/dev/ttyACM7"])
     assert told.exit_code == 1 and "mpremote connect /dev/ttyACM7" in told.output
 
