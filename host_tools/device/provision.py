@@ -42,6 +42,9 @@ def read_key(path, stdin):
     ValueError."""
     if path == "-":
         text = stdin.readline()
+        if not text:
+            raise ValueError("standard input has no Wi-Fi key; an empty line is for an open "
+                             "network")
     else:
         if Path(path).stat().st_mode & _GROUP_OR_OTHERS:
             raise ValueError(f"{path}: others than you can read this key; `chmod 600 {path}`, and "

@@ -170,6 +170,9 @@ def test_a_wifi_key_comes_from_a_file_or_standard_input_and_is_told_to_nobody(
     assert told.exit_code == 0 and "another key" not in told.output
     settings = json.loads(on_board(board)["/node.secret.json"])
     assert (settings["ssid"], settings["key"]) == ("away", "another key")
+    told = provision_it("--wifi", "away", "--wifi-key-file", "-", input="")
+    assert told.exit_code == 1 and "standard input has no Wi-Fi key" in said(told)
+    assert json.loads(on_board(board)["/node.secret.json"]) == settings
     # The same network needs no key again; another one does.
     assert done(provision_it("--wifi", "away", "--json"))["written"] == []
     told = provision_it("--wifi", "third")
