@@ -95,7 +95,7 @@ def _serve(board, place):
     if not hasattr(board, "serve"):
         raise ValueError("--listen needs --home: without it programs reach the board themselves, "
                          f"as {board.url()}")
-    port = board.serve(*place)
+    port = board.serve(*place, tell=lambda text: click.echo(text, err=True))
     click.echo(f"mpremote connect socket://{place[0]}:{port}")
     _until_stopped(threading.Event().wait)
 

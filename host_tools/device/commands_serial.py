@@ -179,7 +179,7 @@ def deploy(port, app, board, timeout, no_start, as_json, **way):
                 f"board, {sent.removed} removed; slot {sent.slot}")
     elif sent.changed:
         text = f"all {sent.files} files are there; what starts slot {sent.slot} was renewed"
-    say(as_json, facts, text if running is None else f"{text}\n{plain(_state(running))}")
+    say(as_json, facts, text if running is None else f"{text}\n{plain(_state(running, sent.node))}")
     sys.exit(0 if running is None or running.online else 1)
 
 
@@ -188,18 +188,18 @@ _NO_MEMORY = "MemoryError", "OSError: WiFi Out of Memory"     # the latter is an
 _MENDS = {
     "NOT_FOUND": "its controller has no such network: give the ID that `filament serve` printed, "
                  "with `filament provision PORT --network ID`",
-    "ACCESS_DENIED": "is it authorised? `filament authorize ADDRESS --home net`",
+    "ACCESS_DENIED": "is it authorised? `filament authorize {node} --home net`",
     "REQUESTING_CONFIGURATION": "a root answers, and its network's controller does not: does the "
                                 "controller run, and is the network's ID right? `filament "
                                 "provision PORT --network ID` sets it"}
 
 
-def _state(running):
+def _state(running, node):
     if any(line.startswith(_NO_MEMORY) for line in running.said):
         return ("the board's heap is too small for this program and the code in .mpy files; "
                 "`filament doctor` says how to get more")
     heap = f", {running.free:,} bytes of heap free" if isinstance(running.free, int) else ""
-    mend = _MENDS.get(running.status, "is it authorised? `filament authorize ADDRESS --home net`")
+    mend = _MENDS.get(running.status, _MENDS["ACCESS_DENIED"]).format(node=node or "ADDRESS")
     if running.online and running.status == "OK":
         return f"online as {running.address}{heap}"
     if running.online:

@@ -40,8 +40,9 @@ _UNDECIDED = (None, "", "REQUESTING_CONFIGURATION")
 # the same, its File)}; remove: paths, the inner ones first; kept: how many files are there.
 Plan = namedtuple("Plan", "send copy remove kept")
 # size: bytes of all that the board is to have; sent: those that were sent; copied and removed:
-# numbers of files. changed: whether the board was changed at all.
-Sent = namedtuple("Sent", "slot size sent files copied removed changed")
+# numbers of files. changed: whether the board was changed at all. node: the address of its
+# identity, or None.
+Sent = namedtuple("Sent", "slot size sent files copied removed changed node")
 
 
 class Steps:
@@ -199,7 +200,7 @@ def deploy(link, app=trees.APP, board_name=None, steps=Steps()):
     changed = _choose(link, state, target, trees.digest(wanted)) or changed
     return Sent(target, sum(map(len, wanted.values())),
                 sent + sum(map(len, what.send.values())), len(wanted), len(what.copy),
-                len(what.remove), changed)
+                len(what.remove), changed, probe.identity and probe.identity.partition(":")[0])
 
 
 def undone(what):

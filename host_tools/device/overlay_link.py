@@ -108,10 +108,10 @@ class OverlayWay(Way):
         port = asyncio.run_coroutine_threadsafe(self._dial(), self._loop).result()
         return f"socket://127.0.0.1:{port}"
 
-    def serve(self, host, port):
+    def serve(self, host, port, tell=lambda text: None):
         """Let programs connect to the board at a port of this machine, 0 for a free one, as often
-        as they like; returns the port. Raises OSError."""
-        return asyncio.run_coroutine_threadsafe(self._serve(host, port), self._loop).result()
+        as they like; returns the port. tell(text) is told why one could not. Raises OSError."""
+        return asyncio.run_coroutine_threadsafe(self._serve(host, port, tell), self._loop).result()
 
     def _run(self):
         try:
@@ -159,11 +159,12 @@ class OverlayWay(Way):
         server = await asyncio.start_server(accept, "127.0.0.1", 0)
         return server.sockets[0].getsockname()[1]
 
-    async def _serve(self, host, port):
+    async def _serve(self, host, port, tell):
         async def accept(reader, writer):
             try:
                 there = await self._connected()
-            except LinkError:
+            except LinkError as error:
+                tell(str(error))
                 return outgoing.abort(writer)
             await self._relay((reader, writer), there)
 

@@ -402,10 +402,12 @@ def test_the_command_waits_for_the_node(board, app, monkeypatch):
         monkeypatch.setattr(linking.Link, "lines", lambda link, timeout_s: iter(said))
         return CliRunner().invoke(main, ["deploy", board.port, str(app)])
 
+    with open_link(board.port) as link:
+        link.write("/identity.secret", b"0123456789:0:aa:bb")
     good = run('{"event": "heap", "free": 56789}', network("OK", True))
     assert good.exit_code == 0 and "online as 10.0.0.5, 56,789 bytes of heap free" in good.output
     for status, code, mend in (
-            ("ACCESS_DENIED", 0, "filament authorize ADDRESS --home net"),
+            ("ACCESS_DENIED", 0, "filament authorize 0123456789 --home net"),
             ("NOT_FOUND", 0, "its controller has no such network"),
             ("REQUESTING_CONFIGURATION", 1, "a root answers, and its network's controller does")):
         told = run(network(status, True))

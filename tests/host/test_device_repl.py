@@ -1,5 +1,6 @@
 """A board's REPL over the virtual network: as people, mpremote and our own commands use it."""
 
+import contextlib
 import os
 import pty
 import queue
@@ -126,6 +127,12 @@ def test_who_is_not_allowed_gets_nothing(scene, monkeypatch):
     with scene.way("other") as way:
         with pytest.raises(overlay_link.NoAnswer, match=IDENTITIES[3].address.hex()):
             way.open()
+        told = queue.SimpleQueue()      # of who serves other programs, as these are not
+        port = way.serve("127.0.0.1", 0, told.put)
+        with socket.create_connection(("127.0.0.1", port)) as program:
+            assert "no answer at port 2323" in told.get(timeout=PATIENCE_S)
+            with contextlib.suppress(ConnectionResetError):
+                assert program.recv(1) == b""
     with scene.way() as way, way.open() as link:
         assert link.ask("import json\nfrom mpcore import upkeep\n"
                         "print(json.dumps(upkeep.running.status()['drops']))")[
