@@ -17,8 +17,8 @@ from mpcore.vl1.world import World
 _HASHES_EXPECTED = 15       # of a generation, on average (spec/identity.md 2)
 
 # What to do about errors of the system that tell nothing of it.
-_NEXT = {errno.EADDRINUSE: ": another program, such as a node, has it; name another port, or 0 for "
-                           "a free one"}
+_NEXT = {errno.EADDRINUSE: ": another program, such as a node, has it; name another port, or 0 "
+                           "for a free one"}
 
 console = Console(stderr=True)
 

@@ -179,7 +179,9 @@ def deploy(port, app, board, timeout, no_start, as_json, **way):
                 f"board, {sent.removed} removed; slot {sent.slot}")
     elif sent.changed:
         text = f"all {sent.files} files are there; what starts slot {sent.slot} was renewed"
-    say(as_json, facts, text if running is None else f"{text}\n{plain(_state(running, sent.node))}")
+    if running is not None:
+        text += "\n" + plain(_state(running, sent.node))
+    say(as_json, facts, text)
     sys.exit(0 if running is None or running.online else 1)
 
 

@@ -1,5 +1,5 @@
-"""The twin of field_kernel.py: on big integers, several times slower, and in a time that depends on
-the numbers, as theirs does."""
+"""The twin of field_kernel.py: on big integers, several times slower, and in a time that depends
+on the numbers, as theirs does."""
 
 from mpcore.crypto.field_elements import (
     ADD, AGAIN, CARRY, END, MUL, P, SMALL, SQUARE, SUB, SWAP, get, put)

@@ -1,4 +1,4 @@
-"""The twins of packet_kernel.py and of the kernels in it: on big integers, some fifty times slower.
+"""The twins of packet_kernel.py and the kernels in it: on big integers, some fifty times slower.
 
 Their arguments are the kernels', so that some mean nothing here.
 """

@@ -1,4 +1,4 @@
-"""What ciphers of packets need in machine code (spec/crypto.md 1, 4), with the generated kernels."""
+"""What packets' ciphers need in machine code (spec/crypto.md 1, 4), with the generated kernels."""
 
 import micropython
 

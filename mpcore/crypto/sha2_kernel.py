@@ -1,4 +1,4 @@
-"""SHA-512's compression in viper (FIPS 180-4). A 64-bit word is two of 32 bits, high half first."""
+"""SHA-512's compression in viper (FIPS 180-4); a 64-bit word is two of 32, high half first."""
 
 import micropython
 

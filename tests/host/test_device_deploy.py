@@ -414,8 +414,8 @@ def test_the_command_waits_for_the_node(board, app, monkeypatch):
         assert told.exit_code == code and status in told.output and mend in told.output
     unreached = run(network("REQUESTING_CONFIGURATION", False))
     assert unreached.exit_code == 1 and "does the root answer?" in unreached.output
-    failed = run("Traceback (most recent call last):", "ImportError: no module named 'x'")
-    assert failed.exit_code == 1 and "has failed: ImportError: no module named 'x'" in failed.output
+    failed = run("Traceback (most recent call last):", "ImportError: no module 'x'")
+    assert failed.exit_code == 1 and "has failed: ImportError: no module 'x'" in failed.output
     assert "Wi-Fi" not in failed.output
     silent = run("hello\x1b[2J")
     assert silent.exit_code == 1 and "the node is not online" in silent.output
