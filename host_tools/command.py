@@ -1,6 +1,7 @@
 """What the commands of `filament` have in common: options, a node's home, errors in words."""
 
 import asyncio
+import errno
 import json
 import signal
 import sys
@@ -14,6 +15,10 @@ from mpcore.port import Port
 from mpcore.vl1.world import World
 
 _HASHES_EXPECTED = 15       # of a generation, on average (spec/identity.md 2)
+
+# What to do about errors of the system that tell nothing of it.
+_NEXT = {errno.EADDRINUSE: ": another program, such as a node, has it; name another port, or 0 "
+                           "for a free one"}
 
 console = Console(stderr=True)
 
@@ -38,7 +43,7 @@ class Group(click.RichGroup):
 def _sentence(error):
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
-        return where + error.strerror
+        return where + error.strerror + _NEXT.get(error.errno, "")
     return str(error) or repr(error)
 
 

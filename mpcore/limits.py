@@ -106,4 +106,5 @@ MDNS_REPLIES = const(8)           # of a responder that wait on one link, about 
 REPL_CODE = const(8192)           # bytes of code at once, and of a traceback
 REPL_LINE = const(512)            # bytes that a person types before a line ends
 REPL_OUTPUT = const(8192)         # bytes printed by a session's code that wait for its end
+REPL_SPARE = const(32768)         # bytes of heap that stay free when more than that waits
 REPL_LOG = const(1024)            # bytes printed by others that wait for a session

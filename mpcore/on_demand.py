@@ -27,7 +27,7 @@ MODULES = (
 )
 # These have machine code, which on most boards does not lie in the heap and stays for good.
 KERNELS = ("mpcore.crypto.field25519", "mpcore.crypto.field_kernel", "mpcore.crypto.lz4",
-           "mpcore.crypto.sha2")
+           "mpcore.crypto.lz4_kernel", "mpcore.crypto.sha2", "mpcore.crypto.sha2_kernel")
 
 dropped = MODULES + KERNELS if CODE_IN_HEAP else MODULES if IS_BOARD else ()
 _ROOM = const(49152) # bytes free below which what is loaded takes the place of what was

@@ -12,6 +12,8 @@ be missing, or forgotten, as before.
 import ast
 from collections import namedtuple
 
+from host_tools.boards import specialised
+
 Chunk = namedtuple("Chunk", "name modules")     # of the module it goes by; in the order of loading
 Imports = namedtuple("Imports", "at_once later")
 
@@ -87,7 +89,8 @@ def load_order(roots, at_once):
 
 
 class _Reader(ast.NodeVisitor):
-    """Collects imports; those in a function, or in place of one that is missing, come later."""
+    """Collects imports; those in a function, or in place of one that is missing, come later. So
+    does a kernel that has a twin: alone, as nothing else is to be missing when it has no room."""
 
     def __init__(self, names):
         self._names = names
@@ -109,8 +112,11 @@ class _Reader(ast.NodeVisitor):
     visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_Try(self, node):
-        for statement in node.body + node.orelse + node.finalbody:
-            self.visit(statement)
+        if specialised.twin_of(node, None) is None:
+            for statement in node.body + node.orelse + node.finalbody:
+                self.visit(statement)
+        else:
+            self._visit_later(node.body)
         self._visit_later(node.handlers)
 
     def _visit_later(self, nodes):

@@ -85,6 +85,8 @@ class _Reader(ast.NodeVisitor):
                                for child in ast.walk(statement)
                                if isinstance(child, ast.ImportFrom)))
         self._visit_all(node.body + node.orelse + node.finalbody)
+        if specialised.twin_of(node, self._platform) is False:
+            return
         there = wanted and not wanted & HOST_TWINS
         for handler in node.handlers:
             (self._visit_later if there else self._visit_all)(handler.body)

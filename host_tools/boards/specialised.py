@@ -1,7 +1,8 @@
 """A module for one platform of MicroPython: what depends on the platform is decided.
 
 A test of nothing but `sys` and of constants is worth True or False; the branch that never runs
-goes. So does an import that fails on MicroPython by intent, with what was to be tried first.
+goes. So does an import that fails on MicroPython by intent, with what was to be tried first; and
+the twin of a module whose machine code may find no room, where it has no memory of its own.
 """
 
 import ast
@@ -21,6 +22,18 @@ def decide(test, platform):
     except AttributeError:
         return None
 
+
+def twin_of(node, platform):
+    """Whether a `try` imports a kernel, and its twin in bytecode for a MemoryError: None for any
+    other, False for one whose kernel has the same memory as the twin would have, or none."""
+    if not any(isinstance(handler.type, ast.Name) and handler.type.id == "MemoryError"
+               and any(isinstance(statement, ast.ImportFrom) for statement in handler.body)
+               for handler in node.handlers):
+        return None
+    return platform == MACHINE_CODE_APART
+
+
+MACHINE_CODE_APART = "esp32"        # where it lies in memory for instructions
 
 # What mpcore.port says of code that takes no memory, as it runs where it lies.
 IN_PLACE = {"IS_BOARD": False, "CODE_IN_HEAP": False}
@@ -50,6 +63,8 @@ class Platform(ast.NodeTransformer):
                for statement in node.body):
             [handler] = node.handlers
             return [self.visit(statement) for statement in handler.body]
+        if twin_of(node, None if self._facts else self._platform) is False:
+            return [self.visit(statement) for statement in node.body]
         return self.generic_visit(node)
 
 

@@ -129,8 +129,8 @@ def _said(answer, port):
         return port.mode if port.mode in ("MicroPython", "boot loader") else "?"
     if isinstance(answer, link.Silent):
         return "nothing answers"
-    if isinstance(answer, link.LinkError):
-        return str(answer).removeprefix(f"{port.device}: ")
+    if isinstance(answer, link.LinkError):      # what is so; the rest is what to do, and too long
+        return str(answer).removeprefix(f"{port.device}: ").partition("; ")[0]
     parts = [answer.firmware, answer.machine]
     if answer.heap:
         parts.append(f"{answer.heap[0]:,} bytes free")

@@ -8,6 +8,7 @@ from pathlib import Path
 import rich_click as click
 from rich.console import Console
 
+from host_tools import home
 from host_tools.command import json_option, loopback_option, plain, say
 from host_tools.device.progress import Transfer
 
@@ -36,6 +37,10 @@ def way_to(address, directory, networks, bind, loopback):
     from host_tools.device import overlay_link
     if directory is None:
         return overlay_link.way(address)
+    if not Path(directory, home.SECRET).exists():
+        raise ValueError(
+            f"{directory} is no node's home yet: `filament node --home {directory} --planet "
+            "net/planet --join NETWORK` makes it one, and `filament authorize` lets that in")
     return overlay_link.way(address, directory, bind=bind, networks=networks, loopback=loopback,
                             tell=lambda text: click.echo(text, err=True))
 
@@ -66,6 +71,9 @@ def repl(address, listen, terminal, **options):
     from host_tools.desktop import forward
     from host_tools.device import repl as talking
 
+    if is_port(address):
+        raise ValueError(f"{address} is a port of this machine: `mpremote connect {address}` has "
+                         "the REPL there")
     with way_to(address, **options) as board:
         if listen is not None:
             return _serve(board, forward.parse_place(listen))
@@ -87,7 +95,7 @@ def _serve(board, place):
     if not hasattr(board, "serve"):
         raise ValueError("--listen needs --home: without it programs reach the board themselves, "
                          f"as {board.url()}")
-    port = board.serve(*place)
+    port = board.serve(*place, tell=lambda text: click.echo(text, err=True))
     click.echo(f"mpremote connect socket://{place[0]}:{port}")
     _until_stopped(threading.Event().wait)
 
@@ -168,6 +176,7 @@ def deploy(address, app, board, timeout_s, no_start, as_json, options):
     if no_start:
         raise ValueError("--no-start is for a serial port: over the network the new program has "
                          "to show that it comes online")
+    trees.check(app or trees.APP)
     minutes = updating.MINUTES if timeout_s is None else timeout_s / 60
     with way_to(address, **options) as way, Transfer() as progress:
         done = updating.update(way, app or trees.APP, board, progress, minutes)

@@ -165,6 +165,7 @@ def deploy(port, app, board, timeout, no_start, as_json, **way):
     from host_tools.device import deploy as deploying
     from host_tools.device import tree as trees
     from host_tools.device.link import open_link
+    trees.check(app or trees.APP)       # before the program there is interrupted for nothing
     with open_link(port) as link, Transfer() as progress:
         sent = deploying.deploy(link, app or trees.APP, board, progress)
         running = None
@@ -178,24 +179,38 @@ def deploy(port, app, board, timeout, no_start, as_json, **way):
                 f"board, {sent.removed} removed; slot {sent.slot}")
     elif sent.changed:
         text = f"all {sent.files} files are there; what starts slot {sent.slot} was renewed"
-    say(as_json, facts, text if running is None else f"{text}\n{plain(_state(running))}")
+    if running is not None:
+        text += "\n" + plain(_state(running, sent.node))
+    say(as_json, facts, text)
     sys.exit(0 if running is None or running.online else 1)
 
 
 _NO_MEMORY = "MemoryError", "OSError: WiFi Out of Memory"     # the latter is an ESP32's
+# What a network's state asks for. A state that is none of these passes by itself, or never.
+_MENDS = {
+    "NOT_FOUND": "its controller has no such network: give the ID that `filament serve` printed, "
+                 "with `filament provision PORT --network ID`",
+    "ACCESS_DENIED": "is it authorised? `filament authorize {node} --home net`",
+    "REQUESTING_CONFIGURATION": "a root answers, and its network's controller does not: does the "
+                                "controller run, and is the network's ID right? `filament "
+                                "provision PORT --network ID` sets it"}
 
 
-def _state(running):
+def _state(running, node):
     if any(line.startswith(_NO_MEMORY) for line in running.said):
         return ("the board's heap is too small for this program and the code in .mpy files; "
                 "`filament doctor` says how to get more")
-    if not running.online:
-        last = "\n".join(f"  {line}" for line in running.said) or "  (nothing)"
-        return (f"the node is not online; its network's state is {running.status or 'unknown'}; "
-                "is the Wi-Fi network there, and does the root answer? "
-                f"`filament monitor` shows more. The last that it printed:\n{last}")
     heap = f", {running.free:,} bytes of heap free" if isinstance(running.free, int) else ""
-    if running.status != "OK":
-        return (f"online, but its network says {running.status}{heap}; is it authorised? "
-                "`filament authorize ADDRESS --home net`")
-    return f"online as {running.address}{heap}"
+    mend = _MENDS.get(running.status, _MENDS["ACCESS_DENIED"]).format(node=node or "ADDRESS")
+    if running.online and running.status == "OK":
+        return f"online as {running.address}{heap}"
+    if running.online:
+        return f"online, but its network says {running.status}{heap}; {mend}"
+    last = "\n".join(f"  {line}" for line in running.said) or "  (nothing)"
+    if any(line.startswith("Traceback") for line in running.said):
+        return f"the program has failed: {running.said[-1]}\nThe last that it printed:\n{last}"
+    if not running.reached:
+        mend = ("is the Wi-Fi network there, and does the root answer? `filament monitor` shows "
+                "more")
+    return (f"the node is not online; its network's state is {running.status or 'unknown'}; "
+            f"{mend}. The last that it printed:\n{last}")

@@ -40,8 +40,9 @@ _UNDECIDED = (None, "", "REQUESTING_CONFIGURATION")
 # the same, its File)}; remove: paths, the inner ones first; kept: how many files are there.
 Plan = namedtuple("Plan", "send copy remove kept")
 # size: bytes of all that the board is to have; sent: those that were sent; copied and removed:
-# numbers of files. changed: whether the board was changed at all.
-Sent = namedtuple("Sent", "slot size sent files copied removed changed")
+# numbers of files. changed: whether the board was changed at all. node: the address of its
+# identity, or None.
+Sent = namedtuple("Sent", "slot size sent files copied removed changed node")
 
 
 class Steps:
@@ -199,7 +200,7 @@ def deploy(link, app=trees.APP, board_name=None, steps=Steps()):
     changed = _choose(link, state, target, trees.digest(wanted)) or changed
     return Sent(target, sum(map(len, wanted.values())),
                 sent + sum(map(len, what.send.values())), len(wanted), len(what.copy),
-                len(what.remove), changed)
+                len(what.remove), changed, probe.identity and probe.identity.partition(":")[0])
 
 
 def undone(what):
@@ -325,9 +326,10 @@ def _into_romfs(link, probe, wanted, steps):
 # --- does it run --------------------------------------------------------------------------------
 
 
-# online: whether a root answers. status, address: of the network, or None. free: bytes of heap, or
-# None. said: the last lines that were printed.
-Running = namedtuple("Running", "online status address free said")
+# online: whether a root answers, and the network's state is settled. status, address: of the
+# network, or None. free: bytes of heap, or None. said: the last lines that were printed. reached:
+# whether a root answers at all.
+Running = namedtuple("Running", "online status address free said reached")
 
 
 def start(link, timeout_s=ONLINE_S, tell=lambda text: None):
@@ -342,7 +344,7 @@ def follow(lines, tell=lambda text: None):
     "network" has `status`, `online` and `address`, and "heap" has `free`; a traceback ends it."""
     status = address = free = None
     said = collections.deque(maxlen=_TAIL)
-    failing = False
+    failing = reached = False
     for line in lines:
         said.append(line)
         facts = _event(line)
@@ -355,9 +357,10 @@ def follow(lines, tell=lambda text: None):
         elif facts["event"] == "network":
             status, address = facts.get("status"), facts.get("address")
             tell(f"network {status}")
-            if facts.get("online") and status not in _UNDECIDED:
-                return Running(True, status, address, free, list(said))
-    return Running(False, status, address, free, list(said))
+            reached = bool(facts.get("online"))
+            if reached and status not in _UNDECIDED:
+                return Running(True, status, address, free, list(said), True)
+    return Running(False, status, address, free, list(said), reached)
 
 
 def _event(line):

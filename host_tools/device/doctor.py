@@ -13,8 +13,9 @@ GOOD, NOTE, SLOW, UNFIT = "good", "note", "slow", "unfit"
 # to that. With the code in its flash 141,000 are with five further members (README, Figures).
 HEAP_MPY, HEAP_MPY_ROOMY = 240_000, 400_000
 HEAP_IN_PLACE = 141_000
-FILES = 580_000             # bytes of flash for the code in .mpy files, each in whole blocks,
+FILES = 620_000             # bytes of flash for the code in .mpy files, each in whole blocks,
 FILES_IN_PLACE = 40_000     # and for what goes beside an image
+MACHINE_CODE = 40_000       # bytes of it in .mpy files, where it has a memory of its own
 LATE_US = 3_000             # a wait that ends so much later shows the ticks it is made of
 _LEAST_VERSION = (1, 23)    # the first whose .mpy files are those of today's mpy-cross
 
@@ -49,8 +50,8 @@ def judge(probe, facts):
     if probe.name != probing.MICROPYTHON:
         return [Finding("firmware", UNFIT, f"it runs {probe.firmware}, not MicroPython",
                         "put MicroPython on it: `filament flash`")]
-    findings = [_firmware(probe), _board(probe, facts), _mpy(probe), _heap(probe, facts),
-                _storage(probe), _wifi(probe), _entropy(probe), _waits(probe),
+    findings = [_firmware(probe), _board(probe, facts), _mpy(probe), _machine_code(probe),
+                _heap(probe, facts), _storage(probe), _wifi(probe), _entropy(probe), _waits(probe),
                 _frequency(probe, facts), _ours(probe)]
     return [finding for finding in findings if finding is not None]
 
@@ -95,6 +96,17 @@ def _mpy(probe):
                        "flash MicroPython's own build for this board: `filament flash`")
     return Finding("code", GOOD, f".mpy files of version {version}.{sub}, machine code for "
                                  f"{probe.architecture}")
+
+
+def _machine_code(probe):
+    if probe.executable is None or probe.image:
+        return None
+    text = f"{_kb(probe.executable)} of memory are free for machine code, which takes "
+    if probe.executable >= MACHINE_CODE:
+        return Finding("ciphers", GOOD, text + f"{_kb(MACHINE_CODE)}")
+    return Finding("ciphers", SLOW, text + f"{_kb(MACHINE_CODE)}: what finds no room runs as "
+                   "bytecode, many times slower", "reset the board, and load no machine code of "
+                   "your own before Filament; `filament monitor ADDRESS` names what is slow")
 
 
 def _heap(probe, facts):

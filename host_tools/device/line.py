@@ -32,7 +32,7 @@ class Silent(LinkError):
 
 
 class Lost(LinkError):
-    """The line has broken; `said`: the last that was heard, as text."""
+    """The line has broken; `said`: the last that was heard, as text, empty for nothing."""
 
     said = ""
 
@@ -43,7 +43,9 @@ class Line:
     mpremote's own bounds are times between two bytes, and none for how much there may be.
     """
 
-    def __init__(self, port, target):
+    def __init__(self, port, target, serial=True):
+        """serial: whether there is a cable, rather than a stream over a network."""
+        self.serial = serial
         self._port = port
         self._target = target
         self._unread = bytearray()
@@ -59,6 +61,10 @@ class Line:
         self._limit = self.heard + limit
         self._fell = b""
 
+    def over(self):
+        """Is the time of allow() over?"""
+        return time.monotonic() >= self._end
+
     def tail(self):
         """The last that was heard, for a message."""
         return repr(bytes(self._last).decode(errors="replace").strip()[-TAIL:])
@@ -69,7 +75,7 @@ class Line:
     def read(self, size=1):
         """Exactly `size` bytes. Raises Silent, Lost, or LinkError when there are too many."""
         while len(self._unread) < size:
-            if not self._hear() and time.monotonic() >= self._end:
+            if not self._hear() and self.over():
                 raise Silent(f"{self._target}: {self._silence()}")
         taken = bytes(self._unread[:size])
         del self._unread[:size]
@@ -127,10 +133,16 @@ class Line:
             raise Silent(f"{self._target}: the board takes nothing; reset it and repeat the "
                          "command") from error
         except (OSError, TypeError) as error:   # TypeError: pyserial, of a port closed meanwhile
-            lost = Lost(f"{self._target}: the connection has broken; plug the board in again and "
-                        "repeat the command, which goes on where it ended")
-            lost.said = self.tail()
+            mend = "plug the board in again" if self.serial else "wait until the board is there"
+            lost = Lost(f"{self._target}: the connection has broken; {mend} and repeat the "
+                        "command, which goes on where it ended")
+            lost.said = self.tail() if self.heard else ""
             raise lost from error
+
+
+def is_url(target):
+    """Whether this is a pyserial URL, of a stream over a network, and no port of this machine."""
+    return "://" in target
 
 
 def open_port(target, baudrate):
@@ -138,7 +150,7 @@ def open_port(target, baudrate):
     try:
         port = serial.serial_for_url(target, baudrate=baudrate, timeout=_LOOK_S, exclusive=True,
                                      write_timeout=_WRITE_S, do_not_open=True)
-        if "://" in target:     # what a stream said at once is for us; pyserial would drop it
+        if is_url(target):      # what a stream said at once is for us; pyserial would drop it
             port.reset_input_buffer = lambda: None
         port.open()
         return port
@@ -148,9 +160,9 @@ def open_port(target, baudrate):
 
 def _why_not(target, error):
     number = getattr(error, "errno", None)
-    if isinstance(error, ValueError) and "://" in target:
+    if isinstance(error, ValueError) and is_url(target):
         return "this is no address; socket://127.0.0.1:8266 is one"
-    if "://" in target:
+    if is_url(target):
         return (f"nobody answers there; is `filament repl` or another server of a board running? "
                 f"({error})")
     if number == errno.ENOENT:

@@ -23,7 +23,7 @@ from mpremote.transport_serial import SerialTransport
 
 from host_tools.device import on_board
 from host_tools.device.line import (
-    BAUD, MAX_OUTPUT, TAIL, Line, LinkError, Lost, Silent, check_port, open_port)
+    BAUD, MAX_OUTPUT, TAIL, Line, LinkError, Lost, Silent, check_port, is_url, open_port)
 
 __all__ = ["TEMPORARY", "BoardError", "File", "Link", "LinkError", "Lost", "Silent", "check_port",
            "file_of", "listen", "open_link", "parse_listing"]
@@ -68,14 +68,15 @@ class BoardError(LinkError):
         super().__init__(f"{where}: {said}")
 
 
-def open_link(target, baudrate=BAUD, attempts=_ATTEMPTS):
+def open_link(target, baudrate=BAUD, attempts=_ATTEMPTS, name=None):
     """The Link to the board at a serial port or at a pyserial URL. Raises LinkError.
 
     The program that runs on the board is interrupted; what it has in memory stays, unless that is
     so much that there is no room to work in: see make_room(). attempts: how often it is asked,
-    for some seconds each.
+    for some seconds each. name: what people call the target, where that is another.
     """
-    link = Link(target, Line(open_port(target, baudrate), target))
+    link = Link(name or target, Line(open_port(target, baudrate), name or target, serial=not (
+        is_url(target))))
     try:
         link.enter(attempts)
         link.make_room()
@@ -87,7 +88,7 @@ def open_link(target, baudrate=BAUD, attempts=_ATTEMPTS):
 
 def listen(target, baudrate=BAUD):
     """A Link to a board whose program goes on: for lines(). Raises LinkError."""
-    return Link(target, Line(open_port(target, baudrate), target))
+    return Link(target, Line(open_port(target, baudrate), target, serial=not is_url(target)))
 
 
 class Link:
@@ -103,7 +104,7 @@ class Link:
     @property
     def serial(self):
         """Whether this is a port of this machine, and not a stream over a network."""
-        return "://" not in self.target
+        return self._line.serial
 
     def __enter__(self):
         return self
@@ -310,11 +311,12 @@ class Link:
             self._transport.exec_raw_no_follow("import machine\nmachine.reset()")
 
     def lines(self, timeout_s, on_silence=None):
-        """The lines of text that the board prints within timeout_s; with on_silence, which is
-        called when nothing was printed until then, all that it ever prints."""
+        """The lines of text that the board prints within timeout_s, even if it never pauses; with
+        on_silence, which is called when nothing was printed until then, all that it ever prints.
+        """
         self._line.allow(timeout_s, float("inf"))
         line, heard = bytearray(), False
-        while True:
+        while on_silence is not None or not self._line.over():
             try:
                 byte = self._line.read(1)
             except Silent:
@@ -322,7 +324,6 @@ class Link:
                     return
                 if not heard:
                     on_silence()
-                on_silence = None
                 self._line.allow(float("inf"), float("inf"))
                 continue
             heard = True

@@ -19,6 +19,7 @@ _ASK = ("import json\nfrom binascii import hexlify\nfrom mpcore import upkeep\n"
 _LOG_LINES = 200
 _SHOWN = 12             # lines of the log in the live view
 _ASK_S = 10
+_UNTOLD = "nothing was said of the network yet"     # by a program that tells only what is new
 
 
 class Watch:
@@ -98,6 +99,8 @@ def sentence(status):
     drops = status.get("drops") or {}
     parts = ["online" if status.get("online") else "offline",
              f"{network.get('status') or 'no network'} {network.get('address') or ''}".strip()]
+    if status.get("online", False) is None:
+        parts = [_UNTOLD]
     if peers:
         parts.append(f"{len(peers)} peers, {direct} direct")
     if heap.get("free") is not None:
@@ -107,6 +110,8 @@ def sentence(status):
     if drops:
         parts.append("drops " + " ".join(f"{cause}={count}"
                                          for cause, count in sorted(drops.items())))
+    if kernels := _kernels(status):
+        parts.append(f"no room for the machine code of {kernels}, which is slower so")
     return "; ".join(parts)
 
 
@@ -120,7 +125,8 @@ def picture(name, status, log):
             ("board", f"{name}  {status.get('address') or ''}  {status.get('firmware') or ''}"),
             ("network", f"{network.get('id') or ''} {network.get('name') or ''} "
                         f"{network.get('status') or '-'} {network.get('address') or ''}"),
-            ("root", "answers" if status.get("online") else "does not answer"),
+            ("root", _UNTOLD if status.get("online", False) is None else
+             "answers" if status.get("online") else "does not answer"),
             ("up", _duration(status.get("uptime_s"))),
             ("heap", "-" if heap.get("free") is None else
              f"{heap['free']:,} bytes free, {heap['used']:,} used"),
@@ -129,7 +135,10 @@ def picture(name, status, log):
                                     if isinstance(count, int)) or "-"),
             ("dropped", "  ".join(f"{cause} {count}" for cause, count in
                                   sorted((status.get("drops") or {}).items())) or "nothing"),
+            ("bytecode", _kernels(status) and f"{_kernels(status)}: no room for machine code"),
             ("slot", _slot(status.get("slots")))):
+        if not value:
+            continue
         facts.add_row(Text(title, style="bold"), Text(value.strip()))
     parts = [facts]
     if status.get("peers"):
@@ -142,6 +151,11 @@ def picture(name, status, log):
                 "-" if latency is None else f"{latency} ms")))
         parts += [Text(), peers]
     return Group(*parts, Text(), *(Text(line, style="dim") for line in log[-_SHOWN:]))
+
+
+def _kernels(status):
+    """Modules whose machine code has found no room, as text, empty without any."""
+    return ", ".join(str(name).rpartition(".")[2] for name in status.get("bytecode") or [])
 
 
 def _duration(seconds):

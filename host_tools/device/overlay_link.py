@@ -17,7 +17,7 @@ import threading
 
 from host_tools import home
 from host_tools.desktop import outgoing, reach, session
-from host_tools.device.link import LinkError, open_link
+from host_tools.device.link import LinkError, Lost, open_link
 from mpcore import aio, upkeep
 from mpcore.vl1.inet import ip_text
 
@@ -64,17 +64,15 @@ class Way:
         """A Link to the board (host_tools/device/link.py). Raises LinkError."""
         url = self.url()
         try:
-            link = open_link(url)
+            return open_link(url, name=self.target)
         except LinkError as error:
             raise self._failure(error) from error
-        link.name = self.target
-        return link
 
     def _failure(self, error):
         if _BUSY in getattr(error, "said", ""):
             return LinkError(f"{self.target}: another session is open on this board (a REPL, a "
                              "monitor or a deployment): close it, and repeat this")
-        if "nobody answers" in str(error):
+        if "nobody answers" in str(error) or isinstance(error, Lost) and not error.said:
             return NoAnswer(f"{self.target}: no answer at port {self.port}; "
                             + _NO_ANSWER.format(who="this machine's node"))
         return error
@@ -110,10 +108,10 @@ class OverlayWay(Way):
         port = asyncio.run_coroutine_threadsafe(self._dial(), self._loop).result()
         return f"socket://127.0.0.1:{port}"
 
-    def serve(self, host, port):
+    def serve(self, host, port, tell=lambda text: None):
         """Let programs connect to the board at a port of this machine, 0 for a free one, as often
-        as they like; returns the port. Raises OSError."""
-        return asyncio.run_coroutine_threadsafe(self._serve(host, port), self._loop).result()
+        as they like; returns the port. tell(text) is told why one could not. Raises OSError."""
+        return asyncio.run_coroutine_threadsafe(self._serve(host, port, tell), self._loop).result()
 
     def _run(self):
         try:
@@ -161,11 +159,12 @@ class OverlayWay(Way):
         server = await asyncio.start_server(accept, "127.0.0.1", 0)
         return server.sockets[0].getsockname()[1]
 
-    async def _serve(self, host, port):
+    async def _serve(self, host, port, tell):
         async def accept(reader, writer):
             try:
                 there = await self._connected()
-            except LinkError:
+            except LinkError as error:
+                tell(str(error))
                 return outgoing.abort(writer)
             await self._relay((reader, writer), there)
 

@@ -90,6 +90,9 @@ def application():
     b = bytearray(32)
     running().readblocks(0, b, 0xb0)
     return b.hex()
+def executable():
+    import esp32
+    return sum([i[1] for i in esp32.idf_heap_info(esp32.HEAP_EXEC)])
 def image():
     if sys.platform == "esp32":
         b = bytearray(20)
@@ -112,13 +115,13 @@ tried("machine", lambda: i._machine)
 tried("build", lambda: i._build)
 tried("mpy", lambda: i._mpy & 0xffff)
 for g in (flash, romfs, wifi, entropy, frequency, unique, late, identity, node, slots, there,
-          application):
+          application, executable):
     tried(g.__name__, g)
 if IMAGE_AT:
     tried("image", image)
 tried("heap", heap)
 del tried, heap, flash, romfs, wifi, entropy, frequency, unique, late, text, identity, node, slots
-del image, there, application, running
+del image, there, application, running, executable
 gc.collect()
 try:
     import micropython
@@ -142,7 +145,7 @@ class Probe:
     public text of the node's identity. node: what node.secret.json says but for the Wi-Fi key, of
     which only whether there is one. slots: slots.json. image: the head of the image in flash.
     there: names of ours at the top of the file system. application: of an ESP32, the hash by which
-    its firmware's build is known.
+    its firmware's build is known; executable: bytes of its memory that machine code may have.
     """
 
     name: str
@@ -167,6 +170,7 @@ class Probe:
     image: str = None
     there: tuple = ()
     application: str = None
+    executable: int = None
 
     @property
     def architecture(self):

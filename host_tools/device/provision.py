@@ -42,6 +42,9 @@ def read_key(path, stdin):
     ValueError."""
     if path == "-":
         text = stdin.readline()
+        if not text:
+            raise ValueError("standard input has no Wi-Fi key; an empty line is for an open "
+                             "network")
     else:
         if Path(path).stat().st_mode & _GROUP_OR_OTHERS:
             raise ValueError(f"{path}: others than you can read this key; `chmod 600 {path}`, and "
@@ -113,6 +116,7 @@ def prepare(store, link, settings, planet, generate, rotate=False, app_config=No
     None. Raises ValueError, LinkError.
     """
     kept = home.load_identity(store)
+    world = _planet(store, link, planet)
     if rotate:
         before = kept or _or_none(link)
         identity = generate()
@@ -127,7 +131,6 @@ def prepare(store, link, settings, planet, generate, rotate=False, app_config=No
                 f"{kept.address.hex()}: name the board's own directory with --home, or give it a "
                 "new identity with --rotate")
         identity = kept or there or generate()
-    world = _planet(store, link, planet)
     if kept is None or kept.address != identity.address:
         if before is not None:
             store.store(_REPLACED, before.address.hex().encode())
@@ -190,9 +193,12 @@ def _planet(store, link, path):
     try:
         world, length = World.from_bytes(data)
         if length != len(data) or world.type != PLANET:
-            raise ValueError("not a planet")
+            raise ValueError("something else")
+        if not world.verify(world.update_key):
+            raise ValueError("its signature does not fit")
     except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
+        raise ValueError(f"{where} is no planet, or damaged ({error}): name with --planet a file "
+                         "such as net/planet that `filament serve --home net` made") from error
     return data
 
 

@@ -72,12 +72,17 @@ def board_files(board):
                                       "board.py": board_facts.program(board)}, "boards/")
 
 
-def app_files(architecture, directory):
-    """An app's files. Raises ValueError where there is no app."""
-    directory = Path(directory)
-    if not (directory / f"{MAIN}.py").is_file():
+def check(directory):
+    """Raises ValueError for a directory that is no app."""
+    if not (Path(directory) / f"{MAIN}.py").is_file():
         raise ValueError(f"{directory}: no main.py; an app is a directory with a main.py that has "
                          "start()")
+
+
+def app_files(architecture, directory):
+    """An app's files. Raises ValueError where there is no app."""
+    check(directory)
+    directory = Path(directory)
     sources, others = {}, {}
     for path in sorted(directory.rglob("*")):
         name = path.relative_to(directory).as_posix()

@@ -4,7 +4,8 @@ from micropython import const
 
 from mpcore import limits
 from mpcore.crypto import field25519 as field
-from mpcore.crypto.field_kernel import ADD, AGAIN, MUL, SMALL, SUB, SWAP, run
+from mpcore.crypto.field25519 import run
+from mpcore.crypto.field_elements import ADD, AGAIN, MUL, SMALL, SUB, SWAP
 
 # Elements: x2, z2, x3, z3, four temporaries, x1. Names as in RFC 7748 5.
 _LADDER = field.program(

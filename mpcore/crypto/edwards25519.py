@@ -4,8 +4,7 @@ from micropython import const
 
 from mpcore import limits
 from mpcore.crypto import field25519 as field
-from mpcore.crypto.field25519 import P
-from mpcore.crypto.field_kernel import ADD, CARRY, MUL, SUB
+from mpcore.crypto.field_elements import ADD, CARRY, MUL, SUB, P
 from mpcore.crypto.slices import finish
 
 _ORDER = (1 << 252) + 27742317777372353535851937790883648493

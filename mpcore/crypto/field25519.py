@@ -3,42 +3,18 @@
 host_tools/kernels/field.py proves that the programs of both curves stay within their words.
 """
 
-import array
-
-from micropython import const
-
 from mpcore import limits
-from mpcore.crypto.field_kernel import END, MUL, SQUARE, run
+from mpcore.crypto import fallback
+from mpcore.crypto.field_elements import END, MUL, P, SQUARE, get, new, put     # noqa: F401
 
-P = (1 << 255) - 19
+try:
+    from mpcore.crypto.field_kernel import run
+except MemoryError:
+    fallback.instead_of("mpcore.crypto.field_kernel")
+    from mpcore.crypto.field_bytecode import run
 
-# Balances the limbs: each is 13 bits of the number plus this, less 4096.
-_HALVES = sum(4096 << 13 * i for i in range(20))
 _NO_BITS = b"\0"
-_FIRST = const(120)     # where the elements begin, after what the kernel needs to work in
 END_CODE = bytes((END, 0, 0, 0))
-
-
-def new(count):
-    """An array of `count` elements, 40 bytes each, as the kernel takes it."""
-    return array.array("H", bytes(2 * _FIRST + 40 * count))
-
-
-def put(elements, number, value):
-    """Set an element to a value below 2**256."""
-    raw = (value + _HALVES).to_bytes(33, "little")
-    for i in range(20):
-        at = 13 * i >> 3
-        word = raw[at] | raw[at + 1] << 8 | raw[at + 2] << 16
-        elements[_FIRST + 20 * number + i] = (word >> (13 * i & 7) & 0x1FFF) + 28672
-
-
-def get(elements, number):
-    """The value of an element, 0 to P - 1."""
-    value = 0
-    for i in range(_FIRST + 20 * number + 19, _FIRST + 20 * number - 1, -1):
-        value = (value << 13) + elements[i] - 32768
-    return value % P
 
 
 def code(*instructions):

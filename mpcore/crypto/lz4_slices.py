@@ -1,4 +1,5 @@
-"""LZ4 blocks by slices, for CPython, where a slice is faster than a kernel (spec/packet.md 6)."""
+"""LZ4 blocks by slices (spec/packet.md 6): for CPython, where a slice is faster than a kernel, and
+for boards without room for that, which only decompress: the table of lz4_compress is large."""
 
 _MIN_MATCH = 4
 _LAST_LITERALS = 5

@@ -2,7 +2,7 @@
 
 import array
 
-from mpcore.crypto.poly_kernel import tag
+from mpcore.crypto.packet_kernels import tag
 
 _BLOCK = array.array("I", bytes(16))
 

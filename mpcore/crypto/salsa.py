@@ -2,9 +2,7 @@
 
 import array
 
-import micropython
-
-from mpcore.crypto.salsa_kernel import xor_blocks
+from mpcore.crypto.packet_kernels import set_state, xor_blocks
 
 _BLOCK = array.array("I", bytes(64))
 
@@ -20,27 +18,11 @@ def new_state():
 _STATE = new_state()
 
 
-@micropython.viper
-def _set(state: ptr8, key: ptr8, iv: ptr8, counter: int):
-    i = 0
-    while i < 16:
-        state[4 + i] = key[i]
-        state[44 + i] = key[16 + i]
-        i += 1
-    i = 0
-    while i < 8:
-        state[24 + i] = iv[i]
-        i += 1
-    words = ptr32(state)
-    words[8] = counter
-    words[9] = 0
-
-
 def salsa20_xor(key, iv, counter, buf, off, n, rounds):
     """XOR Salsa20 keystream over buf[off:off+n] in place.
 
     key: 32 bytes; iv: 8 bytes; counter: number of the first 64-byte block, below 2**30;
     rounds: 12 or 20.
     """
-    _set(_STATE, key, iv, counter)
+    set_state(_STATE, key, iv, counter)
     xor_blocks(0, 0, _STATE, _BLOCK, buf, off, n, rounds >> 1)

@@ -6,11 +6,13 @@ firmware's terminal (os.dupterm), where there is such; and else the builtin prin
 What the session's code prints waits until the code is done, at most limits.REPL_OUTPUT bytes. Of
 more, and of what comes after a while, the oldest is sent at once, for which the node is driven
 from inside the code's own calls. A board may have no stack left for that: then it goes on waiting,
-and what finds no room is an error of the code.
+as long as the heap has limits.REPL_SPARE bytes for others, and what finds no room is an error of
+the code.
 """
 
 import asyncio
 import builtins
+import gc
 import io
 import os
 
@@ -89,9 +91,14 @@ class Capture(io.IOBase):
         self._running = False
 
     def printed(self):
-        """What the code has printed and was not sent yet."""
-        data, self._printed, self._size = b"".join(self._printed), [], 0
-        return _lines(data) if self._follows else data
+        """What the code has printed and was not sent yet, in parts that are kept no longer."""
+        waiting, self._printed, self._size = self._printed, [], 0
+        waiting.reverse()
+        while waiting:
+            data = waiting.pop()
+            while waiting and len(data) + len(waiting[-1]) <= limits.STREAM_CHUNK:
+                data += waiting.pop()
+            yield _lines(data) if self._follows else data
 
     # --- ways in ----------------------------------------------------------------------------
 
@@ -152,7 +159,7 @@ class Capture(io.IOBase):
 
     def _add(self, data):
         """Keep what the code prints. Returns whether there is room."""
-        if self._size + len(data) > limits.REPL_OUTPUT:
+        if self._size + len(data) > limits.REPL_OUTPUT and not _spare():
             return False
         self._printed.append(data)
         self._size += len(data)
@@ -169,7 +176,7 @@ class Capture(io.IOBase):
         """Send what was printed, while the code waits and the node is driven."""
         self._sending = True
         try:
-            data, at, runtime = self.printed(), 0, self._runtime
+            data, at, runtime = b"".join(self.printed()), 0, self._runtime
             end_ms = now_ms() + _STALLED_MS
             while at < len(data):
                 n = self._tcp.send(runtime.now(), data[at:at + limits.STREAM_CHUNK])
@@ -200,6 +207,15 @@ class Capture(io.IOBase):
 def _lines(data):
     """Lines that end as a terminal wants it."""
     return data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
+def _spare():
+    """Whether the heap has room for more than is kept in any case."""
+    if not hasattr(gc, "mem_free"):
+        return False
+    if gc.mem_free() < limits.REPL_SPARE:
+        gc.collect()
+    return gc.mem_free() >= limits.REPL_SPARE
 
 
 def _deepest():

@@ -83,7 +83,9 @@ class Session:
                         continue
                     await self._stream.drain()
                     error, resets = self._execute()
-                    await self._stream.awrite(self._capture.printed() + self._after_it(error))
+                    for part in self._capture.printed():
+                        await self._stream.awrite(part)
+                    await self._stream.awrite(self._after_it(error))
                     if resets:
                         return
         except OSError:

@@ -5,6 +5,7 @@ import os
 import sys
 
 from mpcore import VERSION
+from mpcore.crypto import fallback
 from mpcore.vl1 import inet
 from mpcore.vl1.peer import UNKNOWN_LATENCY_MS
 
@@ -15,6 +16,7 @@ def of(nic, uptime_s):
     Of each of the `peers`: its address, its role, whether packets go to it directly, the path that
     they take (text or None), and its latency (ms or None). `datagrams`: of the UDP sockets.
     `drops`: what was dropped or limited, by cause, of all floors. `heap`: bytes, None on CPython.
+    `bytecode`: modules whose machine code has found no room.
     """
     node, now = nic.node, nic.runtime.now()
     counters = nic.runtime.port.counters
@@ -30,7 +32,7 @@ def of(nic, uptime_s):
         "uptime_s": uptime_s, "filament": "%d.%d.%d" % VERSION, "firmware": _firmware(),
         "peers": [_peer(node.vl1, now, peer) for peer in node.vl1.peers.values()],
         "datagrams": {"sent": counters["sent"], "received": counters["received"]},
-        "drops": drops, "heap": _heap()}
+        "drops": drops, "heap": _heap(), "bytecode": fallback.kernels}
 
 
 def _peer(vl1, now, peer):

@@ -236,6 +236,36 @@ def test_a_peer_that_takes_nothing_does_not_hold_the_board_for_ever():
     board(test)
 
 
+def test_where_no_stack_is_left_to_send_from_output_waits_while_the_heap_has_room():
+    async def test(client, *others):
+        from mpcore.upkeep import capture
+
+        await client.enter()
+        lines = b"for i in range(3000):\n print('line', i)"
+        wants_out, spare = capture.Capture._wants_out, capture._spare
+        capture.Capture._wants_out = lambda self: False
+        try:
+            capture._spare = lambda: True
+            said, error = await client.run(lines)
+            assert said.decode().split("\n")[:-1] == ["line %d" % i for i in range(3000)]
+            assert error == b"" and len(said) > 3 * limits.REPL_OUTPUT
+            capture._spare = lambda: False
+            said, error = await client.run(lines)
+            assert b"RuntimeError: more is printed at once" in error
+            assert limits.REPL_OUTPUT - 100 < len(said) <= limits.REPL_OUTPUT
+        finally:
+            capture.Capture._wants_out, capture._spare = wants_out, spare
+
+    board(test)
+
+
+def test_how_much_room_the_heap_has_is_asked_where_it_tells():
+    import gc
+    from mpcore.upkeep.capture import _spare
+
+    assert _spare() == (hasattr(gc, "mem_free") and gc.mem_free() >= limits.REPL_SPARE)
+
+
 def test_a_friendly_repl_for_people():
     async def test(client, *others):
         await client.until(b">>> ")

@@ -28,10 +28,10 @@ TIMEOUT_S = 300
 # decides so here; whoever makes it smaller lowers the figure.
 SLACK = 0.03
 BUDGETS = {
-    "core": {"armv6m": (169100, 33180), "armv7emsp": (191500, 62540), "rv32imc": (172100, 36620),
-             "xtensawin": (174800, 39340), "x64": (262600, 134030)},
+    "core": {"armv6m": (169100, 33180), "armv7emsp": (191500, 62540), "rv32imc": (177400, 36620),
+             "xtensawin": (180100, 39340), "x64": (262600, 134030)},
     "socket": (17120, 0), "dns": (13040, 0), "ipv6": (3230, 0), "roles": (15460, 0),
-    "aes": (1160, 0), "upkeep": (8180, 0),
+    "aes": (1160, 0), "upkeep": (8580, 0),
 }
 
 
@@ -146,7 +146,11 @@ def test_a_module_is_in_one_set_or_only_for_cpython(micropython, tmp_path):
     assert sets.HOST_TWINS < sets.MODULES.keys()
     assert sets.MODULES.keys() - set(sets.modules(facts.PLATFORMS)) == sets.HOST_TWINS | {
         "mpcore.port.cpython", "mpcore.port.micropython_shim",      # chosen by the platform
-        "mpcore.crypto.lz4_slices", "mpcore.crypto.salsa_lanes"}    # what the twins import
+        "mpcore.crypto.salsa_lanes"}                                # what the twins import
+    for platform in facts.PLATFORMS:        # twins in bytecode: where machine code may not fit
+        in_bytecode = [name for name in sets.modules([platform])
+                       if name.endswith(("_bytecode", "lz4_slices"))]
+        assert len(in_bytecode) == (5 if platform == "esp32" else 0)
     script = tmp_path / "twins.py"
     script.write_text(
         "import sys\nsys.path.insert(0, sys.argv[1])\nfor name in sys.argv[2:]:\n"

@@ -1,6 +1,7 @@
 """The `filament` command: what it writes, what it answers, and how it refuses."""
 
 import json
+import socket
 import stat
 import subprocess
 import sys
@@ -159,6 +160,15 @@ def test_a_damaged_home_is_refused_in_words(tmp_path):
     assert "no private key" in run("serve", "--home", tmp_path).output
     (tmp_path / "identity.secret").write_text(SECRET[:200])
     assert run("serve", "--home", tmp_path).exit_code == 1
+
+
+def test_a_port_that_is_taken_is_said_with_what_to_do(tmp_path, secret):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        told = run("serve", "--home", tmp_path, "--loopback", "--bind",
+                   "127.0.0.1:%d" % taken.getsockname()[1])
+    assert told.exit_code == 1 and "Address already in use" in told.output
+    assert "name another port" in " ".join(told.output.replace("│", " ").split())
 
 
 def test_networks_with_a_file_are_joined(tmp_path):

@@ -7,7 +7,8 @@ import pytest
 
 from host_tools.kernels import field as proof
 from host_tools.kernels.__main__ import GENERATED, TARGET
-from mpcore.crypto import curve25519, edwards25519, field25519, portable
+from mpcore.crypto import (
+    curve25519, edwards25519, field25519, field_elements, field_kernel, portable)
 from mpcore.crypto.slices import finish
 from mpcore.port import micropython_shim as micropython
 
@@ -17,6 +18,13 @@ VECTORS = Path(__file__).parents[1] / "vectors"
 @pytest.mark.parametrize("name", GENERATED)
 def test_generated_files_are_what_their_generator_writes(name):
     assert (TARGET / name).read_text() == GENERATED[name]()
+
+
+def test_operations_are_called_as_the_kernel_calls_them():
+    names = [name for name in dir(field_kernel) if name.isupper()]
+    assert len(names) == 9
+    for name in names:
+        assert getattr(field_elements, name) == getattr(field_kernel, name)
 
 
 class Prover:

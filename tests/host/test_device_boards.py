@@ -57,6 +57,7 @@ def test_the_command_looks_at_ports_that_are_named_all_at_once(tmp_path):
     assert told[silent]["running"] is None and "nothing answers" in told[silent]["trouble"]
     assert "there is no such port" in told["/dev/ttyUSB77"]["trouble"]
     assert "micropython 1." in shown.stdout and "nothing answers" in shown.stdout
+    assert "there is no such port" in shown.stdout and "plug the board in" not in shown.stdout
     assert "Supported" not in shown.stdout and "\x1b" not in shown.stdout
 
 

@@ -169,6 +169,12 @@ def test_a_directory_without_main_is_no_app(tmp_path):
         trees.tree(UNIX, tmp_path)
 
 
+def test_what_is_no_app_is_said_before_a_board_is_asked(tmp_path):
+    for target in "/dev/null", "10.147.17.53":      # neither of which would answer
+        told = CliRunner().invoke(main, ["deploy", target, str(tmp_path)])
+        assert told.exit_code == 1 and "no main.py" in told.output
+
+
 def test_what_does_not_compile_is_said(app):
     (app / "helper.py").write_text("def broken(:\n")
     with pytest.raises(ValueError, match="app/helper.py"):
@@ -364,7 +370,7 @@ def test_a_program_that_fails_is_told_by_its_traceback():
 
 
 def test_a_program_that_says_nothing_is_not_online():
-    assert deploying.follow([]) == deploying.Running(False, None, None, None, [])
+    assert deploying.follow([]) == deploying.Running(False, None, None, None, [], False)
 
 
 @given(st.lists(st.one_of(st.text(), st.dictionaries(
@@ -396,10 +402,21 @@ def test_the_command_waits_for_the_node(board, app, monkeypatch):
         monkeypatch.setattr(linking.Link, "lines", lambda link, timeout_s: iter(said))
         return CliRunner().invoke(main, ["deploy", board.port, str(app)])
 
+    with open_link(board.port) as link:
+        link.write("/identity.secret", b"0123456789:0:aa:bb")
     good = run('{"event": "heap", "free": 56789}', network("OK", True))
     assert good.exit_code == 0 and "online as 10.0.0.5, 56,789 bytes of heap free" in good.output
-    denied = run(network("ACCESS_DENIED", True))
-    assert denied.exit_code == 0 and "filament authorize ADDRESS --home net" in denied.output
+    for status, code, mend in (
+            ("ACCESS_DENIED", 0, "filament authorize 0123456789 --home net"),
+            ("NOT_FOUND", 0, "its controller has no such network"),
+            ("REQUESTING_CONFIGURATION", 1, "a root answers, and its network's controller does")):
+        told = run(network(status, True))
+        assert told.exit_code == code and status in told.output and mend in told.output
+    unreached = run(network("REQUESTING_CONFIGURATION", False))
+    assert unreached.exit_code == 1 and "does the root answer?" in unreached.output
+    failed = run("Traceback (most recent call last):", "ImportError: no module 'x'")
+    assert failed.exit_code == 1 and "has failed: ImportError: no module 'x'" in failed.output
+    assert "Wi-Fi" not in failed.output
     silent = run("hello\x1b[2J")
     assert silent.exit_code == 1 and "the node is not online" in silent.output
     assert "hello?[2J" in silent.output and "\x1b" not in silent.output

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host_tools.boards import facts, in_place, mpy
+from host_tools.boards import compiling, facts, in_place, mpy
 from host_tools.cli import main
 from host_tools.device import deploy, doctor, line, probe, tree
 from host_tools.device.link import LinkError, open_link
@@ -133,6 +133,24 @@ def test_the_room_that_is_asked_for_is_what_deploy_takes():
     assert 0.9 * doctor.FILES < deploy.room(tree.tree(BOARDS["esp32"])) < doctor.FILES
 
 
+@pytest.mark.parametrize("board", [board for board in BOARDS.values()
+                                   if board.platform == "esp32"], ids=lambda board: board.board)
+def test_the_memory_that_is_asked_for_is_what_machine_code_takes(board):
+    total = sum(map(mpy.native_size, compiling.compiled(board.mpy_arch, "esp32").values()))
+    assert 0.85 * doctor.MACHINE_CODE < total < doctor.MACHINE_CODE
+
+
+def test_machine_code_may_have_too_little_memory():
+    level, text = said(replace(ESP32, executable=111_000), "ciphers")
+    assert level == doctor.GOOD and "111 KB" in text
+    level, text = said(replace(ESP32, executable=10_400), "ciphers")
+    assert level == doctor.SLOW and "what finds no room runs as bytecode" in text
+    assert doctor.fit([finding for finding in doctor.judge(replace(ESP32, executable=0), None)
+                       if finding.topic == "ciphers"])
+    for other in PICO, replace(ESP32, executable=0, image=IMAGE):       # it is elsewhere
+        assert "ciphers" not in [each.topic for each in doctor.judge(other, None)]
+
+
 def test_what_is_slow_and_how_to_mend_it():
     level, text = said(ESP32, "waits")
     assert level == doctor.SLOW and "8.0 ms late, at most 9.9" in text
@@ -150,7 +168,7 @@ def test_what_is_slow_and_how_to_mend_it():
     ("code", {"mpy": 0x1206}, "version 6.2, and they are compiled as 6.3 -> .*filament flash"),
     ("code", {"mpy": 0}, "loads no .mpy files -> "),
     ("code", {"mpy": 0x306}, "no machine code, which the ciphers need -> "),
-    ("files", {"flash": (100_000, 868352)}, "580 KB are needed -> remove files"),
+    ("files", {"flash": (100_000, 868352)}, "620 KB are needed -> remove files"),
     ("files", {"flash": None}, "no file system -> "),
     ("network", {"wifi": None}, "no Wi-Fi -> take a board with Wi-Fi"),
     ("randomness", {"entropy": ("00", "00")}, "the same twice"),

@@ -6,6 +6,7 @@ import os
 import random
 import select
 import socket
+import threading
 
 import pytest
 import serial
@@ -74,7 +75,7 @@ def test_a_heap_that_a_program_has_filled_is_reset_over_a_serial_port(board, mon
         monkeypatch.setattr(linking, "_ROOM", "bytearray(1 << 26)")
         link.make_room()
         assert [how["soft_reset"] for how in reset] == [True]
-        monkeypatch.setattr(link, "target", "socket://127.0.0.1:1")
+        monkeypatch.setattr(link._line, "serial", False)
         with pytest.raises(BoardError, match="its heap is full: reset the board"):
             link.make_room()
 
@@ -288,3 +289,41 @@ def test_secrets_are_not_in_what_a_link_complains_of(board):
             link.write("/key.secret", b"topsecret" * 300)
         text = repr(caught.value) + str(caught.value)
         assert "topsecret" not in text and "dG9wc2VjcmV0" not in text
+
+
+def test_a_stream_over_a_network_is_called_by_its_name_and_nobody_is_to_plug_it_in():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def serve():
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(b"something")
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(4096):
+                    pass
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(Lost, match="^bulb.local: the connection has broken") as told:
+            open_link(f"socket://127.0.0.1:{server.getsockname()[1]}", name="bulb.local")
+        thread.join()
+    assert told.value.said == "'something'" and "plug" not in str(told.value)
+
+
+class Flooding:
+    """A line that never pauses, whose time is over after six bytes."""
+
+    serial, said = True, 0
+
+    def allow(self, timeout_s, limit):
+        assert timeout_s == 5
+
+    def over(self):
+        return self.said >= 6
+
+    def read(self, size):
+        self.said += size
+        return b"\nx"[self.said % 2:][:1]
+
+
+def test_who_prints_without_a_pause_is_heard_for_no_longer_than_was_asked():
+    assert list(linking.Link("there", Flooding()).lines(5)) == ["x"] * 3

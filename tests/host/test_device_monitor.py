@@ -85,11 +85,18 @@ def test_how_a_status_is_said():
     for part in ("online", "OK 10.147.17.53", "2 peers, 1 direct", "95,000", "spoofed=2"):
         assert part in text
     assert monitor.sentence({}) == "offline; no network"
+    heard = {"online": None, "network": {}, "heap": {"used": 5, "free": 7}, "peers": []}
+    assert monitor.sentence(heard) == "nothing was said of the network yet; heap 7 free"
     console = Console(file=io.StringIO(), width=100)
     console.print(monitor.picture("bulb", STATUS, ["a line"]))
     shown = console.file.getvalue()
     for part in ("1111111111", "relayed", "12 ms", "1:02:03", "b was rolled back", "a line"):
         assert part in shown
+    assert "machine code" not in shown
+    slow = STATUS | {"bytecode": ["mpcore.crypto.sha2_kernel", "mpcore.crypto.field_kernel"]}
+    assert "the machine code of sha2_kernel, field_kernel" in monitor.sentence(slow)
+    console.print(monitor.picture("bulb", slow, []))
+    assert "sha2_kernel, field_kernel: no room" in console.file.getvalue()
     console.print(monitor.picture("bulb", None, []))
 
 

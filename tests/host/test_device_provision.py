@@ -170,6 +170,9 @@ def test_a_wifi_key_comes_from_a_file_or_standard_input_and_is_told_to_nobody(
     assert told.exit_code == 0 and "another key" not in told.output
     settings = json.loads(on_board(board)["/node.secret.json"])
     assert (settings["ssid"], settings["key"]) == ("away", "another key")
+    told = provision_it("--wifi", "away", "--wifi-key-file", "-", input="")
+    assert told.exit_code == 1 and "standard input has no Wi-Fi key" in said(told)
+    assert json.loads(on_board(board)["/node.secret.json"]) == settings
     # The same network needs no key again; another one does.
     assert done(provision_it("--wifi", "away", "--json"))["written"] == []
     told = provision_it("--wifi", "third")
@@ -210,10 +213,17 @@ def test_what_is_missing_or_wrong_is_said(board, provision_it, arguments, compla
     assert on_board(board) == {}
 
 
-def test_a_planet_that_is_none_is_refused(provision_it, tmp_path):
-    (tmp_path / "planet").write_bytes(b"x" * 100)
+@pytest.mark.parametrize("damage", [
+    lambda data: b"x" * 100, lambda data: b"", lambda data: data[:-1], lambda data: data + b"x",
+    *(lambda data, at=at: data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
+      for at in (3, 20, 90, 150, 200, 250))])
+def test_a_planet_that_is_none_or_damaged_is_refused(board, provision_it, tmp_path, damage):
+    data = (tmp_path / "planet").read_bytes()
+    (tmp_path / "planet").write_bytes(damage(data))
     told = provision_it("--network", NETWORK, "--planet", str(tmp_path / "planet"))
-    assert told.exit_code == 1 and "planet" in told.output
+    assert told.exit_code == 1 and "is no planet, or damaged" in said(told)
+    assert on_board(board) == {} and not (tmp_path / "home" / "identity.secret").exists()
+
 
 
 def test_an_apps_settings_go_along(board, first, provision_it, tmp_path):

@@ -1,17 +1,21 @@
 """A board's REPL over the virtual network: as people, mpremote and our own commands use it."""
 
+import contextlib
 import os
 import pty
 import queue
+import socket
 import subprocess
 import sys
 import threading
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from host_tools import loopback
+from host_tools.cli import main
 from host_tools.device import overlay_link, repl
 from host_tools.device.link import LinkError
 from tests.host.board_scene import ADDRESS, PATIENCE_S, opened, patiently
@@ -77,6 +81,7 @@ def test_a_text_is_run_and_its_failure_told(scene):
     assert (done.returncode, done.stdout) == (0, "0\n1\n2\n"), done.stderr
     done = scene.filament("repl", ADDRESS, input="1 / 0\n")
     assert done.returncode == 1 and "ZeroDivisionError" in done.stderr
+    assert f"{ADDRESS}: an error on the board" in done.stderr
 
 
 def test_a_person_at_a_terminal(scene):
@@ -122,6 +127,12 @@ def test_who_is_not_allowed_gets_nothing(scene, monkeypatch):
     with scene.way("other") as way:
         with pytest.raises(overlay_link.NoAnswer, match=IDENTITIES[3].address.hex()):
             way.open()
+        told = queue.SimpleQueue()      # of who serves other programs, as these are not
+        port = way.serve("127.0.0.1", 0, told.put)
+        with socket.create_connection(("127.0.0.1", port)) as program:
+            assert "no answer at port 2323" in told.get(timeout=PATIENCE_S)
+            with contextlib.suppress(ConnectionResetError):
+                assert program.recv(1) == b""
     with scene.way() as way, way.open() as link:
         assert link.ask("import json\nfrom mpcore import upkeep\n"
                         "print(json.dumps(upkeep.running.status()['drops']))")[
@@ -136,13 +147,25 @@ def test_a_second_session_is_told_of_the_first(scene):
         patiently(way)
 
 
-def test_addresses_of_nowhere(scene):
+def test_addresses_of_nowhere(scene, tmp_path):
     with pytest.raises(LinkError, match="no network of this node leads there"):
         with overlay_link.way("192.0.2.1", str(scene.network.home("laptop")), loopback=True,
                               bind=scene.network.binds["laptop"]) as way:
             way.open()
     with overlay_link.way("127.0.0.1:9") as way, pytest.raises(overlay_link.NoAnswer):
         way.open()
+    with socket.create_server(("127.0.0.1", 0)) as server:      # takes calls, and hangs up
+        thread = threading.Thread(target=lambda: server.accept()[0].close())
+        thread.start()
+        with overlay_link.way(f"127.0.0.1:{server.getsockname()[1]}") as way, \
+                pytest.raises(overlay_link.NoAnswer):
+            way.open()
+        thread.join()
+    told = CliRunner().invoke(main, ["monitor", "10.1.2.3", "--home", str(tmp_path)])
+    assert told.exit_code == 1 and "is no node's home yet" in " ".join(
+        told.output.replace("│", " ").split())
+    told = CliRunner().invoke(main, ["repl", "/dev/ttyACM7"])
+    assert told.exit_code == 1 and "mpremote connect /dev/ttyACM7" in told.output
 
 
 @pytest.mark.parametrize("text, expected", [
