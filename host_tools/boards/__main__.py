@@ -110,9 +110,7 @@ def _build_in_flash(board, image_sets, directory):
     (directory / images.file_name(board)).write_bytes(images.in_flash(board, image_sets))
     (directory / names.FILE).write_text(json.dumps(
         {board.platform: program(board.platform, True).names}, indent=1) + "\n")
-    files = {name: source if isinstance(source, bytes) else source.read_bytes()
-             for name, source in images.loader(board).items()}
-    files |= {name: text.encode() for name, text in {
+    files = images.loader(board) | {name: text.encode() for name, text in {
         "boot.py": images.boot(board), "main.py": images.MAIN,
         "board.py": board_facts.program(board).read_text(),
         "facts.py": board_facts.constants(board)}.items()}

@@ -26,8 +26,9 @@ from collections import namedtuple
 
 from host_tools.boards import program
 
-REPLACED = {"machine", "network", "socket"}     # of a firmware's modules, in place of which there may be others
-LIVE = "_live"              # what is live in a module, a function that is given in_place.copied
+REPLACED = {"network", "socket"}    # of a firmware's modules, in place of which there may be others
+IN_PYTHON = {"machine"}     # of which it may have one in Python, with what the built-in one has
+LIVE = "_live"              # what is live in a module, a function that is given in_flash.copied
 OFFER = "_offer"            # the __getattr__ of a module that has a dictionary of its own
 TEMPLATE = "_in_flash"      # of a live copy's name: that of the class in the flash
 
@@ -246,7 +247,7 @@ class _Body:
             self._need(name)
             if whole.is_object(name):
                 return Object(name)
-        elif name in whole.firmware:
+        elif name in whole.firmware and name not in IN_PYTHON:
             return Builtin(name, None)
         raise _IsLive
 

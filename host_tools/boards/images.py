@@ -19,7 +19,8 @@ MAIN = "import start_bulb\nstart_bulb.start()\n"      # a board's main.py; an im
 START = "start_bulb.mpy"                    # as the board's own would be found before it
 _COLLECT_AFTER = 32768          # bytes allocated
 BUILD = "image_build"           # the module that tells a board what its image was made of
-LOADER = unix_port.ROOT / "boards" / "in_place.py"
+LOADER = unix_port.ROOT / "boards" / "rom.py"
+FILES = unix_port.ROOT / "boards" / f"{in_place.FILES}.py"
 CALLS = unix_port.ROOT / "boards" / "esp32" / "firmware_calls.py"
 
 
@@ -54,6 +55,7 @@ def parts(texts, path, board, public=()):
     """[in_place.Part] of a program {module: text} for the firmware of a board. path: a function
     that gives the path of a module's file; public: see frozen.freeze()."""
     known = firmware.load(board.board)
+    texts = texts | {in_place.FILES: FILES.read_text()}
     found = frozen.freeze(texts, known.modules, public)
     contents = mpy.compiled(board.mpy_arch, {name: part.text for name, part in found.items()},
                             ("-O3",))
@@ -137,25 +139,29 @@ def file_name(board):
     return "filament.uf2" if board.uf2_family is not None else "filament.bin"
 
 
+@cache
 def loader(board):
-    """{name: a source's path, or the bytes of an .mpy} of what a board needs to mount it."""
-    if board.flash_map is None:
-        return {"in_place.py": LOADER}
-    return {"in_place.py": LOADER, CALLS.name: CALLS,
-            f"{c_call.MODULE}.mpy": c_call.content(board.mpy_arch)}
+    """{name of an .mpy file: its bytes} of what a board needs to mount it."""
+    sources = [LOADER] if board.flash_map is None else [LOADER, CALLS]
+    # Each is called by its module, as a path would be a name that no firmware has, see rom.py.
+    found = {f"{name}.mpy": content for name, content in mpy.compiled(
+        board.mpy_arch, {source.stem: source for source in sources}).items()}
+    if board.flash_map is not None:
+        found[f"{c_call.MODULE}.mpy"] = c_call.content(board.mpy_arch)
+    return found
 
 
 def mounting(board):
     """The statements that mount it, a line each."""
     data, code = _addresses(board)
     if board.flash_map is None:
-        return ["import in_place", f"in_place.mount({data:#x})"]
+        return ["import rom", f"rom.mount({data:#x})"]
     start, end = board.flash_free
     calls = board.firmware_calls
-    return ["import in_place, firmware_calls as calls", f"calls.check({calls.build!r})",
+    return ["import rom, firmware_calls as calls", f"calls.check({calls.build!r})",
             f"calls.release_bluetooth({calls.release:#x})",
             f"calls.show({start:#x}, {end - start:#x}, {data:#x}, {code:#x}, {calls.map:#x})",
-            f"in_place.mount({data:#x}, code={code:#x})"]
+            f"rom.mount({data:#x}, code={code:#x})"]
 
 
 def boot(board):

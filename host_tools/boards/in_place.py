@@ -7,10 +7,10 @@ space or can be mapped there (boards/esp32/firmware_calls.py). An image that kno
 firmware has its types, built-in objects and names (firmware.py) can have there, ready to be used,
 what importing the modules would make (frozen.py tells): code, constants, functions, classes,
 the dictionaries of modules and the names in all of these. None of that takes heap; what does is
-what changes, and four bytes a name.
+what changes.
 
-boards/in_place.py mounts the image, so that its modules are importable files, after it has looked
-whether this is that firmware. Objects have words of 32 bits, as MicroPython 1.27 has them:
+boards/rom.py mounts the image, after it has looked whether this is that firmware; boards/in_flash.py,
+which lies in it, has its modules importable as files. Objects have words of 32 bits, as MicroPython 1.27 has them:
 
   function   type, context of its module, functions inside it, code, defaults
   class      type, flags u16 and name u16, where each slot is u8, slots; see firmware.py
@@ -27,8 +27,8 @@ and what is only for the loader:
   image      MAGIC, size u32, CRC-32 u32 of all that follows, sys.implementation._mpy u32;
              addresses for which it was made: of its data, of its machine code; where its index is,
              entries of that; the firmware: where it is looked at, size of that, its CRC-32; where
-             it has the last pool of names in RAM, and that pool after a reset; the names: number
-             of the first, how many, hashes, lengths, addresses
+             it has the last pool of names in RAM, and that pool after a reset; the pool of the
+             image's names; the record of FILES
   record     of a module: its name, its context, its LIVE and OFFER (frozen.py) or 0
   index      for each file and directory: key u32, 30 bits of the CRC-32 of "/PATH"; address u32;
              size u32, of a directory 0; in the order of keys, so that it can be bisected. A file
@@ -41,9 +41,9 @@ from collections import namedtuple
 
 from host_tools.boards import firmware, frozen, mpy
 
-MAGIC = b"FILAIMG4"
-MOUNTED = "/rom"            # where boards/in_place.py mounts it
-_HEAD = struct.Struct("<8s18I")
+MAGIC = b"FILAIMG5"
+FILES = "in_flash"          # the module of the image that serves the imports of all others
+_HEAD = struct.Struct("<8s14I")
 _CHECKED = 16               # the CRC begins there
 _RECORD = struct.Struct("<HBBII")   # of a function that others make: 0, kind, is a generator, as above
 _KINDS = {mpy.BYTECODE: 2, mpy.NATIVE: 3, mpy.VIPER: 4}     # as the firmware numbers them
@@ -55,9 +55,10 @@ _OF_KINDS = {mpy.NONE: None, mpy.FALSE: False, mpy.TRUE: True}
 _SMALL = 1 << 30            # beyond which numbers are no words
 _DIGIT = 16
 _NAMES_BEFORE = 1024        # that may come up before the image is mounted
+_PLACES_AFTER = 10          # the pool that the firmware makes after that has twice as many
 _ALL_NAMES, _FIXED, _IN_ORDER = 1, 2, 4
 _SPECIAL = {"__setattr__", "__delattr__"}
-_LOADER, _TAKE = "in_place", "from_flash"     # names that there are before those of the image
+_TAKE = "take"
 
 # One module of a program. path: of its file; frozen: a Frozen; content: its text as an .mpy file.
 Part = namedtuple("Part", "path frozen content")
@@ -88,8 +89,9 @@ def image(parts, target, address, code=None):
         raise ValueError("two paths have one key; rename a module")
     start = memory.put(b"".join(struct.pack("<3I", key, *where)
                                 for key, where in sorted(index.items())))
-    body = struct.pack("<16I", 6 | feature << 8, address, code, start, len(index), *target.span,
-                       target.last_pool, target.pool, *memory.names(), 0) + memory.content
+    [files] = [record for part, record in zip(parts, records) if part.frozen.name == FILES]
+    body = struct.pack("<12I", 6 | feature << 8, address, code, start, len(index), *target.span,
+                       target.last_pool, target.pool, memory.names(), files) + memory.content
     return MAGIC + struct.pack("<2I", _CHECKED + len(body), binascii.crc32(body)) + body
 
 
@@ -120,9 +122,9 @@ def _directories(path):
 
 def _skeletons(records):
     """.mpy files that say these records to the loader."""
-    sources = {str(number): f"import {_LOADER}\n{_LOADER}.{_TAKE}({record:#x})\n"
+    sources = {str(number): f"import {FILES}\n{FILES}.{_TAKE}({record:#x})\n"
                for number, record in enumerate(records)}
-    return mpy.compiled("armv6m", sources, ("-O3", "-s", _LOADER)).values()
+    return mpy.compiled("armv6m", sources, ("-O3", "-s", FILES)).values()
 
 
 class _Names:
@@ -138,8 +140,6 @@ class _Names:
                 if isinstance(entity, frozen.Class):
                     wanted.update((entity.name, *(name for name, _ in entity.members)))
         self.first = len(target.names) + _NAMES_BEFORE
-        if wanted & {_LOADER, _TAKE}:
-            raise ValueError(f"the program has a name of the loader, {_LOADER} or {_TAKE}")
         self.new = sorted(wanted - target.numbers.keys())
         self._numbers = target.numbers | {
             name: self.first + number for number, name in enumerate(self.new)}
@@ -194,11 +194,11 @@ class _Memory:
         struct.pack_into(f"<{len(words)}I", self.content, address - self._start, *words)
 
     def names(self):
-        """What the head of the image tells of them."""
+        """The address of the pool of new names."""
         hashes, lengths, encoded = self._names.tables()
         addresses = [self.put(name + b"\0") for name in encoded]
-        return (self._names.first, len(encoded), self.put(hashes), self.put(lengths),
-                self.words(*addresses))
+        return self.words(self._firmware.pool, self._names.first, _PLACES_AFTER, len(encoded),
+                          self.put(hashes), self.put(lengths), *addresses)
 
     # --- modules -------------------------------------------------------------------------------
 

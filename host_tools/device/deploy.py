@@ -24,7 +24,7 @@ _BLOCK = 4096               # of flash: what a file takes is a multiple
 _DIRECTORY = 2 * _BLOCK
 _SPARE = 4 * _BLOCK         # left free, for what the node stores
 # These would be found in place of the compiled ones.
-_STALE = ("/slots.py", "/in_place.py", "/firmware_calls.py")
+_STALE = ("/slots.py", "/rom.py", "/firmware_calls.py")
 _KEPT = ".before-filament"  # what a boot.py or main.py is called that somebody else has written
 _TAIL = 8
 # A slot on trial has set a timer that resets the board.
@@ -292,7 +292,7 @@ def image_of(link, probe, board):
         anew = [f"for n in {tuple(name[1:-4] for name in loader)}: sys.modules.pop(n, None)"]
         mounting = "".join(f" {line}\n" for line in anew + images.mounting(board))
         link.run(f"import sys\nif '/rom' not in sys.path:\n{mounting}")
-        # On its own, as what is compiled before has other names for the same (in_place.py).
+        # On its own, as what is compiled before has other names for the same (rom.py).
         found = images.Build(*link.ask(f"import json\nfrom {images.BUILD} import CORE, APP\n"
                                        "print(json.dumps([CORE, APP]))"))
     except (BoardError, TypeError) as error:

@@ -118,22 +118,15 @@ def top(board, in_flash=False):
                                      "boards/")["slots.mpy"],
              "/main.py": b"import slots\nslots.start()\n"}
     if in_flash:
-        # What is compiled before an image is mounted has other names for the same, see in_place.py.
+        # What is compiled before an image is mounted has other names for the same, see rom.py.
         boot = images.boot(board) + f"exec({_CHOOSE!r})\n"
         files |= loader(board)
     return files | {"/boot.py": boot.encode()}
 
 
-@cache
 def loader(board):
     """{path: bytes} of what mounts the image in the board's flash."""
-    there = images.loader(board)
-    compiled_ones = {name: content for name, content in there.items()
-                     if isinstance(content, bytes)}
-    return {f"/{name}": content for name, content in (
-        _compiled(board.mpy_arch, {name: source for name, source in there.items()
-                                   if name not in compiled_ones}, "boards/")
-        | compiled_ones).items()}
+    return {f"/{name}": content for name, content in images.loader(board).items()}
 
 
 def sha256(data):

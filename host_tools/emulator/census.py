@@ -19,6 +19,7 @@ RAM, FLASH = 0x20000000, 0x10000000
 _HEAP_END, _ROOMY_HEAP = 0x20040000, 0x20080000     # see pico.mjs
 _BLOCK = 16
 _HEAD, _TAIL, _MARKED = 1, 2, 3     # in that table
+_OF_A_PROGRAM = 0x200               # a flag of types
 _FUNCTIONS = "function", "generator", "closure"
 _BUILD = unix_port.ROOT / "build" / "board"
 
@@ -77,14 +78,16 @@ class Heap:
     def _is_pool(self, address, depth=0):
         previous, total, alloc, length = (self.word(address + 4 * i) for i in range(4))
         total &= 0x7FFFFFFF
-        if not 0 < length <= (alloc if address >= RAM else 5000) or total > 20000:
+        of_image = FLASH <= self.word(address + 16) < RAM       # its hashes, see in_place.py
+        if not 0 < length <= (alloc if not of_image else 5000) or total > 20000:
             return False
         if previous == 0:
             return total == 0 and FLASH <= address < RAM
         if not (FLASH <= previous < self._end) or depth > 40:
             return False
         before = (self.word(previous + 4) & 0x7FFFFFFF) + self.word(previous + 12)
-        return before == total and self._is_pool(previous, depth + 1)
+        return (before == total or of_image and before < total) \
+            and self._is_pool(previous, depth + 1)
 
     def _find_pools(self):
         pools = [address for address, size in self.blocks.items()
@@ -141,11 +144,11 @@ class Heap:
         return self.name(self.half(address + 6))
 
     def kind(self, address):
-        """The name of the type of an object in a block, and whether that is in the heap; None if
-        it is not one."""
+        """The name of the type of an object in a block, and whether that is a class of a program;
+        None if it is not one."""
         first = self.word(address)
         if self.is_type(first):
-            return self.type_name(first), first in self.blocks
+            return self.type_name(first), bool(self.half(first + 4) & _OF_A_PROGRAM)
         return None
 
 
@@ -181,7 +184,7 @@ class Census:
         for pool, used, places in heap.pools():
             self._put(pool, "names: pool", "")
             self._put(heap.word(pool + 16), "names: hashes", "")
-            self.slack["names: pool"] += (places - used) * 4
+            self.slack["names: pool"] += max(0, places - used) * 4
         for at in heap.name_data():
             address = at & ~(_BLOCK - 1)        # characters of many names share a block
             while address not in heap.blocks and address > heap.start:

@@ -91,7 +91,8 @@ def in_flash(directory, uf2, app_name="bulb"):
     beside it in `directory`, made anew: the bulb is in the image, "echo" is not."""
     board = facts.load()[_BOARD]
     build(directory, app(GUEST) | ({} if app_name == "bulb" else {"echo.py": _ECHO}))
-    shutil.copy(images.LOADER, directory)
+    for name, content in images.loader(board).items():
+        (directory / name).write_bytes(content)
     (directory / "boot.py").write_text(images.boot(board))
     (directory / "main.py").write_text(
         images.MAIN if app_name == "bulb" else "import echo\necho.start()\n")

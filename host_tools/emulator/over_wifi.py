@@ -65,7 +65,7 @@ def _flash(directory, furnished, root):
     uf2 = directory / "filament.uf2"
     files.in_flash(own, uf2)
     for path in own.iterdir():
-        if path.name not in ("in_place.py", "boot.py"):
+        if path.name not in ("rom.mpy", "boot.py"):
             path.unlink()
     for name in ("board.py", "rp2_pico_w/facts.py"):
         shutil.copy(unix_port.ROOT / "boards" / name, own)

@@ -1,7 +1,6 @@
 """Modules that lie in the board's flash, with stock firmware and what makes them go."""
 
 import dataclasses
-import shutil
 
 import pytest
 
@@ -144,7 +143,8 @@ def make_fixture(tmp_path):
     def make(content, boot=""):
         files = tmp_path / "files"
         files.mkdir(exist_ok=True)
-        shutil.copy(images.LOADER, files)
+        for name, content in images.loader(PICO_W).items():
+            (files / name).write_bytes(content)
         (files / "boot.py").write_text(boot)
         file = tmp_path / "image.uf2"
         file.write_bytes(uf2.encode(content, AT))
@@ -158,7 +158,7 @@ def make_fixture(tmp_path):
         board.stop()
 
 
-MOUNT = f"import in_place\nin_place.mount({AT})\n"
+MOUNT = f"import rom\nrom.mount({AT})\n"
 
 
 def test_code_of_every_kind_runs_in_flash_as_it_does_in_the_heap(make, tmp_path):
@@ -204,10 +204,28 @@ print(before, gc.mem_alloc(), m.a_function_199(1))
 
 
 def test_an_image_for_another_processor_is_refused(make):
-    [part] = images.parts({"m": MODULE}, path, PICO_W)
-    other = part._replace(content=mpy.compiled("armv7emsp", {"m": part.frozen.text})["m"])
+    parts = images.parts({"m": MODULE}, path, PICO_W)
+    others = mpy.compiled("armv7emsp", {part.frozen.name: part.frozen.text for part in parts})
+    parts = [part._replace(content=others[part.frozen.name]) for part in parts]
     with pytest.raises(Failure, match="the image is for another firmware"):
-        make(images.image([other], PICO_W)).run(MOUNT)
+        make(images.image(parts, PICO_W)).run(MOUNT)
+
+
+def test_the_loader_has_no_names_but_the_firmwares():
+    """So that those of the image need not be copied into the heap."""
+    [boot] = mpy.compiled("armv6m", {"rom": images.boot(PICO_W)}).values()
+    known = firmware.load("rp2_pico_w").numbers
+    for content in (boot, *images.loader(PICO_W).values()):
+        assert not {name.decode() for name in mpy.names(content)} - known.keys()
+
+
+def test_names_that_there_are_before_take_nothing_away(make):
+    """Then the names of an image are copied: the board finds them and its own."""
+    texts = {"m": "def a_new_name(another): return another\n"}
+    before = "a_name_of_its_own = 'text of its own'\n"
+    board = make(image(texts), before + MOUNT + "exec('import m; print(m.a_new_name(another=5))')\n"
+                 + "print(a_name_of_its_own)\n")
+    assert board.run("import m\nprint(m.a_new_name(another=7), m.__name__)").split() == ["7", "m"]
 
 
 def test_mounting_twice_is_no_different(make):
