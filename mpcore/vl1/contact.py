@@ -29,6 +29,8 @@ _ECHO_MS = const(166)
 _PUSH_RELAYED_MS = const(15000)
 _PUSH_DIRECT_MS = const(120000)
 _PUSH_SPARSE_MS = const(1920000)
+_PUSH_BURST_MS = const(30000)    # without PUSH_DIRECT_PATHS from a peer for so long ...
+_PUSH_BURST = const(8)           # ... so many are heard again
 _ECHO_VERSION = const(5)
 
 # Verbs by which a peer counts as active. A member's request is none: it keeps up the path itself.
@@ -49,6 +51,7 @@ class Contact:
         self._started_ms = None
         self._check_ms = self._housekeeping_ms = self.due_ms = NEVER
         self._confirmed = Gate(_CONFIRM_MS - 1, limits.PEERS)
+        self._pushed = {}           # address -> (PUSH_DIRECT_PATHS in this burst, when the last)
         self._probed = {}           # endpoint -> [peer, tries left, when to try again]
         self.echo_gate = Gate(_ECHO_MS, limits.PEERS)
         self.local_endpoints = list     # called for those of our sockets; set by our owner
@@ -219,6 +222,8 @@ class Contact:
             self._check_ms = now + (_EAGER_MS if eager else _CHECK_MS)
         if now - self._housekeeping_ms >= _HOUSEKEEPING_MS:
             self._housekeeping_ms = now
+            self._pushed = {address: pushed for address, pushed in self._pushed.items()
+                            if now - pushed[1] <= _PUSH_BURST_MS}
             self._vl1.keep_house(now)
         self.due_ms = min(self._check_ms, self._housekeeping_ms + _HOUSEKEEPING_MS,
                            self._retry(now))
@@ -281,6 +286,13 @@ class Contact:
         from mpcore.vl1 import traversal
 
         traversal.HANDLERS[received.verb](self._vl1, now, peer, received)
+
+    def may_push(self, now, peer):
+        """Whether a peer's PUSH_DIRECT_PATHS is to be heard, as it has not sent many just now."""
+        count, last_ms = self._pushed.get(peer.address, (0, NEVER))
+        count = count + 1 if now - last_ms <= _PUSH_BURST_MS else 1
+        self._pushed[peer.address] = count, now
+        return count <= _PUSH_BURST
 
     def reported(self, now, peer, endpoint):
         """A root says from where it sees us; see traversal.py."""

@@ -62,24 +62,27 @@ _ANSWERED = (packet.HELLO, packet.WHOIS, packet.ECHO, packet.EXT_FRAME,
 
 
 class Replies:
-    """Packet IDs that an OK may quote: recent ones only (spec/security.md 4)."""
+    """Packet IDs that an OK may quote: recent ones only (spec/security.md 4), at most `limit`."""
 
     def __init__(self, limit):
-        self._ring = [None] * limit
-        self._next = 0
-        self._sent_ms = {}
+        self._limit = limit
+        self._ids = []          # those sent within their lifetime, the oldest first ...
+        self._sent_ms = []      # ... and when each was
 
     def expect(self, now, packet_id):
-        old = self._ring[self._next]
-        if old is not None:
-            self._sent_ms.pop(old, None)
-        self._ring[self._next] = packet_id
-        self._next = (self._next + 1) % len(self._ring)
-        self._sent_ms[packet_id] = now
+        self._forget(now, self._limit - 1)
+        self._ids.append(packet_id)
+        self._sent_ms.append(now)
 
     def expected(self, now, packet_id):
-        sent_ms = self._sent_ms.get(packet_id)
-        return sent_ms is not None and now - sent_ms < _REPLY_LIFETIME_MS
+        self._forget(now, self._limit)
+        return packet_id in self._ids
+
+    def _forget(self, now, most):
+        ids, sent_ms = self._ids, self._sent_ms
+        while ids and (len(ids) > most or now - sent_ms[0] >= _REPLY_LIFETIME_MS):
+            ids.pop(0)
+            sent_ms.pop(0)
 
 
 class VL1:

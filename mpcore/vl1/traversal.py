@@ -5,8 +5,6 @@ from micropython import const
 
 from mpcore.vl1 import inet, packet
 
-_PUSH_BURST_MS = const(30000)
-_PUSH_BURST = const(8)
 _PROBES_PER_SCOPE = const(8)
 _SURFACE_MS = const(600000)
 
@@ -45,10 +43,7 @@ def push(vl1, now, peer, received):
 
 def on_push(vl1, now, peer, received):
     """A peer tells its addresses: try them, but not more than some at a time."""
-    recent = now - peer.last_pushed_ms <= _PUSH_BURST_MS
-    peer.pushes = peer.pushes + 1 if recent else 0
-    peer.last_pushed_ms = now
-    if peer.pushes >= _PUSH_BURST:
+    if not vl1.contact.may_push(now, peer):
         return
     tried = {}
     for endpoint in pushed_endpoints(received.buf, received.at, received.end):
