@@ -123,9 +123,16 @@ class Contact:
         pause_ms = (_PUSH_RELAYED_MS if received.hops else
                     _PUSH_SPARSE_MS if self.low_bandwidth else _PUSH_DIRECT_MS)
         if now - peer.last_push_ms >= pause_ms and peer.trusted(now):
-            from mpcore.vl1 import traversal
+            peer.last_push_ms = now
+            self._vl1.work.in_turns(now, self._push(now, peer, received.endpoint))
 
-            traversal.push(self._vl1, now, peer, received)
+    def _push(self, now, peer, endpoint):
+        """Tell a peer our addresses, the way its packet came."""
+        from mpcore.vl1 import traversal
+
+        yield
+        if not traversal.push(self._vl1, now, peer, endpoint):
+            peer.last_push_ms = NEVER       # as soon as there are some
 
     def _worth_a_path(self, now, peer):
         """Whether a packet that came straight is a reason to go straight, too."""
@@ -139,25 +146,23 @@ class Contact:
         return peer.learn(now, endpoint)
 
     def confirm(self, now, peer, endpoint):
-        """HELLO to an unconfirmed address, whose OK will teach the path."""
-        if self._confirmed.allow(now, endpoint):
-            self._try_again_later(now, peer, endpoint)
-            self.hello(now, peer, endpoint)
+        """HELLO to an unconfirmed address at the next poll; its OK will teach the path."""
+        self._try(peer, endpoint, _PROBES, now)
 
     def seek(self, now, peer, endpoint):
         """Look for the peer at an address we were told of."""
-        self._try_again_later(now, peer, endpoint)
+        self._try(peer, endpoint, _PROBES - 1, now + _CONFIRM_MS)
         self.probe(now, peer, endpoint)
 
     def expect(self, peer, endpoint):
         """The peer was at this address before we were started: ask there at the first poll."""
-        self._try_again_later(NEVER, peer, endpoint)
+        self._try(peer, endpoint, _PROBES - 1, NEVER)
 
-    def _try_again_later(self, now, peer, endpoint):
+    def _try(self, peer, endpoint, tries, at_ms):
         # One lost datagram must not cost the direct path.
         if endpoint not in self._probed and len(self._probed) < limits.PROBED_ENDPOINTS:
-            self._probed[endpoint] = [peer, _PROBES - 1, now + _CONFIRM_MS]
-            self.due_ms = min(self.due_ms, now + _CONFIRM_MS)
+            self._probed[endpoint] = [peer, tries, at_ms]
+            self.due_ms = min(self.due_ms, at_ms)
 
     def _retry(self, now):
         for endpoint in [e for e in self._probed if self._probed[e][2] <= now]:
@@ -259,7 +264,7 @@ class Contact:
         self._keepalive(now, peer, heartbeat_ms)
 
     def _keepalive(self, now, peer, heartbeat_ms):
-        for path in list(peer.paths):
+        for path in peer.paths:
             greeted_ms = now - path.last_hello_ms
             if path.expired(now):
                 peer.forget(path)
@@ -276,7 +281,7 @@ class Contact:
 
     def _give_up_stale(self, now, peer):
         root = self._vl1.best_root(now)
-        for path in list(peer.paths) if root is not None and root.direct(now) else ():
+        for path in peer.paths if root is not None and root.direct(now) else ():
             if now - path.last_receive_ms >= _STALE_MS:
                 peer.forget(path)
 

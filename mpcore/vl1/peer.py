@@ -80,7 +80,7 @@ class Peer:
         self.identity = identity
         self.address = identity.address
         self.cipher = None          # crypto.PacketCipher, made when first needed
-        self.paths = []
+        self.paths = ()
         self.sole = None            # the path, while there is but one
         self.version = 0            # VL1 protocol version, 0 = not known yet
         self.since_ms = now
@@ -119,20 +119,21 @@ class Peer:
         path = Path(endpoint)
         path.heard(now)
         paths = self.paths
-        for i, old in enumerate(paths):
+        for old in paths:
             if old.endpoint[:-2] == endpoint[:-2] and now - old.last_receive_ms >= _SIBLING_MS:
-                paths[i] = path
                 break
         else:
-            if len(paths) >= limits.PATHS_PER_PEER:
-                paths.remove(min(paths, key=lambda p: p.last_receive_ms))
-            paths.append(path)
-        self.sole = path if len(paths) == 1 else None
+            old = (min(paths, key=lambda p: p.last_receive_ms)
+                   if len(paths) >= limits.PATHS_PER_PEER else None)
+        self._set(old, (path,))
         return path
 
     def forget(self, path):
         """One path less."""
-        self.paths.remove(path)
+        self._set(path, ())
+
+    def _set(self, gone, new):
+        self.paths = tuple([path for path in self.paths if path is not gone]) + new
         self.sole = self.paths[0] if len(self.paths) == 1 else None
 
     def has_live_sibling(self, now, endpoint):

@@ -57,6 +57,7 @@ def test_a_path_is_learned_only_from_an_ok():
     b.vl1.header(buf, START, HEADER, a.address, packet.NOP)
     b.vl1.cipher(b.vl1.peers[a.address]).armor(buf, START, HEADER, packet.CIPHER_SALSA)
     a.receive(segment.wire.now, elsewhere, buf, START, HEADER)
+    a.poll(segment.wire.now)
     assert sent == [elsewhere]
     assert a.vl1.peers[b.address].path_to(elsewhere) is None
 
