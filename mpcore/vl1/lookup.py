@@ -105,6 +105,7 @@ class Lookup:
     def poll(self, now):
         """Retry every 500 ms while something waits; returns the ms at which to call again."""
         if not self._incoming and not self._outgoing:
+            self._vl1.unsettled = False
             return now + _IDLE_MS
         if self._vl1.unsettled or now >= self._retry_ms:
             self._retry_ms = now + _RETRY_MS
