@@ -219,9 +219,9 @@ class Contact:
             for peer in self._vl1.peers.values():
                 peer.since_ms = now     # those of whom storage told
         if now >= self._check_ms:
-            self._check(now)
             if not self._vl1.work.jobs:
                 on_demand.release()
+            self._vl1.work.in_turns(now, self._check(now))
             eager = (now - self._started_ms < _EAGER_FOR_MS and self._vl1.upstreams.peers
                      and self._vl1.best_root(now) is None)
             self._check_ms = now + (_EAGER_MS if eager else _CHECK_MS)
@@ -235,14 +235,17 @@ class Contact:
         return self.due_ms
 
     def _check(self, now):
+        """What is due to each peer, in turns: several HELLOs at once would take a board long."""
         vl1 = self._vl1
         for address in self._wanted:
             if address not in vl1.peers and address != vl1.address:
                 vl1.lookup.whois(now, address)
         for peer in list(vl1.peers.values()):
             wanted = peer.address in self._wanted
+            if vl1.peers.get(peer.address) is not peer:
+                continue        # forgotten meanwhile
             if vl1.is_upstream(peer.address):
-                self._keep_root(now, peer)
+                yield from self._keep_root(now, peer)
             elif wanted and vl1.upstreams.asks(peer.address):
                 self.hello(now, peer)
             elif self.low_bandwidth:
@@ -250,7 +253,7 @@ class Contact:
             elif wanted or peer.active(now):
                 if wanted and not peer.direct(now) and now - peer.last_hello_ms >= _WANTED_MS:
                     self.hello(now, peer)
-                self._keepalive(now, peer, _HEARTBEAT_MS)
+                yield from self._keepalive(now, peer, _HEARTBEAT_MS)
 
     def _keep_root(self, now, peer):
         heartbeat_ms = _SPARSE_MS if self.low_bandwidth else _HEARTBEAT_MS
@@ -261,7 +264,8 @@ class Contact:
                     or now - peer.last_hello_ms >= heartbeat_ms):
                 for endpoint in peer.stable:
                     self.hello(now, peer, endpoint)
-        self._keepalive(now, peer, heartbeat_ms)
+                    yield
+        yield from self._keepalive(now, peer, heartbeat_ms)
 
     def _keepalive(self, now, peer, heartbeat_ms):
         for path in peer.paths:
@@ -272,12 +276,15 @@ class Contact:
                 patient = path.unanswered_for(now) < _PATIENCE_MS
                 if greeted_ms >= (_CHECK_MS if patient else heartbeat_ms):
                     self.hello(now, peer, path.endpoint)
+                    yield
             elif greeted_ms >= _HELLO_MS:
                 self.hello(now, peer, path.endpoint)
+                yield
             elif (now - path.last_send_ms >= heartbeat_ms
                   or path.unanswered_for(now) >= _ASK_MS):
                 self.probe(now, peer, path.endpoint)
                 path.sent(now)
+                yield
 
     def _give_up_stale(self, now, peer):
         root = self._vl1.best_root(now)
