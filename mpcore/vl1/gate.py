@@ -6,8 +6,8 @@ _FEW = const(4)     # keys that are not worth looking through
 
 
 class Gate:
-    """Lets a key pass at most once every `interval_ms`; remembers at most `limit` keys, and most of
-    the time only those that may not pass again yet."""
+    """Lets a key pass at most once every `interval_ms`; remembers at most `limit` keys, and mostly
+    only those that may not pass again yet."""
 
     def __init__(self, interval_ms, limit):
         self._interval_ms = interval_ms
