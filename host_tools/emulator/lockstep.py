@@ -238,11 +238,14 @@ class Play:
         return pins[first:]
 
     def meet(self, count):
-        """So many more members join, and ping the board until it answers each."""
+        """So many more members join, and ping the board until it answers each. Returns how it
+        reacts meanwhile, see react()."""
+        before = len(self._changes())
         for i in range(_MORE_FROM, _MORE_FROM + count):
             member = self.lan.start_member(i)
             self.until(lambda: self.lan.network(member).status == "OK", "config")
             self.ping(member, self.address())
+        return self._reactions(before)
 
     def ping(self, member, address, every_ms=200):
         """Ping the board at its address on the network from a member until it answers."""

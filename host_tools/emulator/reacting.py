@@ -38,16 +38,18 @@ def quantiles(reactions):
 
 
 def measure(directory, seconds, in_flash=True, say=lambda text: None):
-    """{"joined_ms", "following_ms", "joined", "reacting", "peers", "reactions",
-    "reactions_peers"}: the first two and reactions (see quantiles) in board time; memory (see
-    Play.memory) once joined, and lists of it, each with "s", one every SAMPLE_S."""
+    """{"joined_ms", "following_ms", "joined", "reacting", "reacting_peers", "reactions",
+    "reactions_meeting", "reactions_peers"}: the first two and reactions (see quantiles) in board
+    time; memory (see Play.memory) once joined, and lists of it, each with "s", one every SAMPLE_S.
+    The game's reactions are timed without further members, while these come, and with them."""
     say("copying the files")
     installed = lockstep.prepare(directory, in_flash, roomy=not in_flash)
     with lockstep.Play(directory, installed) as play:
         say("joining")
         found = play.follow()
         for name, further in (("", 0), ("_peers", FURTHER)):
-            play.meet(further)
+            if further:
+                found["reactions_meeting"] = quantiles(play.meet(further))
             samples, reactions = [], []
             for elapsed_s in [*range(SAMPLE_S, int(seconds), SAMPLE_S), seconds]:
                 since_s = samples[-1]["s"] if samples else 0

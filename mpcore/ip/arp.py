@@ -18,12 +18,17 @@ class Arp(Neighbours):
     ETHERTYPE = ethernet.IPV4
     _new = ()           # addresses that are to be announced
 
-    def receive(self, now, buf, off, n):
-        """Learn from an ARP packet and answer a request for one of our addresses."""
+    def receive(self, now, source_mac, buf, off, n):
+        """Learn from an ARP packet and answer a request for one of our addresses.
+
+        source_mac: of the frame, which the link keeps: the entry shares it.
+        """
         if n < _SIZE or bytes(buf[off:off + 6]) != _IPV4_OVER_ETHERNET:
             return self._stack.count("arp_malformed")
         operation = buf[off + 6] << 8 | buf[off + 7]
         mac = bytes(buf[off + 8:off + 14])
+        if mac == source_mac:
+            mac = source_mac
         ip = bytes(buf[off + 14:off + 18])
         target = bytes(buf[off + 24:off + 28])
         if ethernet.is_group(mac) or mac == _NOBODY or operation not in (_REQUEST, _REPLY):

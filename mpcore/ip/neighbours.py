@@ -13,14 +13,19 @@ _FRESH_MS = const(60000)
 _STALE_MS = const(75000)
 _RETRY_MS = const(1000)
 _TRIES = const(5)
+_NEVER = const(-0x20000000)
 
 
 class Neighbour:
+    """Who was heard of without having been asked for has no more than its MAC and `heard_ms`."""
+
+    tries = 0               # questions that were not answered so far ...
+    asked_ms = _NEVER       # ... and when the last was asked
+    pending = ()            # packets that wait
+
     def __init__(self, now):
         self.mac = None
-        self.heard_ms = self.asked_ms = now
-        self.tries = 0
-        self.pending = []
+        self.heard_ms = now
 
 
 class Neighbours:
@@ -91,8 +96,10 @@ class Neighbours:
         """The neighbour was heard of; what waited for it leaves."""
         entry.mac = mac
         entry.heard_ms = now
+        if not entry.tries:
+            return
         entry.tries = 0
-        pending, entry.pending = entry.pending, []
+        pending, entry.pending = entry.pending, ()
         self._waiting -= len(pending)
         start = self._interface.start
         for packet in pending:
@@ -115,13 +122,11 @@ class Neighbours:
         self._waiting -= len(self._entries.pop(ip).pending)
 
     def _wait(self, entry, packet):
-        if len(entry.pending) >= NEIGHBOUR_PENDING:
-            entry.pending.pop(0)
-        elif self._waiting >= NEIGHBOUR_PENDING_ALL:
-            return self._stack.count("neighbour_pending_full")
-        else:
+        if len(entry.pending) < NEIGHBOUR_PENDING:
+            if self._waiting >= NEIGHBOUR_PENDING_ALL:
+                return self._stack.count("neighbour_pending_full")
             self._waiting += 1
-        entry.pending.append(packet)
+        entry.pending = entry.pending[1 - NEIGHBOUR_PENDING:] + (packet,)
 
     def _ask(self, now, ip, entry):
         entry.asked_ms = now

@@ -26,7 +26,8 @@ class Route:
     """How a destination is reached. mac: fixed for a group, else None: next_hop is resolved.
     neighbour: the entry of next_hop that a connection has used."""
 
-    neighbour = None
+    neighbour = mac = None
+    broadcast = local = False
 
     def __init__(self, interface, family, source, next_hop, mac=None, broadcast=False,
                  local=False):
@@ -34,9 +35,11 @@ class Route:
         self.family = family
         self.source = source
         self.next_hop = next_hop
-        self.mac = mac
-        self.broadcast = broadcast
-        self.local = local
+        if mac is not None:         # seldom, and there are many
+            self.mac = mac
+            self.broadcast = broadcast
+        if local:
+            self.local = True
         self.mtu = interface.link.mtu   # of the path, when a router told of a smaller one
 
     def segment(self):
@@ -98,7 +101,7 @@ class Interface:
                 self.sender = source_mac
                 self.stack.ipv4.receive(now, self, group, memoryview(buf), off, n)
         elif ethertype == ethernet.ARP:
-            self.arp.receive(now, memoryview(buf), off, n)
+            self.arp.receive(now, source_mac, memoryview(buf), off, n)
         elif ethertype == ethernet.IPV6 and self.ndp is not None:
             self.sender = source_mac
             self.stack.families[16].receive(now, self, destination_mac[0] & 1, memoryview(buf),
@@ -329,14 +332,18 @@ class Stack:
 
     def route(self, destination, source=None):
         """The Route to an address, from the interface that has `source` if given; None if none."""
-        key = destination if source is None else source + destination
-        route = self._routes.get(key)
-        if route is None:
-            route = self._find(destination, source)
-            if route is not None:
-                if len(self._routes) >= ROUTES_CACHED:
-                    self._routes.clear()
-                self._routes[key] = route
+        route = self._routes.get(destination) or self._cache(destination, destination, None)
+        if source is None or route is not None and route.source == source:
+            return route
+        key = source + destination
+        return self._routes.get(key) or self._cache(key, destination, source)
+
+    def _cache(self, key, destination, source):
+        route = self._find(destination, source)
+        if route is not None:
+            if len(self._routes) >= ROUTES_CACHED:
+                self._routes.clear()
+            self._routes[key] = route
         return route
 
     def routes(self, destination, source=None):

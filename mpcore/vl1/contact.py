@@ -29,6 +29,8 @@ _ECHO_MS = const(166)
 _PUSH_RELAYED_MS = const(15000)
 _PUSH_DIRECT_MS = const(120000)
 _PUSH_SPARSE_MS = const(1920000)
+_PUSH_BURST_MS = const(30000)    # without PUSH_DIRECT_PATHS from a peer for so long ...
+_PUSH_BURST = const(8)           # ... so many are heard again
 _ECHO_VERSION = const(5)
 
 # Verbs by which a peer counts as active. A member's request is none: it keeps up the path itself.
@@ -49,6 +51,7 @@ class Contact:
         self._started_ms = None
         self._check_ms = self._housekeeping_ms = self.due_ms = NEVER
         self._confirmed = Gate(_CONFIRM_MS - 1, limits.PEERS)
+        self._pushed = {}           # address -> (PUSH_DIRECT_PATHS in this burst, when the last)
         self._probed = {}           # endpoint -> [peer, tries left, when to try again]
         self.echo_gate = Gate(_ECHO_MS, limits.PEERS)
         self.local_endpoints = list     # called for those of our sockets; set by our owner
@@ -120,9 +123,16 @@ class Contact:
         pause_ms = (_PUSH_RELAYED_MS if received.hops else
                     _PUSH_SPARSE_MS if self.low_bandwidth else _PUSH_DIRECT_MS)
         if now - peer.last_push_ms >= pause_ms and peer.trusted(now):
-            from mpcore.vl1 import traversal
+            peer.last_push_ms = now
+            self._vl1.work.in_turns(now, self._push(now, peer, received.endpoint))
 
-            traversal.push(self._vl1, now, peer, received)
+    def _push(self, now, peer, endpoint):
+        """Tell a peer our addresses, the way its packet came."""
+        from mpcore.vl1 import traversal
+
+        yield
+        if not traversal.push(self._vl1, now, peer, endpoint):
+            peer.last_push_ms = NEVER       # as soon as there are some
 
     def _worth_a_path(self, now, peer):
         """Whether a packet that came straight is a reason to go straight, too."""
@@ -136,25 +146,23 @@ class Contact:
         return peer.learn(now, endpoint)
 
     def confirm(self, now, peer, endpoint):
-        """HELLO to an unconfirmed address, whose OK will teach the path."""
-        if self._confirmed.allow(now, endpoint):
-            self._try_again_later(now, peer, endpoint)
-            self.hello(now, peer, endpoint)
+        """HELLO to an unconfirmed address at the next poll; its OK will teach the path."""
+        self._try(peer, endpoint, _PROBES, now)
 
     def seek(self, now, peer, endpoint):
         """Look for the peer at an address we were told of."""
-        self._try_again_later(now, peer, endpoint)
+        self._try(peer, endpoint, _PROBES - 1, now + _CONFIRM_MS)
         self.probe(now, peer, endpoint)
 
     def expect(self, peer, endpoint):
         """The peer was at this address before we were started: ask there at the first poll."""
-        self._try_again_later(NEVER, peer, endpoint)
+        self._try(peer, endpoint, _PROBES - 1, NEVER)
 
-    def _try_again_later(self, now, peer, endpoint):
+    def _try(self, peer, endpoint, tries, at_ms):
         # One lost datagram must not cost the direct path.
         if endpoint not in self._probed and len(self._probed) < limits.PROBED_ENDPOINTS:
-            self._probed[endpoint] = [peer, _PROBES - 1, now + _CONFIRM_MS]
-            self.due_ms = min(self.due_ms, now + _CONFIRM_MS)
+            self._probed[endpoint] = [peer, tries, at_ms]
+            self.due_ms = min(self.due_ms, at_ms)
 
     def _retry(self, now):
         for endpoint in [e for e in self._probed if self._probed[e][2] <= now]:
@@ -211,28 +219,33 @@ class Contact:
             for peer in self._vl1.peers.values():
                 peer.since_ms = now     # those of whom storage told
         if now >= self._check_ms:
-            self._check(now)
             if not self._vl1.work.jobs:
                 on_demand.release()
+            self._vl1.work.in_turns(now, self._check(now))
             eager = (now - self._started_ms < _EAGER_FOR_MS and self._vl1.upstreams.peers
                      and self._vl1.best_root(now) is None)
             self._check_ms = now + (_EAGER_MS if eager else _CHECK_MS)
         if now - self._housekeeping_ms >= _HOUSEKEEPING_MS:
             self._housekeeping_ms = now
+            self._pushed = {address: pushed for address, pushed in self._pushed.items()
+                            if now - pushed[1] <= _PUSH_BURST_MS}
             self._vl1.keep_house(now)
         self.due_ms = min(self._check_ms, self._housekeeping_ms + _HOUSEKEEPING_MS,
                            self._retry(now))
         return self.due_ms
 
     def _check(self, now):
+        """What is due to each peer, in turns: several HELLOs at once would take a board long."""
         vl1 = self._vl1
         for address in self._wanted:
             if address not in vl1.peers and address != vl1.address:
                 vl1.lookup.whois(now, address)
         for peer in list(vl1.peers.values()):
             wanted = peer.address in self._wanted
+            if vl1.peers.get(peer.address) is not peer:
+                continue        # forgotten meanwhile
             if vl1.is_upstream(peer.address):
-                self._keep_root(now, peer)
+                yield from self._keep_root(now, peer)
             elif wanted and vl1.upstreams.asks(peer.address):
                 self.hello(now, peer)
             elif self.low_bandwidth:
@@ -240,7 +253,7 @@ class Contact:
             elif wanted or peer.active(now):
                 if wanted and not peer.direct(now) and now - peer.last_hello_ms >= _WANTED_MS:
                     self.hello(now, peer)
-                self._keepalive(now, peer, _HEARTBEAT_MS)
+                yield from self._keepalive(now, peer, _HEARTBEAT_MS)
 
     def _keep_root(self, now, peer):
         heartbeat_ms = _SPARSE_MS if self.low_bandwidth else _HEARTBEAT_MS
@@ -251,10 +264,11 @@ class Contact:
                     or now - peer.last_hello_ms >= heartbeat_ms):
                 for endpoint in peer.stable:
                     self.hello(now, peer, endpoint)
-        self._keepalive(now, peer, heartbeat_ms)
+                    yield
+        yield from self._keepalive(now, peer, heartbeat_ms)
 
     def _keepalive(self, now, peer, heartbeat_ms):
-        for path in list(peer.paths):
+        for path in peer.paths:
             greeted_ms = now - path.last_hello_ms
             if path.expired(now):
                 peer.forget(path)
@@ -262,16 +276,19 @@ class Contact:
                 patient = path.unanswered_for(now) < _PATIENCE_MS
                 if greeted_ms >= (_CHECK_MS if patient else heartbeat_ms):
                     self.hello(now, peer, path.endpoint)
+                    yield
             elif greeted_ms >= _HELLO_MS:
                 self.hello(now, peer, path.endpoint)
+                yield
             elif (now - path.last_send_ms >= heartbeat_ms
                   or path.unanswered_for(now) >= _ASK_MS):
                 self.probe(now, peer, path.endpoint)
                 path.sent(now)
+                yield
 
     def _give_up_stale(self, now, peer):
         root = self._vl1.best_root(now)
-        for path in list(peer.paths) if root is not None and root.direct(now) else ():
+        for path in peer.paths if root is not None and root.direct(now) else ():
             if now - path.last_receive_ms >= _STALE_MS:
                 peer.forget(path)
 
@@ -281,6 +298,13 @@ class Contact:
         from mpcore.vl1 import traversal
 
         traversal.HANDLERS[received.verb](self._vl1, now, peer, received)
+
+    def may_push(self, now, peer):
+        """Whether a peer's PUSH_DIRECT_PATHS is to be heard, as it has not sent many just now."""
+        count, last_ms = self._pushed.get(peer.address, (0, NEVER))
+        count = count + 1 if now - last_ms <= _PUSH_BURST_MS else 1
+        self._pushed[peer.address] = count, now
+        return count <= _PUSH_BURST
 
     def reported(self, now, peer, endpoint):
         """A root says from where it sees us; see traversal.py."""

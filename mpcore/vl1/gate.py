@@ -1,12 +1,18 @@
 """A rate gate: each key passes once per interval (spec/peers-and-paths.md 11)."""
 
+from micropython import const
+
+_FEW = const(4)     # keys that are not worth looking through
+
 
 class Gate:
-    """Lets a key pass at most once every `interval_ms`; remembers at most `limit` keys."""
+    """Lets a key pass at most once every `interval_ms`; remembers at most `limit` keys, and mostly
+    only those that may not pass again yet."""
 
     def __init__(self, interval_ms, limit):
         self._interval_ms = interval_ms
         self._limit = limit
+        self._room = _FEW
         self._passed_ms = {}
 
     def allow(self, now, key):
@@ -15,14 +21,17 @@ class Gate:
         last_ms = passed_ms.get(key)
         if last_ms is not None and now - last_ms < self._interval_ms:
             return False
-        if last_ms is None and len(passed_ms) >= self._limit:
-            self._make_room(now)
+        if last_ms is None and len(passed_ms) >= self._room:
+            passed_ms = self._make_room(now)
         passed_ms[key] = now
         return True
 
     def _make_room(self, now):
-        passed_ms = self._passed_ms
-        for key in [k for k in passed_ms if now - passed_ms[k] >= self._interval_ms]:
-            del passed_ms[key]
+        """Forget who may pass again, and the oldest where that are not enough. To look through all
+        is worth it again when they are twice as many as stay now."""
+        passed_ms = self._passed_ms = {key: last_ms for key, last_ms in self._passed_ms.items()
+                                       if now - last_ms < self._interval_ms}
         if len(passed_ms) >= self._limit:
             del passed_ms[min(passed_ms, key=lambda k: passed_ms[k])]
+        self._room = min(self._limit, max(_FEW, 2 * len(passed_ms)))
+        return passed_ms

@@ -89,7 +89,6 @@ class Greeting:
                     hello.build_ok(greeting.timestamp, vl1.version, VERSION, received.endpoint,
                                    worlds))
         peer.version = greeting.version
-        peer.software = greeting.software
 
     def _meet(self, now, endpoint, identity, buf, off, n, cipher):
         """Make a peer of an unknown identity if it holds, else None; cheap checks come first."""
@@ -150,7 +149,6 @@ class Greeting:
         if answer.version < hello.MINIMUM_VERSION:
             return False
         peer.version = answer.version
-        peer.software = answer.software
         if received.hops == 0:
             latency_ms = vl1.wall(now) - answer.timestamp
             path = peer.path_to(received.endpoint)

@@ -25,10 +25,13 @@ class Identity:
     that is `locally_valid`.
     """
 
+    private = None      # of most: there is room for it only where it is known
+
     def __init__(self, address, public, private=None):
         self.address = address
         self.public = public
-        self.private = private
+        if private is not None:
+            self.private = private
 
     def __eq__(self, other):
         return (isinstance(other, Identity) and self.address == other.address

@@ -61,14 +61,21 @@ class Lookup:
             self._vl1.send(now, root.address, packet.WHOIS, address)
 
     def settle(self, now):
-        """Retry what waits. Not from inside a handler, whose packet this would overwrite."""
+        """Retry what waits: a board handles one of the packets that came, and the next ones at the
+        next polls. Not from inside a handler, whose packet this would overwrite."""
         vl1 = self._vl1
         vl1.unsettled = False
         incoming, self._incoming = self._incoming, []
+        handled = False
         for item in incoming:
             since_ms, source, endpoint, data = item
+            if handled and vl1.work.sliced:
+                self._incoming.append(item)
+                vl1.unsettled = True
+                continue
             peer = vl1.peers.get(source)
             if peer is not None and vl1.cipher(peer) is not None:
+                handled = True
                 try:
                     vl1.process(now, endpoint, data, START, len(data) - START)
                 except ValueError:
@@ -77,6 +84,8 @@ class Lookup:
                 self._incoming.append(item)
             else:
                 vl1.count("unknown_source_dropped")
+        if handled and vl1.unsettled:
+            return
         outgoing, self._outgoing = self._outgoing, []
         for item in outgoing:
             since_ms, to, verb, data = item
@@ -94,13 +103,14 @@ class Lookup:
                 self.whois(now, address)
 
     def poll(self, now):
-        """Retry every 500 ms while something waits."""
+        """Retry every 500 ms while something waits; returns the ms at which to call again."""
         if not self._incoming and not self._outgoing:
+            self._vl1.unsettled = False
             return now + _IDLE_MS
         if self._vl1.unsettled or now >= self._retry_ms:
             self._retry_ms = now + _RETRY_MS
             self.settle(now)
-        return self._retry_ms
+        return now if self._vl1.unsettled else self._retry_ms
 
     def _on_whois(self, now, peer, received):
         vl1 = self._vl1

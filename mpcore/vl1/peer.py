@@ -27,7 +27,6 @@ class Path:
         self.last_send_ms = NEVER
         self.last_hello_ms = NEVER
         self.unanswered_ms = None  # when we first sent without having heard since
-        self._rank = 8 - inet.scope(endpoint[:-2])
 
     def heard(self, now):
         self.last_receive_ms = now
@@ -69,30 +68,27 @@ class Path:
         latency_ms = self.latency_ms
         if not self.alive(now):
             latency_ms += UNKNOWN_LATENCY_MS + min(now - self.last_receive_ms, 140000)
-        return latency_ms * self._rank
+        return latency_ms * (8 - inet.scope(self.endpoint[:-2]))
 
 
 class Peer:
-    """Another node whose identity is known."""
+    """Another node whose identity is known. Each attribute costs a board 8 bytes a peer."""
+
+    stable = ()                     # endpoints a world lists for this root
 
     def __init__(self, identity, now):
         self.identity = identity
         self.address = identity.address
         self.cipher = None          # crypto.PacketCipher, made when first needed
-        self.stable = ()            # endpoints a world lists for this root
-        self.paths = []
+        self.paths = ()
         self.sole = None            # the path, while there is but one
         self.version = 0            # VL1 protocol version, 0 = not known yet
-        self.software = (0, 0, 0)
         self.since_ms = now
         self.last_receive_ms = NEVER
         self.last_active_ms = NEVER  # frames and configs, not keepalives
         self.last_hello_ms = NEVER
         self.last_push_ms = NEVER    # PUSH_DIRECT_PATHS sent
         self.trusted_ms = NEVER
-        self.pushes = 0              # PUSH_DIRECT_PATHS received in this burst
-        self.last_pushed_ms = NEVER
-        self.slots = {}              # what upper floors keep per peer
 
     def path_to(self, endpoint):
         """The path with this endpoint or None."""
@@ -123,20 +119,21 @@ class Peer:
         path = Path(endpoint)
         path.heard(now)
         paths = self.paths
-        for i, old in enumerate(paths):
+        for old in paths:
             if old.endpoint[:-2] == endpoint[:-2] and now - old.last_receive_ms >= _SIBLING_MS:
-                paths[i] = path
                 break
         else:
-            if len(paths) >= limits.PATHS_PER_PEER:
-                paths.remove(min(paths, key=lambda p: p.last_receive_ms))
-            paths.append(path)
-        self.sole = path if len(paths) == 1 else None
+            old = (min(paths, key=lambda p: p.last_receive_ms)
+                   if len(paths) >= limits.PATHS_PER_PEER else None)
+        self._set(old, (path,))
         return path
 
     def forget(self, path):
         """One path less."""
-        self.paths.remove(path)
+        self._set(path, ())
+
+    def _set(self, gone, new):
+        self.paths = tuple([path for path in self.paths if path is not gone]) + new
         self.sole = self.paths[0] if len(self.paths) == 1 else None
 
     def has_live_sibling(self, now, endpoint):

@@ -19,10 +19,10 @@ _FIELDS_SIZE = const(10)
 
 
 def encode(peer):
-    """The record of a Peer, as zerotier-one has it in peers.d."""
+    """The record of a Peer, as zerotier-one has it in peers.d, but for its software's version."""
     endpoints = [path.endpoint for path in peer.paths]
     return (bytes((_FORMAT,)) + peer.identity.to_bytes()
-            + struct.pack(_FIELDS, peer.version, *(peer.software + (len(endpoints),)))
+            + struct.pack(_FIELDS, peer.version, 0, 0, 0, len(endpoints))
             + b"".join([inet.encode(endpoint) for endpoint in endpoints]))
 
 

@@ -46,6 +46,7 @@ _PUSH_MS = const(120000)        # as contact.py has it ...
 _HEARD_MS = const(243000)       # ... and peer.py
 _PROBE_MS = const(2000)
 _CALM_MS = const(5000)          # since the last frame: nobody waits for what we do just now
+_NEW_MS = const(5000)           # since we know it, a peer mostly introduces itself
 _COMPRESSED = const(0x80)
 _FRAGMENTED = const(0x40)
 _FRAGMENT = const(0xFF)         # where else a source address begins
@@ -62,24 +63,27 @@ _ANSWERED = (packet.HELLO, packet.WHOIS, packet.ECHO, packet.EXT_FRAME,
 
 
 class Replies:
-    """Packet IDs that an OK may quote: recent ones only (spec/security.md 4)."""
+    """Packet IDs that an OK may quote: recent ones only (spec/security.md 4), at most `limit`."""
 
     def __init__(self, limit):
-        self._ring = [None] * limit
-        self._next = 0
-        self._sent_ms = {}
+        self._limit = limit
+        self._ids = []          # those sent within their lifetime, the oldest first ...
+        self._sent_ms = []      # ... and when each was
 
     def expect(self, now, packet_id):
-        old = self._ring[self._next]
-        if old is not None:
-            self._sent_ms.pop(old, None)
-        self._ring[self._next] = packet_id
-        self._next = (self._next + 1) % len(self._ring)
-        self._sent_ms[packet_id] = now
+        self._forget(now, self._limit - 1)
+        self._ids.append(packet_id)
+        self._sent_ms.append(now)
 
     def expected(self, now, packet_id):
-        sent_ms = self._sent_ms.get(packet_id)
-        return sent_ms is not None and now - sent_ms < _REPLY_LIFETIME_MS
+        self._forget(now, self._limit)
+        return packet_id in self._ids
+
+    def _forget(self, now, most):
+        ids, sent_ms = self._ids, self._sent_ms
+        while ids and (len(ids) > most or now - sent_ms[0] >= _REPLY_LIFETIME_MS):
+            ids.pop(0)
+            sent_ms.pop(0)
 
 
 class VL1:
@@ -201,7 +205,10 @@ class VL1:
     def trust(self, now, peer, received):
         """A frame of this packet passed a network's membership check."""
         peer.trusted_ms = peer.last_active_ms = now
-        self._talker = peer
+        talker = self._talker
+        if (talker is None or now - talker.trusted_ms >= _CALM_MS
+                or now - peer.since_ms >= _NEW_MS):
+            self._talker = peer
 
     def count(self, cause):
         self.counters[cause] = self.counters.get(cause, 0) + 1
@@ -319,7 +326,7 @@ class VL1:
                 path.unanswered_ms = None
             else:
                 self._receive_opened(now, peer, endpoint, buf, off, n)
-        if self.unsettled:
+        if self.unsettled and not self.work.sliced:     # else the next poll does that
             self.lookup.settle(now)
 
     @micropython.native
@@ -330,9 +337,11 @@ class VL1:
         return talker is not None and data[_SOURCE:_FLAGS] == talker.address
 
     def talked_ms(self, data):
-        """When the sender of a datagram has talked to us last, if it is who it says to be."""
+        """When the sender of a datagram has talked to us last, if it is who it says to be; never,
+        if it is new: those who talk need not wait for all by which somebody gets to know us."""
         peer = self.peers.get(bytes(data[_SOURCE:_FLAGS]))
-        return NEVER if peer is None else peer.trusted_ms
+        return (NEVER if peer is None or peer.trusted_ms - peer.since_ms < _NEW_MS
+                else peer.trusted_ms)
 
     def _receive_opened(self, now, peer, endpoint, buf, off, n):
         try:

@@ -5,8 +5,6 @@ from micropython import const
 
 from mpcore.vl1 import inet, packet
 
-_PUSH_BURST_MS = const(30000)
-_PUSH_BURST = const(8)
 _PROBES_PER_SCOPE = const(8)
 _SURFACE_MS = const(600000)
 
@@ -21,7 +19,7 @@ def surfaced(vl1, now, peer, endpoint):
     surface[peer.address] = (endpoint, now)
     if known is not None and known[0][:-2] != ip and now - known[1] < _SURFACE_MS:
         for other in list(vl1.peers.values()):
-            for path in list(other.paths):
+            for path in other.paths:
                 if path.endpoint != endpoint and len(path.endpoint) == len(endpoint):
                     vl1.contact.hello(now, other, path.endpoint)
 
@@ -31,24 +29,20 @@ def external_endpoints(vl1, now):
     return [e for e, told_ms in vl1.contact.surface.values() if now - told_ms < _SURFACE_MS]
 
 
-def push(vl1, now, peer, received):
-    """Tell a peer our addresses, the way its packet came."""
+def push(vl1, now, peer, endpoint):
+    """Tell a peer our addresses by a packet to `endpoint`; False if there are none so far."""
     contact = vl1.contact
     endpoints = set(contact.local_endpoints())
     endpoints.update(external_endpoints(vl1, now))
     endpoints = [e for e in endpoints if contact.usable(e[:-2])]
     if endpoints:
-        peer.last_push_ms = now
-        vl1.send_to(now, peer, received.endpoint, packet.PUSH_DIRECT_PATHS,
-                    push_payload(endpoints))
+        vl1.send_to(now, peer, endpoint, packet.PUSH_DIRECT_PATHS, push_payload(endpoints))
+    return bool(endpoints)
 
 
 def on_push(vl1, now, peer, received):
     """A peer tells its addresses: try them, but not more than some at a time."""
-    recent = now - peer.last_pushed_ms <= _PUSH_BURST_MS
-    peer.pushes = peer.pushes + 1 if recent else 0
-    peer.last_pushed_ms = now
-    if peer.pushes >= _PUSH_BURST:
+    if not vl1.contact.may_push(now, peer):
         return
     tried = {}
     for endpoint in pushed_endpoints(received.buf, received.at, received.end):

@@ -6,7 +6,6 @@ from mpcore import limits
 from mpcore.vl1.peer import NEVER
 
 _FORGED_MS = const(1000)         # for so long, nothing is taken from who gave us a forgery
-_FORGED = "vl2.forged_ms"        # in Peer.slots
 
 
 class Checks:
@@ -20,6 +19,7 @@ class Checks:
         self._waiting = []      # (giver, trusted, key, slices, done)
         self._current = None    # one of these, in VL1's Work
         self._running = False
+        self._forged_ms = {}    # giver -> when we found that it gave us a forgery
         self.settled = _ignore
 
     def waiting(self, giver):
@@ -61,14 +61,13 @@ class Checks:
         """Its signature is not good: ignore what else this peer gave, and for a while gives."""
         self._vl1.count("credentials_forged")
         self._waiting = [item for item in self._waiting if item[0] != giver]
-        peer = self._vl1.peers.get(giver)
-        if peer is not None:
-            peer.slots[_FORGED] = now
+        self._forged_ms = {giver: forged_ms for giver, forged_ms in self._forged_ms.items()
+                           if now - forged_ms < _FORGED_MS}
+        self._forged_ms[giver] = now
 
     def distrusts(self, now, giver):
         """Whether this peer gave us a forgery just now."""
-        peer = self._vl1.peers.get(giver)
-        return peer is not None and now - peer.slots.get(_FORGED, NEVER) < _FORGED_MS
+        return now - self._forged_ms.get(giver, NEVER) < _FORGED_MS
 
     def close(self):
         """The network is left."""

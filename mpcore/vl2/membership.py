@@ -11,30 +11,33 @@ from mpcore.vl2.credentials import CAPABILITY_TYPE, COM_TYPE, REVOCATION_TYPE, T
 
 _PUSH_MS = const(500001)
 _PUSH_AGAIN_MS = const(1001)    # some nodes ignore what comes within a second of the last
-_UNREAD = const(4)              # credentials kept of a member that no rule has asked for
 _PUSH_BYTES = const(9000)       # of credentials in one packet
 
 
 class Member(Certified):
     """What is known of another member, and when we last sent it what."""
 
+    held = {}                   # (type, ID) -> tag, capability or certificate of ownership;
+                                # this one, of who has none, stays empty
+    unread = ()                 # types of those that it has and no rule asked for when they came
+    tags = None                 # those in force, by ID; None = to be worked out
+    capabilities = None         # those in force, by ascending ID; None likewise
+
     def __init__(self, network_id, address):
         self.address = address
         self.mac = addressing.mac_of(network_id, address)
-        self.held = {}              # (type, ID) -> tag, capability or certificate of ownership
-        self.unread = {}            # likewise, not verified: no rule has asked for it so far
         self.heard_ms = NEVER       # its last frame
         self.announced_ms = NEVER   # our groups, to it
         self.pushed_ms = NEVER      # our credentials, to it ...
         self.push_ms = NEVER        # ... and when they are due again
         self.judged = None          # the identity that `allowed` was worked out for
         self.allowed = False
-        self.tags = None            # those in force, by ID; None = to be worked out
-        self.capabilities = None    # those in force, by ascending ID; None likewise
 
     def reconsider(self):
         """Credentials changed, theirs or ours."""
-        self.judged = self.tags = self.capabilities = None
+        self.judged = None
+        if self.held:
+            self.tags = self.capabilities = None
 
 
 class Membership:
@@ -108,19 +111,20 @@ class Membership:
     def wants(self, credential):
         """Whether a credential would change something, so that its signature is worth checking.
 
-        One that no rule can ask for is kept unread (section 6).
+        One that no rule can ask for is not, but it is noted that there is one; see lacks().
         """
         if credential.TYPE == REVOCATION_TYPE:
             return credential.threshold > self._threshold(*_revoked_key(credential))
         member = self.members.get(credential.issued_to)
         key = (credential.TYPE, credential.id)
         if credential.TYPE not in self._wanted:
-            if member is not None and credential.TYPE != COM_TYPE and (
-                    key in member.unread or len(member.unread) < _UNREAD):
-                member.unread[key] = credential
+            if member is not None and credential.TYPE not in member.unread + (COM_TYPE,):
+                member.unread += (credential.TYPE,)
             return False
         old = None
         if member is not None:
+            if credential.TYPE in member.unread:
+                member.unread = tuple([kind for kind in member.unread if kind != credential.TYPE])
             old = member.com if credential.TYPE == COM_TYPE else member.held.get(key)
         if old is not None and (old.raw == credential.raw or old.timestamp > credential.timestamp):
             return False
@@ -141,20 +145,17 @@ class Membership:
             member.com = credential
         else:
             key = (credential.TYPE, credential.id)
-            if key not in member.held and len(member.held) >= limits.CREDENTIALS:
-                held = member.held
+            held = member.held = member.held or {}
+            if key not in held and len(held) >= limits.CREDENTIALS:
                 del held[min(held, key=lambda k: held[k].timestamp)]
-            member.held[key] = credential
+            held[key] = credential
         member.reconsider()
         return True
 
-    def read(self):
-        """Credentials that were kept unread and that rules can ask for now."""
-        found = []
-        for member in self.members.values():
-            for key in [key for key in member.unread if key[0] in self._wanted]:
-                found.append(member.unread.pop(key))
-        return found
+    def lacks(self, member):
+        """Whether a member is known to have credentials that rules ask for since they came: it is
+        to be asked for them, as to keep what nobody needs would cost more than to get it again."""
+        return any([kind in self._wanted for kind in member.unread])
 
     def _revoke(self, revocation):
         key = _revoked_key(revocation)

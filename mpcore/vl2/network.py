@@ -125,8 +125,6 @@ class Network:
         self._announce_new(now, [group for group in own if group not in known])
         self.status, self.reason = status, reason
         self.on_change(now, self)
-        for credential in self.membership.read():
-            self.offer(now, (credential,), credential.issued_to)
 
     def set_status(self, now, status, reason=""):
         if (status, reason) != (self.status, self.reason):
@@ -408,12 +406,13 @@ class Network:
     # Each returns whether the sender may talk here; if not, the packet is worth keeping.
 
     def _admit(self, now, peer, received):
-        """The Member that sent this, or None: it is then told if we lack its membership."""
+        """The Member that sent this, or None. It is told if we lack what it has been certified."""
         member = self.membership.gate(peer)
-        if member is None:
+        if member is None or member.unread and self.membership.lacks(member):
             if not self.checks.waiting(peer.address) and self._refused.allow(now, peer.address):
                 self.vl1.send_error(now, peer, received,
                                      packet.E_NEED_MEMBERSHIP_CERTIFICATE, self.id)
+        if member is None:
             return None
         member.heard_ms = now
         self.vl1.trust(now, peer, received)

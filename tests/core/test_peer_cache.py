@@ -9,7 +9,7 @@ from tests.core.support import raises
 
 def record_of(endpoints):
     peer = Peer(identity(3), 0)
-    peer.version, peer.software = 12, (1, 14, 1)
+    peer.version = 12
     for endpoint in endpoints:
         peer.learn(0, inet.parse(endpoint))
     return peer_cache.encode(peer)

@@ -3,8 +3,10 @@
 from host_tools.simulation.lan import ROOT_AT, SIGNER, planet
 from mpcore.roles.root import Root
 from mpcore.vl1 import hello, inet, packet, switch, traversal
+from mpcore.vl1.gate import Gate
 from mpcore.vl1.packet import HEADER, START
 from mpcore.vl1.peer import Path, Peer
+from mpcore.vl1.switch import Replies
 from mpcore.vl1.world import MOON, World
 
 from tests.core.scenes import Bare, Segment, identity
@@ -57,6 +59,7 @@ def test_a_path_is_learned_only_from_an_ok():
     b.vl1.header(buf, START, HEADER, a.address, packet.NOP)
     b.vl1.cipher(b.vl1.peers[a.address]).armor(buf, START, HEADER, packet.CIPHER_SALSA)
     a.receive(segment.wire.now, elsewhere, buf, START, HEADER)
+    a.poll(segment.wire.now)
     assert sent == [elsewhere]
     assert a.vl1.peers[b.address].path_to(elsewhere) is None
 
@@ -538,3 +541,57 @@ def test_who_has_another_address_tells_its_peers_and_is_reached_there_in_seconds
         return segment.wire.now - moved_ms
 
     assert silence_ms(True) <= 1000 < silence_ms(False)
+
+
+# --- what is remembered, and for how long ----------------------------------------------------
+
+def test_only_as_many_ids_as_are_remembered_may_be_quoted_and_not_for_long():
+    replies = Replies(3)
+    ids = [bytes((i,)) * 8 for i in range(5)]
+    for i, packet_id in enumerate(ids):
+        replies.expect(1000 * i, packet_id)
+    assert [replies.expected(4000, packet_id) for packet_id in ids] == [False] * 2 + [True] * 3
+    assert [replies.expected(12500, packet_id) for packet_id in ids] == [False] * 3 + [True] * 2
+    assert not any([replies.expected(14000, packet_id) for packet_id in ids])
+
+
+def test_a_gate_keeps_in_mind_those_who_may_not_pass_and_few_others():
+    gate = Gate(100, 16)
+    assert all([gate.allow(i, i) for i in range(16)])
+    assert not any([gate.allow(99, i) for i in range(16)])
+    # There is no room for another but that of the one who may pass again first.
+    assert gate.allow(99, "new") and not gate.allow(99, 15) and gate.allow(99, 0)
+    assert all([gate.allow(1000 * i, i) for i in range(1, 100)])
+    assert len(gate._passed_ms) < 9
+
+
+def test_pushes_of_addresses_are_heard_again_after_a_pause():
+    segment = Segment(leaves=1)
+    contact = segment.leaves[0].vl1.contact
+    peer, other = [Peer(identity(i), 0) for i in (3, 4)]
+    heard = [contact.may_push(1000 * i, peer) for i in range(12)]
+    assert heard == [True] * 8 + [False] * 4
+    assert contact.may_push(12000, other)
+    assert not contact.may_push(11000 + 30000, peer) and contact.may_push(41000 + 30001, peer)
+    contact.poll(200000)
+    assert contact._pushed == {}
+
+
+def test_who_talks_passes_those_who_have_just_come():
+    segment = Segment()
+    online(segment)
+    a, b = segment.leaves
+    exchange(segment, a, b)
+    vl1, now = a.vl1, segment.wire.now
+    talker, newcomer = vl1.peers[b.address], vl1.add_peer(now, identity(5))
+
+    def datagram(peer):
+        return bytes(13) + peer.address + bytes(20)
+
+    later = now + 6000
+    vl1.trust(later, talker, None)
+    assert vl1.foremost(datagram(talker)) and vl1.talked_ms(datagram(talker)) == later
+    vl1.trust(now + 1000, newcomer, None)
+    assert vl1.talked_ms(datagram(newcomer)) < 0
+    vl1.trust(later + 1, newcomer, None)
+    assert vl1.foremost(datagram(newcomer)) and vl1.talked_ms(datagram(newcomer)) == later + 1

@@ -533,15 +533,29 @@ def test_a_tag_must_be_recent_and_not_revoked():
     assert len(scene.frames) == 2
 
 
-def test_credentials_that_came_before_the_rules_that_ask_for_them_count():
+def test_credentials_that_came_before_the_rules_that_ask_for_them_are_asked_for():
     scene = Scene().configured()
     forged = Tag.issue(BOB, NWID, TIME, 7, 3, BOB.address)
     scene.credentials(10, ANNE, com(ANNE), tag(ANNE, 3))
     scene.credentials(10, BOB, com(BOB), forged)
-    scene.configured(20, rules=SAME_DEPARTMENT, tags=[tag(ME, 3)])
+    scene.credentials(10, CARL, com(CARL))
+    scene.vl1.take()
+    scene.frame(20, ANNE)
+    assert scene.vl1.take(packet.ERROR) == []
+    scene.configured(30, rules=SAME_DEPARTMENT, tags=[tag(ME, 3)])
+    for at in (40, 50, 1040):
+        for identity in (ANNE, BOB, CARL):
+            scene.frame(at, identity)
+        asked = [sent.to for sent in scene.vl1.take(packet.ERROR)]
+        # Of Carl nothing is known to be missing; nobody is asked more than once a second.
+        assert asked == ([] if at == 50 else [ANNE.address, BOB.address])
+    scene.credentials(1050, ANNE, tag(ANNE, 3))
+    scene.credentials(1050, BOB, forged)
+    before = len(scene.frames)
     for identity in (ANNE, BOB):
-        scene.frame(30, identity)
-    assert [frame[0] for frame in scene.frames] == [ANNES_MAC]
+        scene.frame(3000, identity)
+    assert [frame[0] for frame in scene.frames[before:]] == [ANNES_MAC]
+    assert scene.vl1.take(packet.ERROR) == []
 
 
 def test_credentials_that_no_rule_asks_for_are_not_verified():

@@ -244,6 +244,29 @@ def test_no_more_agreements_wait_than_there_is_room_for():
         assert vl1.cipher(peers[-1]) is None and vl1.work.jobs
 
 
+def test_of_packets_that_waited_for_a_key_each_has_a_poll_of_its_own():
+    with SlowCrypto(5):
+        segment = Segment(options=SLICED)
+        online(segment)
+        a, b = segment.leaves
+        for text in (b"one", b"two", b"three"):
+            a.say(segment.wire.now, b, text)
+        segment.wire.touch(a)
+        counts = [0]
+        poll = b.vl1.poll
+
+        def counted(now):
+            next_ms = poll(now)
+            if len(b.messages) > counts[-1]:
+                counts.append(len(b.messages))
+            return next_ms
+
+        b.poll = counted
+        assert segment.run(5000, lambda: len(b.messages) == 3)
+        assert counts == [0, 1, 2, 3]
+        assert sorted(text for _, text in b.messages) == [b"one", b"three", b"two"]
+
+
 def test_a_stranger_is_checked_in_slices():
     with SlowCrypto(30):
         segment = Segment(leaves=1, options=SLICED)
