@@ -102,7 +102,7 @@ class Watch:
         """Find out how much garbage there is, and so when there will be enough."""
         used = gc.mem_alloc()
         self._peak = max(self._peak, used)
-        if not self._live:
+        if not self._live or used < self._live:
             self._live, self._count, self._pause = used, 0, _SELDOM
             return
         garbage = used - self._live
