@@ -311,7 +311,7 @@ class _Body:
                 child += 1
             elif isinstance(statement, ast.Assign) and all(
                     isinstance(target, ast.Name) for target in statement.targets):
-                entity = self._settled(self._value(statement.value, known))
+                entity = self._settled(self._value(statement.value, known, in_class=True))
                 members.update((target.id, entity) for target in statement.targets)
             else:
                 raise _IsLive
@@ -355,8 +355,10 @@ class _Body:
             raise _IsLive
         return entity
 
-    def _value(self, node, known, target=None):
-        """The Entity that an expression is worth. target: what it is assigned to."""
+    def _value(self, node, known, target=None, in_class=False):
+        """The Entity that an expression is worth. target: what it is assigned to, if that is a
+        global; in_class: to a name of a class, where an empty dict is what its objects have that
+        have none of their own yet."""
         if isinstance(node, ast.Name):
             return self._named(node.id, known)
         if isinstance(node, ast.Tuple):
@@ -366,6 +368,8 @@ class _Body:
             return Table(tuple((self._settled(self._value(key, known)),
                                 self._settled(self._value(value, known)))
                                for key, value in zip(node.keys, node.values)))
+        if isinstance(node, ast.Dict) and in_class and not node.keys:
+            return Table(())
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             value = self._named(node.value.id, known)
             if isinstance(value, Builtin) and value.name is None and \

@@ -138,6 +138,7 @@ def test_what_has_to_run_on_the_board_is_live(statement):
 def test_a_dict_that_is_only_read_is_a_table():
     found = freeze("X = {1: 'a', 'k': (2,)}\n"
                    "def f(k): return X[k], X.get(k), k in X, [k for k in X.keys()]\n")
+    assert freeze("class A:\n held = {}\n").globals["A"].members == (("held", Table(())),)
     assert found.globals["X"] == Table(((Literal(1), Literal("a")),
                                         (Literal("k"), Tuple((Literal(2),)))))
     assert not found.live
