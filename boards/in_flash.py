@@ -28,9 +28,10 @@ _ITEMS = const(12)          # a list or bytes: type, …, …, where its items a
 _LENGTH = const(8)
 
 
-def mount(image, at):
-    """Make the files of an image importable."""
-    vfs.mount(Files(image), at)
+def mount(image, at, names):
+    """Make the files of an image importable. names: what has to stay where it is as long as the
+    image is mounted; it must not be looked at."""
+    vfs.mount(Files(image, names), at)
     sys.path.append(at)
     sys.path.append(at + "/lib")
 
@@ -80,7 +81,8 @@ def _bytes(address, size):
 class Files:
     """The image as a file system, as far as an import needs one."""
 
-    def __init__(self, image):
+    def __init__(self, image, names):
+        self._names = names
         self._index = mem32[image + _INDEX]
         self._count = mem32[image + _ENTRIES]
 

@@ -9,8 +9,8 @@ all names in them. How that works, and what an image is like: host_tools/boards/
 
 Names that the firmware lacks and that there are before those of the image have other numbers than
 these. So whoever is to use the image is compiled after it is mounted, by main.py or by exec() in
-boot.py; and where there are none at all, as all names here are the firmware's, those of the image
-can stay in the flash.
+boot.py. All names here are the firmware's: where there are no others, those of the image can stay
+in the flash. Nothing of this module stays either, once the image is mounted.
 """
 
 import sys
@@ -40,6 +40,7 @@ _BEFORE = const(4)          # names, and where hashes, lengths and characters of
 _NUMBER = const(0x7fffffff)
 _USED = const(12)
 _POOL_HASHES = const(16)
+_POOL_LENGTHS = const(20)
 _POOL_NAMES = const(24)
 _ITEMS = const(12)          # a list: type, places, length, where its items are
 
@@ -60,11 +61,12 @@ def mount(start, path="/rom", code=None):
             words[start + _CODE_AT] != (start if code is None else code) or \
             not match(words[start + _SPAN], words[start + _SPAN + 4], words[start + _SPAN + 8]):
         raise OSError("the image is for another firmware")
-    extend(start)
+    before = extend(start)
     record = words[start + _FILES]
     files = load(words[record + _CONTEXT])
     sys.modules[load(words[record])] = files
-    files.mount(start, path)
+    files.mount(start, path, before)
+    sys.modules.pop(__name__)
 
 
 def match(start, count, value):
@@ -73,25 +75,47 @@ def match(start, count, value):
 
 def extend(start):
     """Put the names of an image after those that there are. Their numbers are in its code, so there
-    is a gap in the numbers, which nothing asks for."""
+    is a gap in the numbers, which nothing asks for. Returns the pool that was the last one: new
+    names of the program go where its last were, so it has to stay."""
     words = mem32
     names, firmware = words[start + _NAMES], words[start + _POOL]
     last = pool = words[words[start + _LAST_POOL]]
     while pool != firmware:
         if words[pool + _POOL_HASHES] == words[names + _POOL_HASHES]:
-            return                      # they are there already
+            return None                 # they are there already
         pool = words[pool + _PREVIOUS]
         if not pool:
             raise OSError("the image is for another firmware")
     if (words[last + _BEFORE] & _NUMBER) + words[last + _USED] > words[names + _BEFORE]:
         raise OSError("too many names before the image's: mount it first in boot.py")
-    if last != firmware:                # a copy, as its first word has to be another
+    if last != firmware and not (words[last + _PREVIOUS] == firmware
+                                 and startswith(words[names + _PREVIOUS], last)):
         size = _POOL_NAMES + 4 * words[names + _USED]
         new = bytearray(size)
         new[:] = bytearray_at(names, size)
         names = addressof(new)
         words[names + _PREVIOUS] = last
     words[words[start + _LAST_POOL]] = names
+    return load(last)
+
+
+def startswith(start, target):
+    """Whether a pool of the image begins with the names of another, which there are before: those
+    of this file and of boot.py, that are there in any case. Else the image's have to be copied, as
+    their pool has to say where that one is."""
+    words = mem32
+    count = words[target + _USED]
+    if count > words[start + _USED]:
+        return False
+    lengths = bytearray_at(words[target + _POOL_LENGTHS], count)
+    if lengths != bytearray_at(words[start + _POOL_LENGTHS], count):
+        return False
+    for index in range(count):
+        at = _POOL_NAMES + 4 * index
+        if bytearray_at(words[start + at], lengths[index]) != bytearray_at(
+                words[target + at], lengths[index]):
+            return False
+    return True
 
 
 def load(start):

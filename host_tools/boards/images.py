@@ -155,13 +155,13 @@ def mounting(board):
     """The statements that mount it, a line each."""
     data, code = _addresses(board)
     if board.flash_map is None:
-        return ["import rom", f"rom.mount({data:#x})"]
+        return ["import rom", f"rom.mount({data:#x})", "del rom"]
     start, end = board.flash_free
     calls = board.firmware_calls
     return ["import rom, firmware_calls as calls", f"calls.check({calls.build!r})",
             f"calls.release_bluetooth({calls.release:#x})",
             f"calls.show({start:#x}, {end - start:#x}, {data:#x}, {code:#x}, {calls.map:#x})",
-            f"rom.mount({data:#x}, code={code:#x})"]
+            f"rom.mount({data:#x}, code={code:#x})", "del rom"]
 
 
 def boot(board):

@@ -55,6 +55,7 @@ _OF_KINDS = {mpy.NONE: None, mpy.FALSE: False, mpy.TRUE: True}
 _SMALL = 1 << 30            # beyond which numbers are no words
 _DIGIT = 16
 _NAMES_BEFORE = 1024        # that may come up before the image is mounted
+_THERE = "boot.py", "rom.mpy"   # names that come up in any case, in this order
 _PLACES_AFTER = 10          # the pool that the firmware makes after that has twice as many
 _ALL_NAMES, _FIXED, _IN_ORDER = 1, 2, 4
 _SPECIAL = {"__setattr__", "__delattr__"}
@@ -131,7 +132,6 @@ class _Names:
     """The numbers of names: those of the firmware, and from `first` on those that it lacks."""
 
     def __init__(self, target, parts, modules):
-        self._firmware = target
         wanted = {name.decode() for module in modules.values() for name in module.names
                   if isinstance(name, bytes)} | {"__module__", "__qualname__"}
         for part in parts:
@@ -154,14 +154,6 @@ class _Names:
         """The object that a name is, None for a text that is none."""
         number = self._numbers.get(text)
         return None if number is None else number << 3 | 2
-
-    def tables(self):
-        """(hashes, lengths, characters) of the new names, in bytes each."""
-        encoded = [name.encode() for name in self.new]
-        of_hashes, of_lengths = self._firmware.bytes_in_hash, self._firmware.bytes_in_length
-        return (b"".join(self._firmware.hash(name).to_bytes(of_hashes, "little")
-                         for name in self.new),
-                b"".join(len(name).to_bytes(of_lengths, "little") for name in encoded), encoded)
 
 
 class _Memory:
@@ -195,10 +187,18 @@ class _Memory:
 
     def names(self):
         """The address of the pool of new names."""
-        hashes, lengths, encoded = self._names.tables()
+        before = self._pool(self._firmware.pool, len(self._firmware.names), _THERE)
+        return self._pool(before, self._names.first, self._names.new)
+
+    def _pool(self, previous, first, names):
+        encoded = [name.encode() for name in names]
+        hashes = b"".join(self._firmware.hash(name).to_bytes(self._firmware.bytes_in_hash, "little")
+                          for name in names)
+        lengths = b"".join(len(name).to_bytes(self._firmware.bytes_in_length, "little")
+                           for name in encoded)
         addresses = [self.put(name + b"\0") for name in encoded]
-        return self.words(self._firmware.pool, self._names.first, _PLACES_AFTER, len(encoded),
-                          self.put(hashes), self.put(lengths), *addresses)
+        return self.words(previous, first, _PLACES_AFTER, len(encoded), self.put(hashes),
+                          self.put(lengths), *addresses)
 
     # --- modules -------------------------------------------------------------------------------
 

@@ -143,8 +143,8 @@ def make_fixture(tmp_path):
     def make(content, boot=""):
         files = tmp_path / "files"
         files.mkdir(exist_ok=True)
-        for name, content in images.loader(PICO_W).items():
-            (files / name).write_bytes(content)
+        for name, data in images.loader(PICO_W).items():
+            (files / name).write_bytes(data)
         (files / "boot.py").write_text(boot)
         file = tmp_path / "image.uf2"
         file.write_bytes(uf2.encode(content, AT))

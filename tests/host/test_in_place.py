@@ -47,7 +47,8 @@ class Memory:
         self.files = read(image, at)
         pool, = struct.unpack_from("<I", image, 56)
         before, first, places, count, hashes, lengths = self.words(pool, 6)
-        assert before == known.pool and first > len(known.names) and places == 10
+        assert first > len(known.names) and places == 10
+        assert self.words(before, 4) == (known.pool, len(known.names), 10, 2)
         self._first = first
         self.names = []
         for n in range(count):
