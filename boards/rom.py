@@ -1,7 +1,7 @@
 """Mounts the image of a program that lies in the flash of a board, so that it is importable.
 
     import rom                      # in boot.py
-    rom.mount(0x100E0000)           # where it is: FLASH_FREE or FLASH_MAP of a board's facts
+    rom.mount(0x100D8000)           # where it is: FLASH_FREE or FLASH_MAP of a board's facts
     import mpcore
 
 What importing makes lies ready there: code, functions, classes, the dictionaries of modules, and

@@ -63,24 +63,26 @@ class _IsLive(Exception):
     """Something cannot be told without running it."""
 
 
-def freeze(texts, firmware, public=()):
+def freeze(texts, firmware, public=(), replaced=()):
     """{name: Frozen} of a program {module: text}, whose imports at the top form no circle.
 
     firmware: {module that it has: names in it}. public: names that apps may use; from classes that
-    have one they may derive others. Raises ValueError where something that would lie in the flash
+    have one they may derive others. replaced: modules of the program in place of which there may be
+    files, so that whoever imports one has to look for it. Raises ValueError where something that would lie in the flash
     is changed.
     """
-    return _Program(texts, firmware, public).frozen()
+    return _Program(texts, firmware, public, replaced).frozen()
 
 
 class _Program:
 
-    def __init__(self, texts, firmware, public):
+    def __init__(self, texts, firmware, public, replaced):
         self.modules = {name: program.Module(name, text) for name, text in texts.items()}
         self.firmware = {name: firmware[name] for name in firmware if name not in REPLACED}
         self.globals = {}               # module -> {name: Entity or Live}
         self.live = {}                  # module -> its statements that are live
         self.public = set(public)
+        self.replaced = replaced
         self.copies = {}                # name of a Live -> the Class of which it is a copy
         self.classes = set()            # nodes of classes that are told
         self.wanted = self._wanted()    # module -> names that it is asked for while it runs
@@ -243,6 +245,8 @@ class _Body:
 
     def _module_object(self, name):
         whole = self._whole
+        if name in whole.replaced:
+            raise _IsLive
         if name in whole.modules:
             self._need(name)
             if whole.is_object(name):
@@ -260,6 +264,8 @@ class _Body:
 
     def _imported(self, source, name):
         whole = self._whole
+        if source in whole.replaced:
+            raise _IsLive
         if source in whole.modules:
             self._need(source)
             if name in whole.globals[source]:

@@ -14,6 +14,8 @@ from host_tools.boards import c_call, facts, firmware, frozen, in_place, mpy, ro
 from host_tools.boards.compiling import compiled, core_texts, file_of, files_of, public_names
 
 APP = "bulb"
+_DIRECTORY = unix_port.ROOT / "boards" / "apps" / APP
+_OWN = "board", "facts"         # modules of a board, of which there may be others in files
 APP_FILES = ("bulb.py", "main.py", "sse.py")
 MAIN = "import start_bulb\nstart_bulb.start()\n"      # a board's main.py; an image has none,
 START = "start_bulb.mpy"                    # as the board's own would be found before it
@@ -28,22 +30,36 @@ CALLS = unix_port.ROOT / "boards" / "esp32" / "firmware_calls.py"
 Build = namedtuple("Build", "core app")
 
 
-@cache
-def _app_sources():
-    """{module of the app in an image: its text}."""
-    directory = unix_port.ROOT / "boards" / "apps" / APP
-    return {Path(START).stem if name == "main.py" else name[:-3]: (directory / name).read_text()
-            for name in APP_FILES}
-
-
-@cache
 def _app(architecture):
     """{path: the .mpy file} of the app."""
-    directory = unix_port.ROOT / "boards" / "apps" / APP
-    compiled = mpy.compiled(architecture, {f"{APP}/{name}": directory / name
-                                           for name in APP_FILES})
-    return {START if name.endswith("/main.py") else name[len(APP) + 1:-3] + ".mpy": content
-            for name, content in compiled.items()}
+    return _compiled(architecture, APP, {name: _DIRECTORY / name for name in APP_FILES})
+
+
+def of_board(board):
+    """{path: the .mpy file} of what a board has of its own: the constants that it needs itself, and
+    its own module."""
+    return _compiled(board.mpy_arch, "boards", {"facts.py": facts.constants(board),
+                                                "board.py": facts.program(board)})
+
+
+@cache
+def _compile(architecture, sources):
+    return mpy.compiled(architecture, dict(sources))
+
+
+def _compiled(architecture, directory, sources):
+    """Called as in the directory of an app, or of boards."""
+    contents = _compile(architecture, tuple((f"{directory}/{name}", source)
+                                            for name, source in sources.items()))
+    return {START if name.endswith("/main.py") else name[len(directory) + 1:-3] + ".mpy": content
+            for name, content in contents.items()}
+
+
+def _sources(board):
+    """{module: text} of the app and of what a board has of its own."""
+    return {Path(START).stem if name == "main.py" else name[:-3]: (_DIRECTORY / name).read_text()
+            for name in APP_FILES} | {"facts": facts.constants(board),
+                                      "board": facts.program(board).read_text()}
 
 
 def _path(module):
@@ -56,7 +72,7 @@ def parts(texts, path, board, public=()):
     that gives the path of a module's file; public: see frozen.freeze()."""
     known = firmware.load(board.board)
     texts = texts | {in_place.FILES: FILES.read_text()}
-    found = frozen.freeze(texts, known.modules, public)
+    found = frozen.freeze(texts, known.modules, public, _OWN)
     contents = mpy.compiled(board.mpy_arch, {name: part.text for name, part in found.items()},
                             ("-O3",))
     return [in_place.Part(path(name), part, contents[name]) for name, part in found.items()]
@@ -73,7 +89,7 @@ def _program(board, image_sets):
     board = facts.load()[board]
     core = core_texts(board.mpy_arch, board.platform, image_sets)
     build = build_of(board, image_sets)
-    texts = core | _app_sources() | {
+    texts = core | _sources(board) | {
         BUILD: f"CORE = {build.core!r}\nAPP = {build.app!r}\n"}
     return image(parts(texts, lambda name: _path(name) if name in core else f"{name}.mpy", board,
                        public_names()), board)
@@ -83,7 +99,7 @@ def build_of(board, image_sets):
     """The Build of the image that in_flash() makes."""
     return Build(_hash(core_texts(board.mpy_arch, board.platform, tuple(image_sets))),
                  {path: hashlib.sha256(content).hexdigest()
-                  for path, content in _app(board.mpy_arch).items()})
+                  for path, content in (_app(board.mpy_arch) | of_board(board)).items()})
 
 
 def _hash(texts):

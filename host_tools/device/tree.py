@@ -9,7 +9,6 @@ from functools import cache
 from pathlib import Path
 
 from host_tools import unix_port
-from host_tools.boards import facts as board_facts
 from host_tools.boards import images, listings, mpy
 from host_tools.boards.compiling import compiled, file_of, files_of
 from host_tools.device.kept import kept
@@ -32,7 +31,7 @@ def tree(board, app=APP, sets=listings.USUAL, image=None):
     (host_tools.boards.sets). image: the images.Build of what the board has in its flash already,
     all of which is left out, or None. Raises ValueError.
     """
-    files = board_files(board) | app_files(board.mpy_arch, app)
+    files = images.of_board(board) | app_files(board.mpy_arch, app)
     if image is None:
         return files | core(board, sets)
     if image.app.get(images.START) == sha256(files[f"{MAIN}.mpy"]):
@@ -64,12 +63,6 @@ def _image(board, sets):
     return kept("-".join((board.board, "image", *sets)), lambda: {
         "core": images.build_of(board, sets).core.encode(),
         images.file_name(board): images.in_flash(board, sets)})
-
-
-def board_files(board):
-    """facts.mpy, of the constants that a board needs itself, and the board's own modules."""
-    return _compiled(board.mpy_arch, {"facts.py": board_facts.constants(board),
-                                      "board.py": board_facts.program(board)}, "boards/")
 
 
 def check(directory):

@@ -7,7 +7,7 @@ import pytest
 from host_tools.boards import facts, firmware, images, in_place, mpy, uf2
 from host_tools.emulator.board import Board, Failure
 
-AT = 0x100E0000
+AT = 0x100D8000
 END = 0x100F0000
 PICO_W = facts.load()["rp2_pico_w"]
 
@@ -234,7 +234,7 @@ def test_mounting_twice_is_no_different(make):
 
 
 @pytest.mark.parametrize("damage, complaint", [
-    (lambda image: b"", "no image at 0x100e0000: flash it"),
+    (lambda image: b"", "no image at 0x100d8000: flash it"),
     (lambda image: image[:60] + b"\x55" + image[61:], "the image is damaged"),
     (lambda image: image[:8] + b"\xff" * 4 + image[12:], "the image is damaged"),
 ])

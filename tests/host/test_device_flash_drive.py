@@ -234,14 +234,14 @@ def test_the_command_writes_firmware_and_an_image_of_filament_in_one(own, tmp_pa
     assert "MicroPython 1.27.0 of 2025-12-09 for rp2_pico_w" in output
     assert "written; the board has restarted" in output
     blocks = uf2.check(board.taken, PICO_W.uf2_family, PICO_W.flash_size)
-    assert {block.address for block in blocks} > set(range(0x100E0000, 0x100E1F00, 256))
+    assert {block.address for block in blocks} > set(range(0x100D8000, 0x100D9F00, 256))
 
 
 @pytest.mark.parametrize("content, expected", [
     (uf2.encode(b"x", 0x10000000), "it does not lie in the flash that firmware and file system "
                                    "leave free"),
-    (uf2.encode(b"x", 0x100E0000, PICO_2_W.uf2_family), "it is for the RP2350 (Arm)"),
-    (uf2.encode(b"x", 0x100E0000)[:-512], "it is cut off"),
+    (uf2.encode(b"x", 0x100D8000, PICO_2_W.uf2_family), "it is for the RP2350 (Arm)"),
+    (uf2.encode(b"x", 0x100D8000)[:-512], "it is cut off"),
 ])
 def test_an_image_that_is_not_for_the_board(content, expected, tmp_path):
     drive = BootDrive(tmp_path)

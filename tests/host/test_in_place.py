@@ -12,7 +12,7 @@ from rp2040py.device.load_flash import decode_block
 from host_tools.boards import __main__ as boards
 from host_tools.boards import c_call, facts, firmware, images, in_place, listings, mpy, uf2
 
-AT = 0x100E0000
+AT = 0x100D8000
 PICO_W = facts.load()["rp2_pico_w"]
 ESP32 = facts.load()["esp32"]
 FIRMWARE = firmware.load("rp2_pico_w")
