@@ -74,9 +74,9 @@ def match(start, count, value):
 
 
 def extend(start):
-    """Put the names of an image after those that there are. Their numbers are in its code, so there
-    is a gap in the numbers, which nothing asks for. Returns the pool that was the last one: new
-    names of the program go where its last were, so it has to stay."""
+    """Put the names of an image after those that there are. Their numbers are in its code, so
+    there is a gap in the numbers, which nothing asks for. Returns the pool that was the last one:
+    new names of the program go where its last were, so it has to stay."""
     words = mem32
     names, firmware = words[start + _NAMES], words[start + _POOL]
     last = pool = words[words[start + _LAST_POOL]]

@@ -36,8 +36,8 @@ class Facts:
     usb_ids: ((vendor, product, which of USB_MODES it is then), …) of its own USB, none where an
     adapter with numbers of its own is between. flash_size: bytes that it has at least.
     flash_free: (start, end) of the flash that neither its firmware nor its file system has, None
-    where nothing is put there; then firmware.json tells of the firmware (firmware.py). They are addresses where all of the flash has some, else offsets
-    in flash. flash_map and firmware_calls: a FlashMap and FirmwareCalls where these are offsets,
+    where nothing is put there, and else there is a firmware.json (firmware.py). They are addresses
+    where all of the flash has some, else offsets in flash. flash_map and firmware_calls: a FlashMap and FirmwareCalls where these are offsets,
     else None. flash_offset: where esptool writes the firmware; None where it is copied as UF2.
     uf2_family: the number in UF2 files for its chip, and uf2_board: what its boot drive calls
     itself, both None where it has no such drive.

@@ -26,7 +26,7 @@ from collections import namedtuple
 
 from host_tools.boards import program
 
-REPLACED = {"network", "socket"}    # of a firmware's modules, in place of which there may be others
+REPLACED = {"network", "socket"}    # modules of a firmware that programs put others in place of
 IN_PYTHON = {"machine"}     # of which it may have one in Python, with what the built-in one has
 LIVE = "_live"              # what is live in a module, a function that is given in_flash.copied
 OFFER = "_offer"            # the __getattr__ of a module that has a dictionary of its own
@@ -46,8 +46,8 @@ Object = namedtuple("Object", "module")
 Live = namedtuple("Live", "name")
 
 # text: the source of what is defined, with what is live in LIVE. globals: {name: Entity or Live}.
-# kept: whether the dictionary that importing it makes is needed, with OFFER in it: it is a package,
-# or has live globals that are read as attributes. live: whether it has LIVE.
+# kept: whether the dictionary that importing it makes is needed, with OFFER in it: it is a
+# package, or has live globals that are read as attributes. live: whether it has LIVE.
 Frozen = namedtuple("Frozen", "name text globals kept live")
 
 _READING = {"get", "items", "keys", "values"}           # methods that leave a dict as it is
@@ -67,9 +67,9 @@ def freeze(texts, firmware, public=(), replaced=()):
     """{name: Frozen} of a program {module: text}, whose imports at the top form no circle.
 
     firmware: {module that it has: names in it}. public: names that apps may use; from classes that
-    have one they may derive others. replaced: modules of the program in place of which there may be
-    files, so that whoever imports one has to look for it. Raises ValueError where something that would lie in the flash
-    is changed.
+    have one they may derive others. replaced: modules of the program in place of which there may
+    be files, so that whoever imports one has to look for it. Raises ValueError where something
+    that would lie in the flash is changed.
     """
     return _Program(texts, firmware, public, replaced).frozen()
 
@@ -80,7 +80,6 @@ class _Program:
         self.modules = {name: program.Module(name, text) for name, text in texts.items()}
         self.firmware = {name: firmware[name] for name in firmware if name not in REPLACED}
         self.globals = {}               # module -> {name: Entity or Live}
-        self.live = {}                  # module -> its statements that are live
         self.public = set(public)
         self.replaced = replaced
         self.copies = {}                # name of a Live -> the Class of which it is a copy
@@ -453,9 +452,10 @@ class _Body:
         self._whole.copies[live.name] = entity
         template = entity.name + TEMPLATE
         bases = [ast.Name(base.name, ast.Load()) for base in entity.bases]
+        copy = ast.Call(ast.Name("copied", ast.Load()),
+                        [ast.Name(template, ast.Load()), *bases], [])
         self._live.append(ast.Assign(
-            [ast.Attribute(ast.Name("builtins", ast.Load()), live.name, ast.Store())],
-            ast.Call(ast.Name("copied", ast.Load()), [ast.Name(template, ast.Load()), *bases], [])))
+            [ast.Attribute(ast.Name("builtins", ast.Load()), live.name, ast.Store())], copy))
         # The template's bases are templates as well, as it cannot tell where copies will be.
         return {template: entity._replace(bases=tuple(
             self._whole.copies.get(base.name, base) for base in entity.bases)), entity.name: live}
@@ -613,7 +613,7 @@ def _is_idle(node):
 
 
 def _supers(node):
-    """(call, the method's name for its object) of each `super().NAME(…)` in a class's methods."""
+    """(call, the method's name for its object) of each `super().NAME(…)` in a class."""
     for method in node.body:
         if isinstance(method, _FUNCTIONS) and method.args.args:
             for call in ast.walk(method):

@@ -36,8 +36,7 @@ def _app(architecture):
 
 
 def of_board(board):
-    """{path: the .mpy file} of what a board has of its own: the constants that it needs itself, and
-    its own module."""
+    """{path: the .mpy file} of what a board has of its own: its facts, and its module."""
     return _compiled(board.mpy_arch, "boards", {"facts.py": facts.constants(board),
                                                 "board.py": facts.program(board)})
 

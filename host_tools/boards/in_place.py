@@ -9,8 +9,9 @@ what importing the modules would make (frozen.py tells): code, constants, functi
 the dictionaries of modules and the names in all of these. None of that takes heap; what does is
 what changes.
 
-boards/rom.py mounts the image, after it has looked whether this is that firmware; boards/in_flash.py,
-which lies in it, has its modules importable as files. Objects have words of 32 bits, as MicroPython 1.27 has them:
+boards/rom.py mounts the image, after it has looked whether this is that firmware;
+boards/in_flash.py, which lies in it, has its modules importable as files. Objects have words of 32
+bits, as MicroPython 1.27 has them (firmware.py):
 
   function   type, context of its module, functions inside it, code, defaults
   class      type, flags u16 and name u16, where each slot is u8, slots; see firmware.py
@@ -45,7 +46,7 @@ MAGIC = b"FILAIMG5"
 FILES = "in_flash"          # the module of the image that serves the imports of all others
 _HEAD = struct.Struct("<8s14I")
 _CHECKED = 16               # the CRC begins there
-_RECORD = struct.Struct("<HBBII")   # of a function that others make: 0, kind, is a generator, as above
+_RECORD = struct.Struct("<HBBII")   # of a function that others make: 0, kind, is a generator, …
 _KINDS = {mpy.BYTECODE: 2, mpy.NATIVE: 3, mpy.VIPER: 4}     # as the firmware numbers them
 _WORD = 4
 _GENERATOR = 1              # of a function's flags
@@ -192,10 +193,9 @@ class _Memory:
 
     def _pool(self, previous, first, names):
         encoded = [name.encode() for name in names]
-        hashes = b"".join(self._firmware.hash(name).to_bytes(self._firmware.bytes_in_hash, "little")
-                          for name in names)
-        lengths = b"".join(len(name).to_bytes(self._firmware.bytes_in_length, "little")
-                           for name in encoded)
+        of_hash, of_length = self._firmware.bytes_in_hash, self._firmware.bytes_in_length
+        hashes = b"".join(self._firmware.hash(name).to_bytes(of_hash, "little") for name in names)
+        lengths = b"".join(len(name).to_bytes(of_length, "little") for name in encoded)
         addresses = [self.put(name + b"\0") for name in encoded]
         return self.words(previous, first, _PLACES_AFTER, len(encoded), self.put(hashes),
                           self.put(lengths), *addresses)
@@ -285,7 +285,8 @@ class _Memory:
             digits.append(left & (1 << _DIGIT) - 1)
             left >>= _DIGIT
         data = self.put(struct.pack(f"<{len(digits)}H", *digits))
-        return self.words(self._types["int"], len(digits) << 2 | 2 | (value < 0), len(digits), data)
+        signs = len(digits) << 2 | 2 | (value < 0)
+        return self.words(self._types["int"], signs, len(digits), data)
 
     def _data(self, kind, value):
         return self.words(self._types[kind], 0, len(value), self.put(value + b"\0"))

@@ -25,8 +25,9 @@ BYTECODE, NATIVE, VIPER = range(3)      # kinds of code
 _EXTENSIONS = 0x40                      # of features: those of the architecture follow
 _HAS_CHILDREN = 4
 _RELOCATED, _RODATA, _BSS = 0x10, 0x20, 0x40        # of a viper function's scope flags
-FUNCTIONS, NONE, FALSE, TRUE, _LAST_EMPTY_KIND = range(5)   # kinds of objects; the first is the
-STR, BYTES, INT, FLOAT, TUPLE = 5, 6, 7, 8, 10                   # table of what machine code may call
+# Kinds of objects; the first is the table of what machine code may call.
+FUNCTIONS, NONE, FALSE, TRUE, _LAST_EMPTY_KIND = range(5)
+STR, BYTES, INT, FLOAT, TUPLE = 5, 6, 7, 8, 10
 
 
 @cache

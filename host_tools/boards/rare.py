@@ -1,10 +1,10 @@
 """Methods that a board needs rarely, put aside, so that they take no memory until one is called.
 
-Classes keep what runs all the time (steady.py). The rest is put into files: a class's `__getattr__`
-(mpcore/on_demand.py) loads the file that has its rest, which adds it; what has not been used for a
-while is taken out again with the modules that are loaded on demand. Functions that are rare become
-methods first, of one object for each file. That a method is not in its class is noticed only by who
-looks into the class, not into an object of it; so a method stays
+Classes keep what runs all the time (steady.py). The rest is put into files: a class's
+`__getattr__` (mpcore/on_demand.py) loads the file that has its rest, which adds it; what has not
+been used for a while is taken out again with the modules that are loaded on demand. Functions that
+are rare become methods first, of one object for each file. That a method is not in its class is
+noticed only by who looks into the class, not into an object of it; so a method stays
 
 * if it has a special name, a decorator, or a default value that is made when it is defined;
 * if a relative of the class has one of the same name, or is not of the program;

@@ -106,7 +106,8 @@ def test_constants_names_and_modules_are_told():
 
 
 def test_functions_and_classes_are_told_with_what_they_hold():
-    found = freeze("import micropython\nA = 1\n@micropython.native\ndef f(x, y=A, *, z=(A,)): pass\n"
+    found = freeze("import micropython\nA = 1\n"
+                   "@micropython.native\ndef f(x, y=A, *, z=(A,)): pass\n"
                    "class Base(ValueError):\n B = A\n C = B\n"
                    " @property\n def p(self): pass\n @p.setter\n def p(self, v): pass\n"
                    " @staticmethod\n def s(): pass\n g = f\n"
@@ -238,7 +239,8 @@ def test_whatever_is_assigned_it_is_there_as_python_has_it(statements):
 
 
 def test_super_is_the_base_by_its_name():
-    board = Board(m="class Base:\n def __init__(self, x): self.x = x\n def get(self): return self.x\n"
+    board = Board(m="class Base:\n def __init__(self, x): self.x = x\n"
+                    " def get(self): return self.x\n"
                     "class Derived(Base):\n def __init__(self, x, y):\n  super().__init__(x)\n"
                     "  self.y = y\n def get(self): return super().get(), self.y\n"
                     "def make(): return Derived(1, 2).get()\n")

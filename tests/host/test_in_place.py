@@ -1,4 +1,4 @@
-"""Images of modules that run in place, and the UF2 files that carry them (tests/board runs them)."""
+"""Images of modules that lie in flash, and the UF2 files that carry them."""
 
 import binascii
 import dataclasses
