@@ -482,7 +482,9 @@ class _Body:
             functions[0].body = writer.bound_in(functions[0].body)
             self._add(LIVE)
         if offered is not None:
-            tree.body += ast.parse(_offer(offered, "__getattr__" in self._globals)).body
+            inner = [name for name in self._whole.modules
+                     if name.rpartition(".")[0] == self._module.name]
+            tree.body += ast.parse(_offer(offered, inner, "__getattr__" in self._globals)).body
             self._add(OFFER)
         if names:
             self._globals["builtins"] = Builtin("builtins", None)
@@ -497,12 +499,17 @@ class _Body:
         self._children += 1
 
 
-def _offer(offered, has_more):
-    """The text of OFFER."""
+def _offer(offered, inner, has_more):
+    """The text of OFFER. inner: modules of a package, to be imported when somebody asks for them:
+    where there is a __getattr__, MicroPython leaves that to it."""
     lines = [f"def {OFFER}(name):", " found = globals()", " if name in found:",
              "  return found[name]"]
     for name, live in sorted(offered.items()):
         lines += [f" if name == {name!r}:", f"  return {live}"]
+    for module in inner:
+        name = module.rpartition(".")[2]
+        lines += [f" if name == {name!r}:",
+                  f"  return __import__({module!r}, None, None, ({name!r},))"]
     lines.append(" return __getattr__(name)" if has_more else " raise AttributeError(name)")
     return "\n".join(lines)
 

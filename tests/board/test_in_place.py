@@ -189,6 +189,16 @@ print(shapes.SHARED, hasattr(shapes, "nothing"))
     assert said == ["my shape with 7 shape with 2 True", "[5] False"]
 
 
+def test_a_package_is_asked_for_its_modules(make):
+    texts = {"package": "X = 1\n", "package.inner": "Y = 2\n",
+             "user": "def get():\n from package import inner\n return inner.Y\n"}
+    board = make(image(texts), MOUNT)
+    assert board.run("import user, package\nprint(user.get(), package.X, package.inner.Y)\n"
+                     "try:\n from package import nothing\n"
+                     "except (AttributeError, ImportError):\n print('none')").split() == [
+        "2", "1", "2", "none"]
+
+
 def test_what_lies_in_flash_takes_no_heap(make):
     texts = {"m": "".join(f"def a_function_{n}(x): return x + {n}\n" for n in range(200))}
     board = make(image(texts), MOUNT)

@@ -45,7 +45,7 @@ class NoRoom:
     def _forget(self):
         """The package's modules, which are loaded no more."""
         found = {name: sys.modules.pop(name) for name in list(sys.modules)
-                 if name.startswith(PACKAGE) and name != fallback.__name__}
+                 if name.startswith(PACKAGE) and name != PACKAGE + "fallback"}
         package = sys.modules[PACKAGE[:-1]]
         for name in found:
             if hasattr(package, name[len(PACKAGE):]):

@@ -19,6 +19,8 @@ class Dropping:
         self._before = on_demand.dropped
         self._modules = {name: sys.modules[name] for name in names if name in sys.modules}
         on_demand.dropped = names
+        on_demand._before = on_demand._gone = ()        # what other tests have used is forgotten
+        on_demand._staying.clear()
         return self
 
     def __exit__(self, *exc):
