@@ -16,8 +16,8 @@ MAX_PACKET = const(10024)         # spec/packet.md 3: whole packet; one receive 
 MTU = const(1432)                 # largest datagram sent to a path of unknown MTU
 MAX_FRAGMENTS = const(7)
 REASSEMBLY_SLOTS = const(4)       # up to MAX_PACKET each, freed when complete or after 5 s
-PEERS = const(64)                 # about 900 B each with keys and one path; roots and the controller
-                                  # stay
+PEERS = const(64)                 # on a board 1.1 KB each, with keys, one path and its membership
+                                  # of a network; roots and the controller stay
 HOST_PEERS = const(4096)          # the same where memory is no concern: hosts, roots, controllers
 PATHS_PER_PEER = const(4)         # about 120 B each
 WAITING_IN = const(8)             # packets from unknown sources, up to WAITING_BYTES each, 5 s
@@ -32,7 +32,7 @@ PROBED_ENDPOINTS = const(32)      # addresses we look for peers at, about 80 B e
 INTRODUCTIONS = const(256)        # pairs a root remembers having introduced
 
 # --- VL2 -----------------------------------------------------------------------------------
-# As many as PEERS are also kept of a network's members (600 B each with a COM), of multicast
+# As many as PEERS are also kept of a network's members (see there), of multicast
 # groups (120 B each), and half as many of the listeners of each group.
 CREDENTIALS = const(16)           # tags, capabilities and ownerships kept of a member, 300 B each
 CHECKS = const(64)                # signatures of a network that wait to be checked, 150 B each ...
