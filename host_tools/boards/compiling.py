@@ -113,7 +113,7 @@ def core_texts(architecture, platform, names):
     """{module: source} of the core in some sets, whose code is to run where it lies."""
     texts = program(platform, True).texts
     return {module: _NATIVE.sub("", texts[module]) if architecture in _BYTECODE else texts[module]
-            for module in files_of(platform, names, False, True)}
+            for module in files_of(platform, names, in_place=True)}
 
 
 @cache

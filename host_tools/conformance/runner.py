@@ -5,6 +5,7 @@ the other as each says that it is ready, which then talk through the runner (tes
 MicroPython has the protocol). What is expected is in FILE.exp, or else what CPython prints.
 """
 
+import collections
 import contextlib
 import json
 import queue
@@ -116,45 +117,41 @@ class Runner:
         """(outcome, output, metrics) of a test; `command` tells its processes and their configs."""
         environment = unix_port.environment(*self._library)
         processes = []
+        lines = queue.SimpleQueue()         # (process, line or None at its end)
 
         def start(index, **config):
             program, config = command(index, {"test": str(path), **config})
-            process = _Process(program, path.parent, environment | {CONFIG: json.dumps(config)})
+            process = _Process(program, path.parent, environment | {CONFIG: json.dumps(config)},
+                               lines)
             processes.append(process)
             return process
 
         try:
             if not count:
-                return _alone(path, start(0))
-            return _together(count, start)
+                return _alone(path, start(0), lines)
+            return _together(count, start, lines)
         finally:
             for process in processes:
                 process.stop()
 
 
 class _Process:
-    """A process, the lines that it prints, and those that it is sent."""
+    """A process, the lines that it prints, which go into a queue with those of others, and those
+    that it is sent."""
 
-    def __init__(self, command, directory, environment):
+    def __init__(self, command, directory, environment, lines):
         self._child = subprocess.Popen(
             command, cwd=directory, env=environment, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=_prepare)
-        self._lines = queue.SimpleQueue()
+        self._lines = lines
         self.output = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self):
         for line in self._child.stdout:
-            self._lines.put(line.decode("ascii", "backslashreplace").rstrip("\r\n"))
-        self._lines.put(None)
-
-    def line(self, timeout_s=_SILENCE_S):
-        """The next line, None at the end. Raises queue.Empty."""
-        return self._lines.get(timeout=timeout_s)
-
-    def pending(self):
-        return not self._lines.empty()
+            self._lines.put((self, line.decode("ascii", "backslashreplace").rstrip("\r\n")))
+        self._lines.put((self, None))
 
     def write(self, line):
         try:
@@ -179,9 +176,9 @@ def _prepare():
     resource.setrlimit(resource.RLIMIT_NOFILE, (_DESCRIPTORS, _DESCRIPTORS))
 
 
-def _alone(path, process):
+def _alone(path, process, lines):
     try:
-        while (line := process.line()) is not None:
+        while (line := lines.get(timeout=_SILENCE_S)[1]) is not None:
             process.output.append(line)
     except queue.Empty:
         process.output.append("TIMEOUT")
@@ -194,14 +191,21 @@ def _alone(path, process):
     return None, output, []
 
 
-def _together(count, start):
+def _together(count, start, lines):
     """Start the instances in turn and carry their messages until all have ended."""
     processes, running, space, metrics = [], set(), [], []
+    early = collections.deque()         # what others say while one starts
     for index in range(count):
         process = start(index, instance=index, globals="\n".join(space))
         processes.append(process)
         try:
-            while (line := process.line()) not in (None, "NEXT"):
+            while True:
+                who, line = lines.get(timeout=_SILENCE_S)
+                if who is not process:
+                    early.append((who, line))
+                    continue
+                if line in (None, "NEXT"):
+                    break
                 if line == "SKIP":
                     return SKIP, "", metrics
                 if line.startswith("SET "):
@@ -214,30 +218,23 @@ def _together(count, start):
             process.output.append("TIMEOUT")
             running = set()
             break
-    heard = dict.fromkeys(processes, time.monotonic())
     while running:
-        idle = True
-        for process in list(running):
-            if process.pending():
-                idle = False
-                heard[process] = time.monotonic()
-                line = process.line()
-                if line is None:
-                    running.remove(process)
-                elif line.startswith("BROADCAST "):
-                    for other in processes:
-                        if other is not process:
-                            other.write(line)
-                elif line.startswith("OUTPUT_METRIC "):
-                    metrics.append(line.partition(" ")[2])
-                else:
-                    process.output.append(line)
-            elif time.monotonic() > heard[process] + _SILENCE_S:
+        try:
+            process, line = early.popleft() if early else lines.get(timeout=_SILENCE_S)
+        except queue.Empty:
+            for process in running:
                 process.output.append("TIMEOUT")
-                running = set()
-                break
-        if idle:
-            time.sleep(0.002)
+            break
+        if line is None:
+            running.discard(process)
+        elif line.startswith("BROADCAST "):
+            for other in processes:
+                if other is not process:
+                    other.write(line)
+        elif line.startswith("OUTPUT_METRIC "):
+            metrics.append(line.partition(" ")[2])
+        else:
+            process.output.append(line)
     return None, "".join(f"--- instance{index} ---\n" + "\n".join(process.output) + "\n"
                          for index, process in enumerate(processes)), metrics
 

@@ -143,7 +143,7 @@ class Story:
         """Wait until the board has dropped what it loaded to get to know somebody."""
         end = self._board.state()["nanos"] + RELEASED_S * 1e9
         while self._board.state()["nanos"] < end:
-            time.sleep(0.2)
+            self._board.wait_for("heap")        # which the bulb tells every few seconds
 
     def _meet(self, name, identity):
         scene, place = self._scene, self._scene.directory / name
@@ -158,14 +158,14 @@ class Story:
              "--bind", f"127.0.0.1:{port}", "--join", scene.network],
             scene.directory / f"{name}.log")
         self._peers.append(peer)
+        while not any(network["status"] == "OK"
+                      for network in peer.wait_for("networks")["networks"]):
+            pass
         for _ in range(PINGS):
-            try:
-                answer = remote.Control(place).post(
-                    "/ping", {"ip": self._address, "timeout_ms": 1000}, loopback.START_S)
-                if answer["ms"] is not None:
-                    return
-            except ValueError:          # it is not there, or has not joined yet
-                time.sleep(0.2)
+            answer = remote.Control(place).post(
+                "/ping", {"ip": self._address, "timeout_ms": 1000}, loopback.START_S)
+            if answer["ms"] is not None:
+                return
         raise Failure(f"the bulb does not answer {name}: {peer.tail()}")
 
     async def cut(self, seconds):

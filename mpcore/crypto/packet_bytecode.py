@@ -7,10 +7,11 @@ import struct
 
 from micropython import const
 
+from mpcore.crypto.salsa_diagonals import DIAGONALS, mixed
+
 _WHOLE = const(4)               # blocks of keystream at once; a number has 32 bytes of each
 _P = (1 << 130) - 5
 _CLAMP = 0x0ffffffc0ffffffc0ffffffc0fffffff
-_DIAGONALS = ((0, 5, 10, 15), (4, 9, 14, 3), (8, 13, 2, 7), (12, 1, 6, 11))
 
 
 def set_state(state, key, iv, counter):
@@ -49,29 +50,15 @@ def xor_blocks(t, u, state, block, buf, off, n, double_rounds):
 
 
 def _keystream(state, blocks, double_rounds):
-    """As salsa_lanes.py, for few blocks: a diagonal of all of them is one number, whose lanes have
-    32 bits of state and 32 for carries and rotations."""
     row = 64 * blocks
     ones = sum([1 << 64 * number for number in range(blocks)])
     mask = 0xFFFFFFFF * sum([ones << row * i for i in range(4)])
-    whole = (1 << 4 * row) - 1
     start = [sum([state[word] * ones << row * i for i, word in enumerate(diagonal)])
-             for diagonal in _DIAGONALS]
+             for diagonal in DIAGONALS]
     start[2] = start[2] + sum([number << 64 * number for number in range(blocks)]) & mask
-    a, b, c, d = start
-    for _ in range(2 * double_rounds):
-        t = a + d & mask
-        b ^= (t << 7 | t >> 25) & mask
-        t = b + a & mask
-        c ^= (t << 9 | t >> 23) & mask
-        t = c + b & mask
-        d ^= (t << 13 | t >> 19) & mask
-        t = d + c & mask
-        a ^= (t << 18 | t >> 14) & mask
-        b, c, d = ((d >> row | d << 3 * row) & whole, (c >> 2 * row | c << 2 * row) & whole,
-                   (b >> 3 * row | b << row) & whole)
     out = bytearray(64 * blocks)
-    for before, after, diagonal in zip(start, (a, b, c, d), _DIAGONALS):
+    end = mixed(start, blocks, mask, 2 * double_rounds)
+    for before, after, diagonal in zip(start, end, DIAGONALS):
         lanes = (before + after & mask).to_bytes(32 * blocks, "little")
         at = 0
         for word in diagonal:

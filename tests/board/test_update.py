@@ -68,10 +68,9 @@ def patiently(act):
     while True:
         try:
             return act()
-        except LinkError:
+        except LinkError:           # there was no answer: that takes its time
             if time.monotonic() > end:
                 raise
-            time.sleep(0.2)
 
 
 def version(laptop):
