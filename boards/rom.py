@@ -15,6 +15,7 @@ in the flash. Nothing of this module stays either, once the image is mounted.
 
 import sys
 from binascii import crc32
+from os import listdir, stat
 
 from machine import mem32
 from micropython import const
@@ -43,11 +44,14 @@ _POOL_HASHES = const(16)
 _POOL_LENGTHS = const(20)
 _POOL_NAMES = const(24)
 _ITEMS = const(12)          # a list: type, places, length, where its items are
+_ON_TRIAL = const("image.on.trial")     # of slots.py, a byte for each start
+_STARTS = const(5)          # more than slots.py allows: it has not come to that
 
 
 def mount(start, path="/rom", code=None):
     """Make the image at an address of the flash importable. code: where the same flash is for the
-    processor's instructions, if that is elsewhere. Raises OSError saying why not."""
+    processor's instructions, if that is elsewhere. Returns its CRC-32. Raises OSError saying why
+    not."""
     words = mem32
     if bytearray_at(start, 8) != b"FILAIMG5":
         raise OSError("no image at 0x%x: flash it" % start)
@@ -61,12 +65,19 @@ def mount(start, path="/rom", code=None):
             words[start + _CODE_AT] != (start if code is None else code) or \
             not match(words[start + _SPAN], words[start + _SPAN + 4], words[start + _SPAN + 8]):
         raise OSError("the image is for another firmware")
+    if _ON_TRIAL in listdir("/"):       # nothing of it has run yet that could keep from that
+        size = stat("/" + _ON_TRIAL)[6]
+        if size >= _STARTS:
+            raise OSError("the image does not start")
+        with open("/" + _ON_TRIAL, "wb") as file:
+            file.write(bytes(size + 1))
     before = extend(start)
     record = words[start + _FILES]
     files = load(words[record + _CONTEXT])
     sys.modules[load(words[record])] = files
     files.mount(start, path, before)
     sys.modules.pop(__name__)
+    return words[start + _CRC] & 0xffffffff
 
 
 def match(start, count, value):

@@ -3,7 +3,7 @@
 The program is in /a or in /b: a tree with `main` (which has start()) and `lib`. One of them is
 known to be good; an update is written into the other, which is then put on trial:
 
-    import slots            # boot.py; this file itself is installed over serial only
+    import slots            # boot.py
     slots.boot()            # chooses the slot and puts it in front of sys.path
 
     import slots            # main.py
@@ -22,6 +22,10 @@ So whoever writes into a slot removes its main first, and last gives it its name
 one is whole.
 
 Without a program in either nothing is chosen, and start() says so.
+
+A program may be for one image of the core in the board's flash only: then its slot has that image,
+too, and renewal/image.py puts it there. On such a board this module is in the image; renewal.py has one
+of its own, as it has to do without.
 """
 
 import json
@@ -34,6 +38,9 @@ MINUTES = 5
 RESTART_S = 10          # after a good program has ended: time to interrupt it over serial
 _FILE = "/slots.json"
 _NEW = "/slots.json.new"
+IMAGE = "/.image"       # in a slot: a directory that an app cannot have
+_CRC = "/crc"           # in that, of the image; it comes last
+_ON_TRIAL = "/image.on.trial"       # is there while an image is; rom.py counts its starts in it
 _MAINS = ("/main.mpy", "/main.py")
 
 root = os.getcwd().rstrip("/") if sys.platform in ("linux", "darwin") else ""
@@ -41,24 +48,28 @@ running = None          # the slot that boot() has chosen
 _timer = None
 
 
-def boot():
+def boot(mounted=None):
     """Choose the slot to run and put it in front of sys.path. Returns its name, None without one.
 
-    A trial is only begun when that could be noted: on a full file system the good one runs.
+    mounted: the CRC-32 of the image in flash. A trial is only begun when that could be noted: on a
+    full file system the good one runs. Raises OSError when the chosen one is for another image.
     """
     global running
-    state = _load()
+    state = load()
     trial = state["trial"]
     running = state["good"]
     if trial is not None:
         if state["starts"] >= STARTS or not has_main(trial):
-            _roll_back(state, "not confirmed after %d starts" % state["starts"])
+            roll_back(state, "not confirmed after %d starts" % state["starts"])
         else:
-            state["starts"] += 1
+            state["starts"] += _is_for(trial, mounted)
             if _written(state):
                 running = trial
-                _limit(state["minutes"])
     if running is not None:
+        if not _is_for(running, mounted):
+            raise OSError("slot %s is for another image" % running)
+        if running == state["trial"]:
+            _limit(state["minutes"])
         sys.path[:0] = [root + "/" + running, root + "/" + running + "/lib"]
     return running
 
@@ -78,9 +89,9 @@ def start():
     except BaseException as failure:
         error = failure
         _print(error)
-    state = _load()
+    state = load()
     if state["trial"] is not None and state["trial"] == running:
-        _roll_back(state, repr(error) if error else "its main has ended")
+        roll_back(state, repr(error) if error else "its main has ended")
     elif not imported and not isinstance(error, MemoryError) and has_main(_other(running)):
         # The good one is damaged: the other can only be better. One that is too large for the heap
         # is not, and two that are would take turns, with a write to the flash for each.
@@ -99,14 +110,19 @@ def begin(slot, files_hash, minutes=MINUTES):
     """Have the next boot() try a slot, whose tree is complete. files_hash: text by which the
     updater knows it; minutes: that it has to come online.
 
-    Raises ValueError for the slot that runs or is the good one, or that has no main; OSError when
-    that cannot be written.
+    Raises ValueError for the slot that runs or is the good one, that has no main, or has an image
+    where the one that runs has none to come back to; OSError when that cannot be written.
     """
-    state = _load()
+    state = load()
     if slot not in NAMES or slot in (running, state["good"]):
         raise ValueError("slot %s is in use" % slot)
     if not has_main(slot):
         raise ValueError("slot %s has no main" % slot)
+    if image(slot) is not None:
+        if running is not None and image(running) is None:
+            raise ValueError("slot %s has no image" % running)
+        with open(root + _ON_TRIAL, "w"):
+            pass
     state["trial"], state["starts"], state["minutes"] = slot, 0, minutes
     state["hash"][slot] = files_hash
     state["rolled_back"] = None
@@ -119,11 +135,12 @@ def confirm():
     Raises OSError when that cannot be written; then the trial goes on.
     """
     global _timer
-    state = _load()
+    state = load()
     if running is None or state["trial"] != running:
         return False
     state["good"], state["trial"], state["starts"] = running, None, 0
     _write(state)
+    end_of_trial()
     if _timer is not None:
         _timer.deinit()
         _timer = None
@@ -134,24 +151,66 @@ def state():
     """What is known: `good` and `running`, names of slots or None; `trial`, one that is not
     confirmed, and its `starts`; the `hash` of what is in each; `rolled_back`: None, or the `slot`,
     `hash` and `why` of the last trial that came to nothing."""
-    found = _load()
+    found = load()
     found["running"] = running
     return found
 
 
+def load():
+    """What is noted: as state(), without what runs."""
+    for name in _FILE, _NEW:
+        try:
+            with open(root + name) as file:
+                state = json.loads(file.read())
+            if _is_state(state):
+                return state
+        except (OSError, ValueError):
+            pass
+    good = [slot for slot in NAMES if has_main(slot)]
+    return {"good": good[0] if good else None, "trial": None, "starts": 0, "minutes": MINUTES,
+            "hash": {}, "rolled_back": None}
+
+
 def spare():
     """The slot that an update may be written into."""
-    return _other(running or _load()["good"] or NAMES[1])
+    return _other(running or load()["good"] or NAMES[1])
 
 
 def on_trial():
     """Does a slot run that is to be confirmed?"""
-    return running is not None and _load()["trial"] == running
+    return running is not None and load()["trial"] == running
 
 
 def has_main(slot):
     """Has a slot a program?"""
     return slot is not None and any([_exists(root + "/" + slot + name) for name in _MAINS])
+
+
+def image(slot):
+    """The CRC-32 of the image that a slot's program is for; None where it takes any."""
+    try:
+        with open(root + "/" + slot + IMAGE + _CRC) as file:
+            return int(file.read(), 16)
+    except (OSError, ValueError):
+        return None
+
+
+def roll_back(state, why):
+    """End the trial that a state of load() tells of: the good slot is to run. `state` is changed, too."""
+    slot = state["trial"]
+    state["rolled_back"] = {"slot": slot, "hash": state["hash"].get(slot), "why": why}
+    state["trial"], state["starts"] = None, 0
+    if _written(state):         # or else, at the next boot, the same again
+        end_of_trial()
+
+
+def end_of_trial():
+    """No image is on trial any more; returns whether one was."""
+    try:
+        os.remove(root + _ON_TRIAL)
+    except OSError:
+        return False
+    return True
 
 
 def reset():
@@ -181,25 +240,8 @@ def _limit(minutes):
     _timer.init(period=int(minutes * 60000), mode=Timer.ONE_SHOT, callback=lambda timer: reset())
 
 
-def _roll_back(state, why):
-    slot = state["trial"]
-    state["rolled_back"] = {"slot": slot, "hash": state["hash"].get(slot), "why": why}
-    state["trial"], state["starts"] = None, 0
-    _written(state)             # or else, at the next boot, the same again
-
-
-def _load():
-    for name in _FILE, _NEW:
-        try:
-            with open(root + name) as file:
-                state = json.loads(file.read())
-            if _is_state(state):
-                return state
-        except (OSError, ValueError):
-            pass
-    good = [slot for slot in NAMES if has_main(slot)]
-    return {"good": good[0] if good else None, "trial": None, "starts": 0, "minutes": MINUTES,
-            "hash": {}, "rolled_back": None}
+def _is_for(slot, mounted):
+    return mounted is None or image(slot) in (None, mounted)
 
 
 def _is_state(state):

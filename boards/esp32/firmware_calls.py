@@ -30,14 +30,16 @@ from micropython import const
 from uctypes import addressof
 
 _BUILD = const(0xb0)            # in the application: the hash of the ELF file it was made of
-_OFFSET, _SIZE = const(2), const(3)         # of what a partition says of itself
+_OFFSET = const(2)              # of what a partition says of itself
+_SIZE = const(3)
 _FLASH = const(1)               # arguments of esp_mmu_map (esp_mm, ESP-IDF 5.5): the chip to map,
 _DATA = const(18)               # MMU_MEM_CAP_READ and _8BIT
 _INSTRUCTIONS = const(9)        # MMU_MEM_CAP_EXEC and _32BIT
 _SHARED = const(1)              # a place may be mapped twice, for data and for instructions
 _POINTER = const(6)             # where among the words of a call it is, and what it points to
 _MAPPED = const(7)
-_DONE, _BEFORE = const(0), const(0x103)     # ESP_OK, ESP_ERR_INVALID_STATE
+_DONE = const(0)                # ESP_OK
+_BEFORE = const(0x103)          # ESP_ERR_INVALID_STATE
 _BLUETOOTH = const(3)           # ESP_BT_MODE_BTDM: all of it
 
 

@@ -5,6 +5,7 @@ whose facts name a place (in_place.py): in a UF2 file, or as bytes that esptool 
 """
 
 import hashlib
+import zlib
 from collections import namedtuple
 from functools import cache
 from pathlib import Path
@@ -15,15 +16,22 @@ from host_tools.boards.compiling import compiled, core_texts, file_of, files_of,
 
 APP = "bulb"
 _DIRECTORY = unix_port.ROOT / "boards" / "apps" / APP
-_OWN = "board", "facts"         # modules of a board, of which there may be others in files
+_OWN = "board", "facts", "slots"    # modules of which there may be others in files
 APP_FILES = ("bulb.py", "main.py", "sse.py")
 MAIN = "import start_bulb\nstart_bulb.start()\n"      # a board's main.py; an image has none,
 START = "start_bulb.mpy"                    # as the board's own would be found before it
-_COLLECT_AFTER = 32768          # bytes allocated
+_EARLY = "import gc", "gc.threshold(32768)"     # bytes allocated
 BUILD = "image_build"           # the module that tells a board what its image was made of
 LOADER = unix_port.ROOT / "boards" / "rom.py"
 FILES = unix_port.ROOT / "boards" / f"{in_place.FILES}.py"
 CALLS = unix_port.ROOT / "boards" / "esp32" / "firmware_calls.py"
+SLOTS = unix_port.ROOT / "boards" / "slots.py"
+RENEWAL = unix_port.ROOT / "boards" / "renewal" / "image.py"
+PLACE = "place.py"              # in a board's directory
+OF_SLOT = ".image/"             # where renewal/image.py looks, below a slot
+CRC = OF_SLOT + "crc"           # which image it is, as hexadecimal digits; comes last
+_PIECE = 32768                  # bytes of an image, in one file that is compressed
+_WINDOW_BITS = 12               # for what a board has to keep of it
 
 
 # What an image was made of. core: the hash of all below lib. app: {path of a file: its hash}.
@@ -58,7 +66,8 @@ def _sources(board):
     """{module: text} of the app and of what a board has of its own."""
     return {Path(START).stem if name == "main.py" else name[:-3]: (_DIRECTORY / name).read_text()
             for name in APP_FILES} | {"facts": facts.constants(board),
-                                      "board": facts.program(board).read_text()}
+                                      "board": facts.program(board).read_text(),
+                                      "slots": SLOTS.read_text()}
 
 
 def _path(module):
@@ -79,7 +88,7 @@ def parts(texts, path, board, public=()):
 
 def image(parts, board):
     """The bytes of an image for the place in a board's flash, of [in_place.Part]."""
-    return in_place.image(parts, firmware.load(board.board), *_addresses(board))
+    return in_place.image(parts, firmware.load(board.board), *addresses(board))
 
 
 @cache
@@ -96,7 +105,8 @@ def _program(board, image_sets):
 
 def build_of(board, image_sets):
     """The Build of the image that in_flash() makes."""
-    return Build(_hash(core_texts(board.mpy_arch, board.platform, tuple(image_sets))),
+    texts = core_texts(board.mpy_arch, board.platform, tuple(image_sets))
+    return Build(_hash(texts | {path.stem: path.read_text() for path in (SLOTS, FILES, LOADER)}),
                  {path: hashlib.sha256(content).hexdigest()
                   for path, content in (_app(board.mpy_arch) | of_board(board)).items()})
 
@@ -127,7 +137,19 @@ def in_flash(board, image_sets):
     return uf2.encode(content, start) if board.uf2_family is not None else content
 
 
-def _addresses(board):
+@cache
+def pieces(board, image_sets):
+    """{path below a slot: bytes} of the image, as renewal/image.py takes it."""
+    content = _program(board.board, tuple(image_sets))
+    found = {f"{OF_SLOT}{name}": data for name, data in loader(board).items()}
+    for number, at in enumerate(range(0, len(content), _PIECE)):
+        packer = zlib.compressobj(zlib.Z_BEST_COMPRESSION, zlib.DEFLATED, _WINDOW_BITS)
+        found[f"{OF_SLOT}{number:02}.z"] = packer.compress(
+            content[at:at + _PIECE]) + packer.flush()
+    return found | {CRC: b"%08x" % in_place.size_and_crc32(content)[1]}
+
+
+def addresses(board):
     """Of the data and of the machine code of what lies in a board's flash."""
     if board.flash_map is None:
         return board.flash_free[0], board.flash_free[0]
@@ -146,7 +168,7 @@ def check(content, board):
         return
     if len(content) > end - start:
         raise ValueError("it is larger than the flash that firmware and file system leave free")
-    in_place.check(content, board.mpy_arch, firmware.load(board.board), *_addresses(board))
+    in_place.check(content, board.mpy_arch, firmware.load(board.board), *addresses(board))
 
 
 def file_name(board):
@@ -166,23 +188,43 @@ def loader(board):
     return found
 
 
+@cache
+def renewal(board):
+    """{path of an .mpy file: its bytes} of what puts a slot's image into a board's flash."""
+    sources = {"renewal/image.py": RENEWAL, "renewal/slots.py": SLOTS,
+               "renewal/place.py": unix_port.ROOT / "boards" / board.board / PLACE}
+    return {name[:-3] + ".mpy": content
+            for name, content in mpy.compiled(board.mpy_arch, sources).items()}
+
+
 def mounting(board):
-    """The statements that mount it, a line each."""
-    data, code = _addresses(board)
+    """The statements that mount it, a line each; `crc32` then is its, as that is a name that
+    firmware has."""
+    data, code = addresses(board)
     if board.flash_map is None:
-        return ["import rom", f"rom.mount({data:#x})", "del rom"]
+        return ["import rom", f"crc32 = rom.mount({data:#x})", "del rom"]
     start, end = board.flash_free
     calls = board.firmware_calls
     return ["import rom, firmware_calls as calls", f"calls.check({calls.build!r})",
             f"calls.release_bluetooth({calls.release:#x})",
             f"calls.show({start:#x}, {end - start:#x}, {data:#x}, {code:#x}, {calls.map:#x})",
-            f"rom.mount({data:#x}, code={code:#x})", "del rom"]
+            f"crc32 = rom.mount({data:#x}, code={code:#x})", "del rom"]
 
 
 def boot(board):
     """The text of a boot.py that mounts it. Garbage is collected early, or what is to stay would
     be scattered over all of a small heap, with no free block of a few KB left between."""
-    return "\n".join(["import gc", f"gc.threshold({_COLLECT_AFTER})", *mounting(board), ""])
+    return "\n".join([*_EARLY, *mounting(board), ""])
+
+
+def boot_of_slots(board):
+    """As boot(), of a board with slots. What is compiled before an image is mounted has other
+    names for the same (rom.py), so the rest is compiled then."""
+    start, end = board.flash_free
+    return "\n".join([
+        *_EARLY, "try:", *(f" {line}" for line in mounting(board)),
+        r' exec("import slots\nslots.boot(crc32)")', "except Exception as e:",
+        rf' exec("import renewal.image\nrenewal.image.renew(e, {start:#x}, {end:#x})")', ""])
 
 
 def way_into_flash(board):

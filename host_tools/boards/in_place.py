@@ -42,7 +42,8 @@ from collections import namedtuple
 
 from host_tools.boards import firmware, frozen, mpy
 
-MAGIC = b"FILAIMG5"
+ANY = b"FILAIMG"            # of every version: size and CRC-32 are in the same place in all of them
+MAGIC = ANY + b"5"
 FILES = "in_flash"          # the module of the image that serves the imports of all others
 _HEAD = struct.Struct("<8s14I")
 _CHECKED = 16               # the CRC begins there
@@ -111,6 +112,13 @@ def check(content, architecture, target, address, code=None):
             made_for != [address, address if code is None else code] or \
             (start, length, crc) != tuple(target.span):
         raise ValueError("it was made for another board, or with other facts of this one")
+
+
+def size_and_crc32(head):
+    """What the first bytes of an image, of any version, say. Raises ValueError for others."""
+    if head[:len(ANY)] != ANY or len(head) < _CHECKED:
+        raise ValueError("it is no image")
+    return struct.unpack_from("<2I", head, len(MAGIC))
 
 
 def _key(path):

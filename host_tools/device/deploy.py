@@ -23,8 +23,9 @@ ONLINE_S = 90               # from the start to the answer of a root; Wi-Fi take
 _BLOCK = 4096               # of flash: what a file takes is a multiple
 _DIRECTORY = 2 * _BLOCK
 _SPARE = 4 * _BLOCK         # left free, for what the node stores
-# These would be found in place of the compiled ones.
-_STALE = ("/slots.py", "/rom.py", "/firmware_calls.py")
+# {what would be found in place of another: that}
+_STALE = {"/rom.py": "/rom.mpy", "/firmware_calls.py": "/firmware_calls.mpy",
+          "/slots.py": "/boot.py", "/slots.mpy": "/renewal/slots.mpy"}
 _KEPT = ".before-filament"  # what a boot.py or main.py is called that somebody else has written
 _TAIL = 8
 # A slot on trial has set a timer that resets the board.
@@ -168,14 +169,13 @@ def deploy(link, app=trees.APP, board_name=None, steps=Steps()):
     probe, board = board_for(link, board_name)
     link.run(_HOLD)
     steps.step(f"compiling for {board.board}")
-    image = image_of(link, probe, board)
-    wanted = trees.tree(board, app, image=image)
+    image, pieces = image_for(link, probe, board)
+    wanted = trees.tree(board, app, image=image) | pieces
+    if pieces:
+        steps.step("with it goes the core as an image for the board's flash")
     sent = 0
     if probe.romfs and image is None:
         wanted, sent = _into_romfs(link, probe, wanted, steps)
-    elif image is None and probing.runs_in_place(probe, board):
-        steps.step(f"the core goes into files, though {board.board} has a place for it in its "
-                   "flash, where it would take less heap: `filament doctor` says how")
     top = trees.top(board, in_flash=image is not None)
     steps.step("asking the board for what it has")
     files, directories = listing(link)
@@ -185,11 +185,12 @@ def deploy(link, app=trees.APP, board_name=None, steps=Steps()):
         files = {path: file for path, file in files.items() if path not in torn}
     state = state_of(link.read(STATE))
     good = state["good"]
-    if good is not None and not undone(plan(good, wanted, files, directories)):
-        target = good
-    else:
-        target = target_of(good, wanted, files, link.free()[0])
-    what = plan(target, wanted, files, directories)
+    there = (files, directories) if pieces else without_image(link, probe, good, files,
+                                                              directories)
+    target, what = good, good and plan(good, wanted, *there)
+    if what is None or undone(what):
+        target = _target(link, board, good, wanted, files, pieces)
+        what = plan(target, wanted, files, directories)
     size = sum(map(len, what.send.values()))
     steps.step(f"sending {len(what.send)} files, {size:,} bytes, into slot {target}")
     steps.begin(size)
@@ -201,6 +202,17 @@ def deploy(link, app=trees.APP, board_name=None, steps=Steps()):
     return Sent(target, sum(map(len, wanted.values())),
                 sent + sum(map(len, what.send.values())), len(wanted), len(what.copy),
                 len(what.remove), changed, probe.identity and probe.identity.partition(":")[0])
+
+
+def _target(link, board, good, wanted, files, pieces):
+    try:
+        return target_of(good, wanted, files, link.free()[0])
+    except ValueError as error:
+        if not pieces:
+            raise
+        size = sum(map(len, pieces.values()))
+        raise ValueError(f"{error}; {size // 1000} KB of it are the core, which "
+                         f"{images.way_into_flash(board)} brings without them") from error
 
 
 def undone(what):
@@ -250,7 +262,7 @@ def _install(link, top, steps):
     link.remove(*(path + TEMPORARY for path in top))
     missing = {path: data for path, data in top.items()
                if there.get(path) != file_of(data)}
-    stale = [path for path in _STALE if path in there and path[:-3] + ".mpy" in top]
+    stale = [path for path, other in _STALE.items() if path in there and other in top]
     for path, data in missing.items():
         if path in there and path.endswith(".py") and b"slots" not in link.read(path):
             steps.step(f"{path} of somebody else is {path + _KEPT} now")
@@ -275,16 +287,29 @@ def _choose(link, state, slot, digest):
 # --- code that is not in files ------------------------------------------------------------------
 
 
-def image_of(link, probe, board):
-    """The images.Build of the image in the board's flash; None without one. Raises LinkError when
-    it is not of this version."""
-    if not probe.image:
-        return None
+def image_for(link, probe, board):
+    """(the images.Build of what the program will have in the board's flash, None without; the part
+    of its tree by which the board puts that there, empty where it has it). Raises LinkError where
+    the image in the flash is not for its firmware."""
     if not probing.runs_in_place(probe, board):
-        raise LinkError(f"{link.target}: there is an image in the board's flash, and a firmware "
-                        f"that it is not for; flash both anew: {images.way_into_flash(board)}")
+        if probe.image:
+            raise LinkError(f"{link.target}: there is an image in the board's flash, and a "
+                            "firmware that it is not for; flash both anew: "
+                            f"{images.way_into_flash(board)}")
+        return None, {}
+    build = trees.build(board)
+    found = _mounted(link, board) if probe.image else None
+    if found is None or found.core != build.core:
+        return build, trees.pieces(board)
+    return found, {}
+
+
+def _mounted(link, board):
+    """The Build of the image that is in the board's flash; None where that cannot be used."""
     loader = trees.loader(board)
     if link.files(loader) != {path: file_of(data) for path, data in loader.items()}:
+        if not link.serial:         # it belongs to the image that runs
+            return None
         for path, data in loader.items():
             link.write(path, data)
     try:
@@ -293,15 +318,21 @@ def image_of(link, probe, board):
         mounting = "".join(f" {line}\n" for line in anew + images.mounting(board))
         link.run(f"import sys\nif '/rom' not in sys.path:\n{mounting}")
         # On its own, as what is compiled before has other names for the same (rom.py).
-        found = images.Build(*link.ask(f"import json\nfrom {images.BUILD} import CORE, APP\n"
-                                       "print(json.dumps([CORE, APP]))"))
-    except (BoardError, TypeError) as error:
-        raise LinkError(f"{link.target}: the image in the board's flash cannot be used ({error}); "
-                        f"replace it: {images.way_into_flash(board)}") from error
-    if found.core != trees.core_in_image(board):
-        raise LinkError(f"{link.target}: the image in the board's flash is of another version; "
-                        f"replace it: {images.way_into_flash(board)}")
-    return found
+        return images.Build(*link.ask(f"import json\nfrom {images.BUILD} import CORE, APP\n"
+                                      "print(json.dumps([CORE, APP]))"))
+    except (BoardError, TypeError):
+        return None
+
+
+def without_image(link, probe, slot, files, directories):
+    """The listing without the image in a slot, where the flash has the same: it does no harm, and
+    is what an update could come back to."""
+    image = probing.image_in_flash(probe)
+    if None in (slot, image) or link.read(f"/{slot}/{images.CRC}") != image[1]:
+        return files, directories
+    top = f"/{slot}/{images.OF_SLOT}"
+    return ({path: file for path, file in files.items() if not path.startswith(top)},
+            [path for path in directories if path + "/" != top])
 
 
 def _into_romfs(link, probe, wanted, steps):

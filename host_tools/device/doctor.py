@@ -14,9 +14,12 @@ GOOD, NOTE, SLOW, UNFIT = "good", "note", "slow", "unfit"
 HEAP_MPY, HEAP_MPY_ROOMY = 240_000, 400_000
 HEAP_IN_PLACE = 141_000
 FILES = 620_000             # bytes of flash for the code in .mpy files, each in whole blocks,
-FILES_IN_PLACE = 40_000     # and for what goes beside an image
+FILES_IN_PLACE = 40_000     # for what goes beside an image,
+FILES_IMAGE = 270_000       # and with an image that the board has to put into its flash
 MACHINE_CODE = 40_000       # bytes of it in .mpy files, where it has a memory of its own
 LATE_US = 3_000             # a wait that ends so much later shows the ticks it is made of
+_OTHERWISE = ("take firmware with a ROMFS partition, or freeze the code "
+              "(build/boards/ARCH/manifest.py)")
 _LEAST_VERSION = (1, 23)    # the first whose .mpy files are those of today's mpy-cross
 
 
@@ -36,7 +39,7 @@ def examine(link):
     known = board_facts.load()
     facts = known.get(found.board)
     if found.name == probing.MICROPYTHON and facts and facts.flash_free:
-        found = probing.read(link, facts.flash_free[0])
+        found = probing.read(link, facts)
     return found, judge(found, facts)
 
 
@@ -50,8 +53,8 @@ def judge(probe, facts):
     if probe.name != probing.MICROPYTHON:
         return [Finding("firmware", UNFIT, f"it runs {probe.firmware}, not MicroPython",
                         "put MicroPython on it: `filament flash`")]
-    findings = [_firmware(probe), _board(probe, facts), _mpy(probe), _machine_code(probe),
-                _heap(probe, facts), _storage(probe), _wifi(probe), _entropy(probe), _waits(probe),
+    findings = [_firmware(probe), _board(probe, facts), _mpy(probe), _machine_code(probe, facts),
+                _heap(probe, facts), _storage(probe, facts), _wifi(probe), _entropy(probe), _waits(probe),
                 _frequency(probe, facts), _ours(probe)]
     return [finding for finding in findings if finding is not None]
 
@@ -98,8 +101,8 @@ def _mpy(probe):
                                  f"{probe.architecture}")
 
 
-def _machine_code(probe):
-    if probe.executable is None or probe.image:
+def _machine_code(probe, facts):
+    if probe.executable is None or probe.image or probing.runs_in_place(probe, facts):
         return None
     text = f"{_kb(probe.executable)} of memory are free for machine code, which takes "
     if probe.executable >= MACHINE_CODE:
@@ -120,31 +123,28 @@ def _heap(probe, facts):
         total = facts.heap_connected
         text += f"; {_kb(total)} in all once Wi-Fi is connected"
     total *= 32 / probe.word            # on 64 bits the same objects are twice as large
-    in_place = "from a ROMFS partition" if probe.romfs else "from the image in its flash"
-    if probe.image and facts and facts.flash_free and not probing.runs_in_place(probe, facts):
+    in_flash = probing.runs_in_place(probe, facts)
+    in_place = ("from a ROMFS partition" if probe.romfs else "from the image in its flash"
+                if probe.image else "from its flash, where `filament deploy` puts it")
+    if probe.image and facts and facts.flash_free and not in_flash:
         return Finding("heap", UNFIT, f"{text}; there is an image of the code in its flash, and "
                        "a firmware that it is not for",
                        f"flash both anew: {images.way_into_flash(facts)}")
-    if probe.romfs or probe.image:
+    if probe.romfs or probe.image or in_flash:
         if total >= HEAP_IN_PLACE:
             return Finding("heap", GOOD, f"{text}; the code runs {in_place}, so that is enough")
         return Finding("heap", UNFIT, f"{text}; even with the code {in_place} a node needs "
                        f"{_kb(HEAP_IN_PLACE)}", "take a board with more memory, or with PSRAM")
     if total >= HEAP_MPY_ROOMY:
         return Finding("heap", GOOD, f"{text}; code and node fit into it")
-    image = ("put the image of the code into its flash: " + images.way_into_flash(facts)
-             if probing.runs_in_place(probe, facts) else "")
     if total >= HEAP_MPY:
         return Finding("heap", SLOW, f"{text}; the code in .mpy files takes most of it, so a "
-                       "second game or some members more may be too many", image or
-                       "take firmware with a ROMFS partition, or freeze the code "
-                       "(build/boards/ARCH/manifest.py)")
-    return Finding("heap", UNFIT, f"{text}; the code in .mpy files needs {_kb(HEAP_MPY)}", image or
-                   "take a board with PSRAM and its firmware, firmware with a ROMFS partition, or "
-                   "freeze the code (build/boards/ARCH/manifest.py)")
+                       "second game or some members more may be too many", _OTHERWISE)
+    return Finding("heap", UNFIT, f"{text}; the code in .mpy files needs {_kb(HEAP_MPY)}",
+                   f"take a board with PSRAM and its firmware, or {_OTHERWISE}")
 
 
-def _storage(probe):
+def _storage(probe, facts):
     if probe.flash is None:
         return Finding("files", UNFIT, "the board has no file system",
                        "flash it anew: `filament flash`")
@@ -152,7 +152,8 @@ def _storage(probe):
     text = f"{_kb(free)} of {_kb(total)} are free for files"
     if "a" in probe.there:
         return Finding("files", GOOD, text + ", an app of ours is among them")
-    needed = FILES_IN_PLACE if probe.romfs or probe.image else FILES
+    needed = (FILES_IN_PLACE if probe.romfs or probe.image
+              else FILES_IMAGE if probing.runs_in_place(probe, facts) else FILES)
     if free < needed:
         return Finding("files", UNFIT, f"{text}, and {_kb(needed)} are needed",
                        "remove files from the board, or flash it anew with its flash erased")

@@ -5,12 +5,13 @@ import re
 from dataclasses import dataclass, fields
 
 from host_tools.boards import facts as board_facts
-from host_tools.boards import in_place, mpy
+from host_tools.boards import firmware, in_place, mpy
 from host_tools.device.link import BoardError, LinkError
 
 MICROPYTHON = "micropython"
 _BLOCK = 16                 # bytes of the garbage collector's blocks, on a board
 _PROBE_S = 30
+_MAX_IMAGE = 1 << 21        # bytes, of more than any board has a place for
 _LARGEST = re.compile(r"max free sz: (\d+)")
 _SPLIT = re.compile(r"max new split: (\d+)")
 
@@ -102,7 +103,11 @@ def image():
     else:
         from uctypes import bytearray_at
         b = bytes(bytearray_at(IMAGE_AT, 20))
-    return b.hex() if b[:8] == IMAGE_MAGIC else None
+    return b.hex() if b[:len(IMAGE)] == IMAGE else None
+def span():
+    from uctypes import bytearray_at
+    from binascii import crc32
+    return crc32(bytearray_at(SPAN[0], SPAN[1])) & 0xffffffff
 def there():
     import os
     return [n for n in ("a", "b", "lib", "boot.py", "main.py", "planet") if n in os.listdir("/")]
@@ -119,9 +124,11 @@ for g in (flash, romfs, wifi, entropy, frequency, unique, late, identity, node, 
     tried(g.__name__, g)
 if IMAGE_AT:
     tried("image", image)
+if SPAN:
+    tried("span", span)
 tried("heap", heap)
 del tried, heap, flash, romfs, wifi, entropy, frequency, unique, late, text, identity, node, slots
-del image, there, application, running, executable
+del image, span, there, application, running, executable
 gc.collect()
 try:
     import micropython
@@ -170,6 +177,7 @@ class Probe:
     image: str = None
     there: tuple = ()
     application: str = None
+    span: int = None
     executable: int = None
 
     @property
@@ -237,20 +245,34 @@ def _checked(name, value):
 
 def runs_in_place(probe, board):
     """Whether code may run from the flash of a board with these Facts (or None), as its firmware
-    is one that shows it."""
-    return bool(board and board.flash_free) and (
-        board.firmware_calls is None or probe.application == board.firmware_calls.build)
+    is the one that images are made for."""
+    if not board or not board.flash_free:
+        return False
+    if board.firmware_calls is not None:
+        return probe.application == board.firmware_calls.build
+    return probe.span == firmware.load(board.board).span.crc32
 
 
-def read(link, image_at=None):
-    """The Probe of the board at a Link. image_at: where an image in its flash would be, an address
-    or, of an ESP32, an offset in flash: there the probe maps nothing.
+def image_in_flash(probe):
+    """(bytes, CRC-32 as hexadecimal digits) of the image in flash; None without one."""
+    try:
+        size, crc = in_place.size_and_crc32(bytes.fromhex(probe.image or ""))
+    except ValueError:
+        return None
+    return (size, b"%08x" % crc) if size <= _MAX_IMAGE else None
+
+
+def read(link, board=None):
+    """The Probe of the board at a Link. board: the Facts of one that may have an image in its
+    flash, which then is asked for, too, as is whether its firmware is the one for that.
 
     Raises LinkError when it does not answer, or makes no sense.
     """
+    image_at = board and board.flash_free[0]    # of an ESP32, an offset: it maps nothing for this
+    span = tuple(firmware.load(board.board).span[:2]) if board and not board.flash_map else None
     try:
-        return parse(link.run(
-            f"IMAGE_AT, IMAGE_MAGIC = {image_at!r}, {in_place.MAGIC!r}" + _SCRIPT, _PROBE_S))
+        return parse(link.run(f"IMAGE_AT, IMAGE, SPAN = {image_at!r}, {in_place.ANY!r}, "
+                              f"{span!r}{_SCRIPT}", _PROBE_S))
     except BoardError:
         raise
     except ValueError as error:
@@ -265,7 +287,7 @@ def board(link):
         raise LinkError(f"{link.target}: the board runs {found.firmware}, and Filament needs "
                         "MicroPython; `filament flash` puts it there")
     known = board_facts.load().get(found.board)
-    return read(link, known.flash_free[0]) if known and known.flash_free else found
+    return read(link, known) if known and known.flash_free else found
 
 
 def board_of(probe, known=None):

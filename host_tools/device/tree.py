@@ -4,7 +4,9 @@ A tree is {path below its slot: bytes}. What lies outside slots, at the top of t
 in `top`.
 """
 
+import ast
 import hashlib
+import json
 from functools import cache
 from pathlib import Path
 
@@ -19,7 +21,7 @@ MAIN = "main"
 LIB = "lib/"
 MAX_FILE = 1 << 20          # bytes of an app's file
 _SECRET = "secret"
-_CHOOSE = "import slots\nslots.boot()\n"       # the slot to run, in boot.py
+_CHOOSE = b"import slots\nslots.boot()\n"      # the slot to run, in boot.py
 _MAIN_IN_IMAGE = f"from {Path(images.START).stem} import start\n"
 
 
@@ -49,27 +51,38 @@ def core(board, sets=listings.USUAL):
     return kept("-".join((board.mpy_arch, board.platform, *sets)), compute)
 
 
-def core_in_image(board, sets=listings.USUAL):
-    """The images.Build.core of the image() of a board."""
-    return _image(board, sets)["core"].decode()
+def build(board, sets=listings.USUAL):
+    """The images.Build of the image() of a board."""
+    text = kept("-".join((board.board, "build", *sets)), lambda: {
+        "build": json.dumps(images.build_of(board, sets)).encode()})["build"]
+    return images.Build(*json.loads(text))
+
+
+def pieces(board, sets=listings.USUAL):
+    """The tree's part by which a board puts that image into its flash itself."""
+    return kept("-".join((board.board, "pieces", *sets)),
+                lambda: images.pieces(board, tuple(sets)))
 
 
 def image(board, sets=listings.USUAL):
     """The file that puts the image of the code into a board's flash (images.in_flash)."""
-    return _image(board, sets)[images.file_name(board)]
-
-
-def _image(board, sets):
-    return kept("-".join((board.board, "image", *sets)), lambda: {
-        "core": images.build_of(board, sets).core.encode(),
-        images.file_name(board): images.in_flash(board, sets)})
+    name = images.file_name(board)
+    return kept("-".join((board.board, "image", *sets)),
+                lambda: {name: images.in_flash(board, sets)})[name]
 
 
 def check(directory):
-    """Raises ValueError for a directory that is no app."""
+    """Raises ValueError for a directory that is no app, or has a program with an error in it."""
     if not (Path(directory) / f"{MAIN}.py").is_file():
         raise ValueError(f"{directory}: no main.py; an app is a directory with a main.py that has "
                          "start()")
+    for path in _files(Path(directory)):
+        if path.suffix == ".py":
+            try:
+                ast.parse(path.read_bytes())
+            except (SyntaxError, ValueError) as error:
+                where = f"{path}:{getattr(error, 'lineno', None) or 0}"
+                raise ValueError(f"{where}: {getattr(error, 'msg', error)}") from error
 
 
 def app_files(architecture, directory):
@@ -77,17 +90,22 @@ def app_files(architecture, directory):
     check(directory)
     directory = Path(directory)
     sources, others = {}, {}
-    for path in sorted(directory.rglob("*")):
+    for path in _files(directory):
         name = path.relative_to(directory).as_posix()
-        if not path.is_file() or _left_out(name):
-            continue
-        if path.stat().st_size > MAX_FILE:
-            raise ValueError(f"{path}: larger than {MAX_FILE} bytes")
         if path.suffix == ".py":
             sources[name] = path
         else:
             others[name] = path.read_bytes()
     return _compiled(architecture, sources, f"{directory.name}/") | others
+
+
+def _files(directory):
+    """The paths of an app's files. Raises ValueError where one is too large."""
+    for path in sorted(directory.rglob("*")):
+        if path.is_file() and not _left_out(path.relative_to(directory).as_posix()):
+            if path.stat().st_size > MAX_FILE:
+                raise ValueError(f"{path}: larger than {MAX_FILE} bytes")
+            yield path
 
 
 def _left_out(name):
@@ -106,19 +124,16 @@ def _compiled(architecture, sources, prefix):
 def top(board, in_flash=False):
     """{path: bytes} of what lies at the top of the file system. in_flash: the image in the
     board's flash is to be mounted."""
-    boot = _CHOOSE
-    files = {"/slots.mpy": _compiled(board.mpy_arch, {"slots.py": BOARDS / "slots.py"},
-                                     "boards/")["slots.mpy"],
-             "/main.py": b"import slots\nslots.start()\n"}
+    main = {"/main.py": b"import slots\nslots.start()\n"}
     if in_flash:
-        # What is compiled before an image is mounted has other names for the same, see rom.py.
-        boot = images.boot(board) + f"exec({_CHOOSE!r})\n"
-        files |= loader(board)
-    return files | {"/boot.py": boot.encode()}
+        renewal = {f"/{path}": content for path, content in images.renewal(board).items()}
+        return main | loader(board) | renewal | {"/boot.py": images.boot_of_slots(board).encode()}
+    return main | {f"/{path}": content for path, content in _compiled(
+        board.mpy_arch, {"slots.py": images.SLOTS}, "").items()} | {"/boot.py": _CHOOSE}
 
 
 def loader(board):
-    """{path: bytes} of what mounts the image in the board's flash."""
+    """{path: bytes} of what mounts the image in the board's flash; it goes with the image."""
     return {f"/{name}": content for name, content in images.loader(board).items()}
 
 

@@ -9,8 +9,9 @@ us: its node comes online, or what ran before runs again.
 import time
 from collections import namedtuple
 
-from host_tools.boards import listings, romfs
+from host_tools.boards import images, listings, romfs
 from host_tools.device import deploy as deploying
+from host_tools.device import probe as probing
 from host_tools.device import romfs_partition
 from host_tools.device import tree as trees
 from host_tools.device.link import BoardError, LinkError
@@ -20,6 +21,14 @@ STARTS = 2              # as slots.py starts a trial
 _PAUSE_S = 1
 _BLOCK = 4096           # of flash
 _BOOT_S = 60            # beyond what the trials take
+_RENEWAL = "/renewal/image.mpy"
+_KEPT = 32768           # bytes of an image, in one file
+_COPY_S = 60
+_COPY = """
+from uctypes import bytearray_at
+with open({path!r}, "wb") as f:
+    f.write(bytearray_at({start}, {size}))
+"""
 _ASK = "import json, slots\nprint(json.dumps(slots.state()))"
 
 # What has become of an update. confirmed: whether it runs now; why: else what the board says, None
@@ -55,16 +64,24 @@ def _prepare(link, app, board_name, steps, minutes):
     running = state["running"]
     target = deploying.SLOTS[1] if running == deploying.SLOTS[0] else deploying.SLOTS[0]
     steps.step(f"compiling for {board.board}")
-    wanted = _wanted(link, probe, board, app, steps)
+    wanted, pieces = _wanted(link, probe, board, app)
     digest = trees.digest(wanted)
     size = sum(map(len, wanted.values()))
     steps.step("asking the board for what it has")
     link.sweep(f"/{target}")
     files, directories = deploying.listing(link)
-    if not deploying.undone(deploying.plan(running, wanted, files, directories)):
+    if not pieces and not deploying.undone(deploying.plan(running, wanted, *deploying.without_image(
+            link, probe, running, files, directories))):
         return Updated(running, size, 0, len(wanted), 0, 0, False, True, None)
     what = deploying.plan(target, wanted, files, directories)
-    _check_room(link, what, files)
+    kept = not pieces or f"/{running}/{images.CRC}" in files
+    to_keep = 0 if kept else probing.image_in_flash(probe)[0]
+    _check_room(link, what, files, to_keep)
+    if to_keep:
+        steps.step(f"keeping the core that runs, {to_keep // 1000} KB, to come back to")
+        _keep_image(link, board, running, probe)
+    if pieces:
+        steps.step("the core is another: its image goes with the app")
     steps.begin(sum(map(len, what.send.values())))
     deploying.fill(link, target, what, files, steps)
     deploying.check(link, target, wanted)
@@ -73,24 +90,45 @@ def _prepare(link, app, board_name, steps, minutes):
                    len(what.remove), True, None, None)
 
 
-def _wanted(link, probe, board, app, steps):
-    """The tree for a slot: without the core where the board has that in its flash. What is there
-    is never written from here, as the board runs from it."""
-    image = deploying.image_of(link, probe, board)
-    wanted = trees.tree(board, app, image=image)
+def _wanted(link, probe, board, app):
+    """(the tree for a slot, the part of it that is an image for the board's flash). Without the
+    core where the board has that in its flash: nothing there is written to from here, as the board
+    runs from it."""
+    image, pieces = deploying.image_for(link, probe, board)
+    if pieces and not probe.image:
+        pieces, image = {}, None        # it runs from files, and was not made to find an image
+    if pieces and not link.files([_RENEWAL]):
+        raise LinkError(f"{link.target}: the core in its flash is of another version, and what is "
+                        "on the board cannot replace it; over serial `filament deploy PORT` can")
+    wanted = trees.tree(board, app, image=image) | pieces
     if probe.romfs and image is None:
         core = trees.core(board, listings.USUAL)
         content = romfs.image(core)
         if romfs_partition.has(link, content):
-            return {path: data for path, data in wanted.items() if path not in core}
-    return wanted
+            return {path: data for path, data in wanted.items() if path not in core}, {}
+    return wanted, pieces
 
 
-def _check_room(link, what, files):
+def _keep_image(link, board, slot, probe):
+    """Copy the image that runs into its slot, as renewal/image.py takes it."""
+    top = f"/{slot}/{images.OF_SLOT}"
+    start, (size, crc) = images.addresses(board)[0], probing.image_in_flash(probe)
+    link.make_directory(top[:-1])
+    for number, at in enumerate(range(0, size, _KEPT)):
+        link.run(_COPY.format(start=start + at, size=min(_KEPT, size - at),
+                              path=f"{top}{number:02}"), _COPY_S)
+    for path, file in link.files(trees.loader(board)).items():
+        link.copy(path, top + path[1:], file)
+    link.write(f"/{slot}/{images.CRC}", crc)
+
+
+def _check_room(link, what, files, to_keep):
     """Raises LinkError where what is to come would not fit beside what stays: a file that is
-    replaced goes only when the new one is there."""
+    replaced goes only when the new one is there. to_keep: bytes of what is kept besides."""
     coming = dict(what.send)
     coming.update((path, bytes(file.size)) for path, (_, file) in what.copy.items())
+    if to_keep:
+        coming[images.OF_SLOT + "kept"] = bytes(to_keep)
     needed = deploying.room(coming)
     free = link.free()[0] + sum(files[path].size // _BLOCK * _BLOCK for path in what.remove
                                 if path in files)

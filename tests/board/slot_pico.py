@@ -56,14 +56,15 @@ def app(directory, version, text=APP, size=0):
 
 
 class SlotPico:
-    """directory: for all that is made. heap: as for Board."""
+    """directory: for all that is made. heap: as for Board. sets: of the core, in its flash."""
 
-    def __init__(self, directory, heap=None):
+    def __init__(self, directory, heap=None, sets=listings.USUAL):
         self._directory = directory
         directory.mkdir(parents=True)
         self._heap = heap
+        self._sets = sets
         self._uf2 = directory / "filament.uf2"
-        self._uf2.write_bytes(images.in_flash(BOARD, listings.USUAL))
+        self._uf2.write_bytes(images.in_flash(BOARD, sets))
         self._flash = directory / "flash.bin"
         self._cut = threading.Event()
         self._end = threading.Event()
@@ -73,7 +74,7 @@ class SlotPico:
     def furnish(self, app_directory, node_home, config):
         """Put its files onto it, over its serial port."""
         files = self._directory / "files"
-        image = images.build_of(BOARD, listings.USUAL)
+        image = images.build_of(BOARD, self._sets)
         for path, data in trees.tree(BOARD, app_directory, image=image).items():
             self._put(files / "a" / path, data)
         for path, data in trees.top(BOARD, in_flash=True).items():
@@ -92,8 +93,7 @@ class SlotPico:
     def on(self):
         """Switch it on; the Board, which does not come back from a reset."""
         self.starts += 1
-        return Board(self._directory, flash=self._flash, heap=self._heap, more=[self._uf2],
-                     seed=self.starts)
+        return Board(self._directory, flash=self._flash, heap=self._heap, seed=self.starts)
 
     def off(self, board):
         """Its power goes, at whatever it is about."""

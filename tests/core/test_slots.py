@@ -74,6 +74,7 @@ class Flash:
         self.change("rename", old, new)
 
     def remove(self, path):
+        self.stat(path)
         self.change("remove", path)
 
     def sync(self):

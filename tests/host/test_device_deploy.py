@@ -170,14 +170,23 @@ def test_a_directory_without_main_is_no_app(tmp_path):
 
 
 def test_what_is_no_app_is_said_before_a_board_is_asked(tmp_path):
+    def told(target):
+        done = CliRunner().invoke(main, ["deploy", target, str(tmp_path)])
+        assert done.exit_code == 1
+        return " ".join(done.output.replace("│", " ").split())      # it is wrapped
+
     for target in "/dev/null", "10.147.17.53":      # neither of which would answer
-        told = CliRunner().invoke(main, ["deploy", target, str(tmp_path)])
-        assert told.exit_code == 1
-        assert "no main.py" in " ".join(told.output.replace("│", " ").split())      # it is wrapped
+        assert "no main.py" in told(target)
+        (tmp_path / "main.py").write_text("def start(:\n")
+        assert "main.py:1: invalid syntax" in told(target)
+        (tmp_path / "main.py").unlink()
 
 
 def test_what_does_not_compile_is_said(app):
-    (app / "helper.py").write_text("def broken(:\n")
+    (app / "helper.py").write_text("x = 1\ndef broken(:\n")
+    with pytest.raises(ValueError, match="app/helper.py:2: invalid syntax"):
+        trees.tree(UNIX, app)
+    (app / "helper.py").write_text("return 1\n")      # which only the compiler refuses
     with pytest.raises(ValueError, match="app/helper.py"):
         trees.tree(UNIX, app)
 

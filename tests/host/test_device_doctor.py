@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host_tools.boards import compiling, facts, in_place, mpy
+from host_tools.boards import compiling, facts, firmware, in_place, mpy
 from host_tools.cli import main
 from host_tools.device import deploy, doctor, line, probe, tree
 from host_tools.device.link import LinkError, open_link
@@ -21,7 +21,8 @@ PICO = probe.Probe(
     "micropython", (1, 27, 0), "rp2", machine="Raspberry Pi Pico W with RP2040",
     build="RPI_PICO_W", mpy=4870, heap=(197000, 205568), largest=184640, flash=(860160, 868352),
     wifi={"connected": False}, entropy=("00d8b3791fda6206", "8c50cb70a75aa4ec"),
-    frequency=125_000_000, unique="e66138528361bb32", late=(24, 24, 24, 24, 24, 24, 24, 27))
+    frequency=125_000_000, unique="e66138528361bb32", late=(24, 24, 24, 24, 24, 24, 24, 27),
+    span=firmware.load("rp2_pico_w").span.crc32)
 ESP32 = replace(
     PICO, platform="esp32", machine="Generic ESP32 module with ESP32", build="ESP32_GENERIC",
     mpy=0x2B06, heap=(164000, 166000), largest=110592, flash=(2_000_000, 2_097_152),
@@ -96,15 +97,20 @@ def test_whatever_is_told_can_be_judged_or_is_refused(facts_):
 # What it means
 
 def test_a_pico_w_is_fit_with_the_image_in_its_flash():
-    assert said(PICO, "heap")[0] == doctor.UNFIT
-    assert "into its flash: `filament flash --board rp2_pico_w`" in said(PICO, "heap")[1]
+    other = replace(PICO, span=1)       # with another firmware there is no image
+    assert said(other, "heap")[0] == doctor.UNFIT
+    assert "needs 240 KB -> take a board with PSRAM and its firmware, or" in said(other, "heap")[1]
+    level, text = said(PICO, "heap")
+    assert level == doctor.GOOD and "from its flash, where `filament deploy` puts it" in text
+    assert doctor.fit(doctor.judge(PICO, BOARDS["rp2_pico_w"]))
+    assert said(replace(PICO, flash=(200_000, 868_352)), "files")[0] == doctor.UNFIT
     findings = doctor.judge(replace(PICO, image=IMAGE), BOARDS["rp2_pico_w"])
     assert doctor.fit(findings)
     assert not [each.topic for each in findings if each.level == doctor.SLOW]
 
 
 def test_a_heap_may_be_just_enough():
-    small = replace(PICO, heap=(250_000, 260_000))
+    small = replace(PICO, heap=(250_000, 260_000), span=None)
     level, text = said(small, "heap")
     assert level == doctor.SLOW and "may be too many" in text
 
@@ -119,8 +125,7 @@ def test_an_esp32_without_psram_needs_its_code_elsewhere():
     assert said(replace(ESP32, romfs=(1 << 20,)), "heap")[0] == doctor.GOOD
     stock = replace(ESP32, application=BOARDS["esp32"].firmware_calls.build)
     level, text = said(stock, "heap")
-    assert level == doctor.UNFIT and "PSRAM" not in text
-    assert "into its flash: `filament flash PORT --board esp32`" in text
+    assert level == doctor.GOOD and "where `filament deploy` puts it" in text
     assert said(replace(stock, image=IMAGE), "heap")[0] == doctor.GOOD
     level, text = said(replace(ESP32, image=IMAGE), "heap")
     assert level == doctor.UNFIT and "a firmware that it is not for -> flash both anew" in text
@@ -130,6 +135,10 @@ def test_an_esp32_without_psram_needs_its_code_elsewhere():
 
 
 def test_the_room_that_is_asked_for_is_what_deploy_takes():
+    for board in BOARDS["rp2_pico_w"], BOARDS["esp32"]:
+        files = tree.tree(board, image=tree.build(board)) | tree.pieces(board)
+        needed = deploy.room(files | tree.top(board, in_flash=True))
+        assert 0.85 * doctor.FILES_IMAGE < needed < doctor.FILES_IMAGE
     assert 0.9 * doctor.FILES < deploy.room(tree.tree(BOARDS["esp32"])) < doctor.FILES
 
 
@@ -168,7 +177,8 @@ def test_what_is_slow_and_how_to_mend_it():
     ("code", {"mpy": 0x1206}, "version 6.2, and they are compiled as 6.3 -> .*filament flash"),
     ("code", {"mpy": 0}, "loads no .mpy files -> "),
     ("code", {"mpy": 0x306}, "no machine code, which the ciphers need -> "),
-    ("files", {"flash": (100_000, 868352)}, "620 KB are needed -> remove files"),
+    ("files", {"flash": (100_000, 868352)}, "270 KB are needed -> remove files"),
+    ("files", {"flash": (300_000, 868352), "span": 1}, "620 KB are needed -> remove files"),
     ("files", {"flash": None}, "no file system -> "),
     ("network", {"wifi": None}, "no Wi-Fi -> take a board with Wi-Fi"),
     ("randomness", {"entropy": ("00", "00")}, "the same twice"),

@@ -146,12 +146,12 @@ def test_what_cannot_be(scene, way, tmp_path):
     with pytest.raises(ValueError, match="no main.py"):
         updating.update(way, tmp_path)
     with way.open() as link:
-        link.run("import slots\n_state = slots._load()\n"
+        link.run("import slots\n_state = slots.load()\n"
                  "_state['trial'] = _state['good']\nslots._write(_state)")
     with pytest.raises(LinkError, match="still on trial"):
         updating.update(way, app(tmp_path / "six", 6))
     with way.open() as link:
-        link.run("import slots\n_state = slots._load()\n_state['trial'] = None\n"
+        link.run("import slots\n_state = slots.load()\n_state['trial'] = None\n"
                  "slots._write(_state)")
 
 
