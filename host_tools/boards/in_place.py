@@ -312,7 +312,7 @@ class _Memory:
 
     def _dict(self, members):
         """A dict of names, in which the firmware looks by their hashes."""
-        items = [(name, self._entity(entity)) for name, entity in members.items()]
+        items = sorted((name, self._entity(entity)) for name, entity in members.items())
         places = len(items) + len(items) // 3 + 1
         table = [(0, 0)] * places
         for name, word in items:
