@@ -1,7 +1,7 @@
 """Bytes compared and copied, without an object being made for it where there is a kernel.
 
 `equal(buf, off, other)`: whether `other` is what buf holds at off, as a number.
-`copy(target, at, source, off, n)`: target[at:at + n] = source[off:off + n]; the two do not overlap.
+`copy(target, at, source, off, n)`: target[at:at + n] = source[off:off + n], which do not overlap.
 What is asked for must lie within the buffers: MicroPython's kernels check nothing.
 """
 

@@ -1,7 +1,7 @@
 """The header of a VL1 packet, read and written where it lies (spec/packet.md 1).
 
 `expected(buf, off, n, ours, theirs)`: is buf[off:off + n] a whole, encrypted packet that `theirs`
-(address) sent straight to us, `ours`? Then its cipher, 1 or 3, else 0, and nothing is judged of it.
+(address) sent straight to us, `ours`? Then its cipher, 1 or 3, else 0: nothing is judged of it.
 `write(buf, off, ids, at, destination, source, flags, verb)`: write a header but for the MAC; the
 packet ID is ids[at:at + 8]. The cipher's bits of `flags` are left to who armors the packet.
 """

@@ -1,5 +1,8 @@
-"""Wherever memory for machine code ends, the rest runs as bytecode: on ESP32s, whose .mpy files have
-it in memory for instructions. tests/core/test_crypto_fallback.py is about what the ciphers' twins say.
+"""Wherever memory for machine code ends, the rest runs as bytecode.
+
+That is on ESP32s, where the machine code of .mpy files lies in memory for instructions. What the
+twins compute is compared in tests/core: test_crypto_fallback, test_header, test_identity,
+test_ip_headers and test_octets.
 """
 
 import ast
@@ -58,7 +61,8 @@ def test_a_twin_has_the_same_names_no_machine_code_and_a_file_of_its_own():
     assert len(set(KERNELS)) == len(CHOICES) == 9
     for choice in CHOICES:
         assert choice.told == choice.kernel and choice.names == choice.others
-        assert choice.twin in chunks and "micropython." not in sets.MODULES[choice.twin].read_text()
+        assert choice.twin in chunks
+        assert "micropython." not in sets.MODULES[choice.twin].read_text()
         assert choice.twin not in sets.loaded(PLATFORM, sets.ROOTS["core"])
 
 
