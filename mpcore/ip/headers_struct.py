@@ -16,8 +16,11 @@ def add(buf, off, n, total):
     Returns the folded 16-bit sum, not complemented. n is below 32 KB; a block that is
     continued has an even length.
     """
-    # 0x10000 is 1 modulo 0xFFFF, so what the words add up to is what their number leaves there.
-    total += int.from_bytes(memoryview(buf)[off:off + n], "big") << 8 * (n & 1)
+    # 0x10000 is 1 modulo 0xFFFF, so what the words add up to is what their number leaves there,
+    # where only zeros add up to 0.
+    number = int.from_bytes(memoryview(buf)[off:off + n], "big")
+    if number:
+        total += (number % 0xFFFF or 0xFFFF) << 8 * (n & 1)
     return (total - 1) % 0xFFFF + 1 if total else 0
 
 
