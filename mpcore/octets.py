@@ -1,17 +1,19 @@
-"""Bytes compared and copied, without an object being made for it.
+"""Bytes compared and copied, without an object being made for it where there is a kernel.
 
+`equal(buf, off, other)`: whether `other` is what buf holds at off, as a number.
+`copy(target, at, source, off, n)`: target[at:at + n] = source[off:off + n], which do not overlap.
 What is asked for must lie within the buffers: MicroPython's kernels check nothing.
 """
 
 import sys
 
-if sys.implementation.name == "micropython":
-    from mpcore.octets_kernel import copy, equal
-else:
-    def equal(buf, off, other):
-        """Whether `other` is what buf holds at off, as a number."""
-        return int(buf[off:off + len(other)] == other)
+from mpcore import fallback
 
-    def copy(target, at, source, off, n):
-        """target[at:at + n] = source[off:off + n]; the two do not overlap."""
-        target[at:at + n] = memoryview(source)[off:off + n]
+if sys.implementation.name == "micropython":
+    try:
+        from mpcore.octets_kernel import copy, equal
+    except MemoryError:
+        fallback.instead_of("mpcore.octets_kernel")
+        from mpcore.octets_slices import copy, equal
+else:
+    from mpcore.octets_slices import copy, equal

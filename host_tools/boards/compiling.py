@@ -112,8 +112,13 @@ def _loading(parts):
 def core_texts(architecture, platform, names):
     """{module: source} of the core in some sets, whose code is to run where it lies."""
     texts = program(platform, True).texts
-    return {module: _NATIVE.sub("", texts[module]) if architecture in _BYTECODE else texts[module]
+    return {module: _for(architecture, texts[module])
             for module in files_of(platform, names, in_place=True)}
+
+
+def _for(architecture, text):
+    """A source for an architecture: native but for kernels only where that has room."""
+    return _NATIVE.sub("\n", text) if architecture in _BYTECODE else text
 
 
 @cache
@@ -135,13 +140,13 @@ def compiled(architecture, platform, options=(), plain=False):
     plain: every module for itself, as it is written.
     """
     if not plain:                       # a module's name is there already: it names the source
-        texts = program(platform).texts
-        if architecture in _BYTECODE:
-            texts = {module: _NATIVE.sub("", text) for module, text in texts.items()}
-        return mpy.compiled(architecture, texts, ("-O3", *options))
+        return mpy.compiled(architecture, {
+            module: _for(architecture, text) for module, text in program(platform).texts.items()
+        }, ("-O3", *options))
     files = {sets.file_of(module): module for module in sets.modules([platform])}
     contents = mpy.compiled(
-        architecture, {file: sets.MODULES[module] for file, module in files.items()}, options)
+        architecture, {file: _for(architecture, sets.MODULES[module].read_text())
+                       for file, module in files.items()}, options)
     return {files[file]: content for file, content in contents.items()}
 
 

@@ -34,7 +34,7 @@ PURPOSES = {
     "aes": "for firmware that was built without cryptolib; no stock firmware is",
 }
 # Twins that ask for what MicroPython lacks: whoever imports them does without.
-HOST_TWINS = {"mpcore.crypto.native", "mpcore.ip.headers_struct", "mpcore.vl1.hashcash_integers"}
+HOST_TWINS = {"mpcore.crypto.native", "mpcore.vl1.hashcash_integers"}
 
 Imports = namedtuple("Imports", "at_once later")
 Set = namedtuple("Set", "modules needs")

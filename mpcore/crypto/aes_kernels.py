@@ -1,6 +1,6 @@
 """The kernels of AES, in machine code or, where it has no room, in bytecode."""
 
-from mpcore.crypto import fallback
+from mpcore import fallback
 
 try:
     from mpcore.crypto.aes_kernel import counters, ghash, multiples, xor

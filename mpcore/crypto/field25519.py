@@ -3,8 +3,7 @@
 host_tools/kernels/field.py proves that the programs of both curves stay within their words.
 """
 
-from mpcore import limits
-from mpcore.crypto import fallback
+from mpcore import fallback, limits
 from mpcore.crypto.field_elements import END, MUL, P, SQUARE, get, new, put     # noqa: F401
 
 try:

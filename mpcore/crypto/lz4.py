@@ -1,6 +1,6 @@
 """LZ4 blocks (spec/packet.md 6): where there is no room for the kernel packets go as they are."""
 
-from mpcore.crypto import fallback
+from mpcore import fallback
 
 try:
     from mpcore.crypto.lz4_kernel import lz4_compress, lz4_decompress

@@ -1,6 +1,6 @@
 """The kernels of ciphers of packets, in machine code or, where it has no room, in bytecode."""
 
-from mpcore.crypto import fallback
+from mpcore import fallback
 
 try:
     from mpcore.crypto.packet_kernel import (

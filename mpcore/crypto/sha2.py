@@ -8,8 +8,7 @@ import struct
 
 from micropython import const
 
-from mpcore import limits
-from mpcore.crypto import fallback
+from mpcore import fallback, limits
 from mpcore.crypto.slices import finish
 
 try:

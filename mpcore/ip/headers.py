@@ -1,10 +1,20 @@
-"""Checksums and TCP/IPv4 headers: by viper kernels, or by compiled struct formats on CPython."""
+"""Checksums and TCP/IPv4 headers: by viper kernels, or by struct formats; headers_struct.py says
+what each does."""
 
-try:
+import sys
+
+from mpcore import fallback
+
+if sys.implementation.name == "micropython":
+    try:
+        from mpcore.ip.headers_kernel import (add, flow_read, flow_write, ipv4_read, ipv4_write,
+                                              tcp_read, tcp_write)
+    except MemoryError:
+        fallback.instead_of("mpcore.ip.headers_kernel")
+        from mpcore.ip.headers_struct import (add, flow_read, flow_write, ipv4_read, ipv4_write,
+                                              tcp_read, tcp_write)
+else:
     from mpcore.ip.headers_struct import (add, flow_read, flow_write, ipv4_read, ipv4_write,
-                                          tcp_read, tcp_write)
-except ImportError:
-    from mpcore.ip.headers_kernel import (add, flow_read, flow_write, ipv4_read, ipv4_write,
                                           tcp_read, tcp_write)
 
 

@@ -1,13 +1,13 @@
-"""Checksums and the TCP/IPv4 headers by compiled struct formats, which MicroPython lacks.
+"""Checksums and the TCP/IPv4 headers by struct formats: for CPython, and for boards without room
+for headers_kernel.py, which holds the same functions.
 
-headers_kernel.py holds the same functions for it. Offsets are absolute in `buf`; the caller has
-checked that `buf[off:off + n]` exists.
+Offsets are absolute in `buf`; the caller has checked that `buf[off:off + n]` exists.
 """
 
-from struct import Struct, unpack_from
+from struct import pack_into, unpack_from
 
-_IPV4 = Struct(">BBHHHBBH4s4s")
-_TCP = Struct(">HHIIHHHH")
+_IPV4 = ">BBHHHBBH4s4s"
+_TCP = ">HHIIHHHH"
 
 
 def add(buf, off, n, total):
@@ -16,14 +16,12 @@ def add(buf, off, n, total):
     Returns the folded 16-bit sum, not complemented. n is below 32 KB; a block that is
     continued has an even length.
     """
-    data = bytes(memoryview(buf)[off:off + n])
-    words = len(data) >> 1
-    total += sum(unpack_from(f">{words}H", data))
-    if n & 1:
-        total += data[-1] << 8
-    while total > 0xFFFF:
-        total = (total & 0xFFFF) + (total >> 16)
-    return total
+    # 0x10000 is 1 modulo 0xFFFF, so what the words add up to is what their number leaves there,
+    # where only zeros add up to 0.
+    number = int.from_bytes(memoryview(buf)[off:off + n], "big")
+    if number:
+        total += (number % 0xFFFF or 0xFFFF) << 8 * (n & 1)
+    return (total - 1) % 0xFFFF + 1 if total else 0
 
 
 def ipv4_read(buf, off, n, own, out):
@@ -54,8 +52,8 @@ def ipv4_write(buf, off, total, identification, fragment, ttl, protocol, source,
 
     total: length of header and payload; fragment: the flags and fragment offset word.
     """
-    _IPV4.pack_into(buf, off, 0x45, 0, total, identification & 0xFFFF, fragment, ttl, protocol,
-                    0, source, destination)
+    pack_into(_IPV4, buf, off, 0x45, 0, total, identification & 0xFFFF, fragment, ttl, protocol,
+              0, source, destination)
     check = 0xFFFF - add(buf, off, 20, 0)
     buf[off + 10] = check >> 8
     buf[off + 11] = check & 0xFF
@@ -76,7 +74,7 @@ def tcp_read(wire, buf, off, n, una, nxt, out):
         return 0
     if add(buf, off, n, wire[4] + n) != 0xFFFF:
         return -1
-    _, _, seq, ack, control, window, _, _ = _TCP.unpack_from(buf, off)
+    _, _, seq, ack, control, window, _, _ = unpack_from(_TCP, buf, off)
     out[0] = (seq - wire[1] - nxt + 0x80000000 & 0xFFFFFFFF) - 0x80000000
     out[1] = (ack - wire[0] - una + 0x80000000 & 0xFFFFFFFF) - 0x80000000
     out[2] = control & 0xFF
@@ -90,8 +88,8 @@ def tcp_write(wire, buf, off, n, seq, ack, control, window):
     n: length of the whole segment; options and payload are at buf[off + 20:off + n]. seq and
     ack are counted from the initial numbers; control: the data offset and flags word.
     """
-    _TCP.pack_into(buf, off, wire[2], wire[3], wire[0] + seq & 0xFFFFFFFF,
-                   wire[1] + ack & 0xFFFFFFFF, control, window, 0, 0)
+    pack_into(_TCP, buf, off, wire[2], wire[3], wire[0] + seq & 0xFFFFFFFF,
+              wire[1] + ack & 0xFFFFFFFF, control, window, 0, 0)
     check = 0xFFFF - add(buf, off, n, wire[4] + n)
     buf[off + 16] = check >> 8
     buf[off + 17] = check & 0xFF
@@ -109,7 +107,7 @@ def flow_read(flow, wire, buf, off, n, una, nxt, out):
     if (n < 40 or buf[off] != 0x45 or buf[off + 9] != 6 or buf[off + 32] != 0x50
             or buf[off + 33] & 0xF7 != 0x10 or buf[off + 12:off + 24] != flow):
         return -1
-    _, _, total, _, fragment, _, _, _, _, _ = _IPV4.unpack_from(buf, off)
+    _, _, total, _, fragment, _, _, _, _, _ = unpack_from(_IPV4, buf, off)
     if fragment & 0x3FFF or not 40 <= total <= n or add(buf, off, 20, 0) != 0xFFFF:
         return -1
     if tcp_read(wire, buf, off + 20, total - 20, una, nxt, out) != 20 or out[0]:
@@ -126,7 +124,7 @@ def flow_write(flow, wire, buf, off, n, seq, ack, control, window, ttl):
     flow: as for flow_read, so the addresses and ports change places; the others as for tcp_write.
     A packet that must not be fragmented needs no identification (RFC 6864 4.1).
     """
-    _IPV4.pack_into(buf, off, 0x45, 0, n + 20, 0, 0x4000, ttl, 6, 0, flow[4:8], flow[:4])
+    pack_into(_IPV4, buf, off, 0x45, 0, n + 20, 0, 0x4000, ttl, 6, 0, flow[4:8], flow[:4])
     check = 0xFFFF - add(buf, off, 20, 0)
     buf[off + 10] = check >> 8
     buf[off + 11] = check & 0xFF

@@ -4,8 +4,7 @@ import gc
 import os
 import sys
 
-from mpcore import VERSION
-from mpcore.crypto import fallback
+from mpcore import VERSION, fallback
 from mpcore.vl1 import inet
 from mpcore.vl1.peer import UNKNOWN_LATENCY_MS
 

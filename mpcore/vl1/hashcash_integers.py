@@ -20,7 +20,7 @@ _ONE_BLOCK = (1 << 8 * _BLOCK) - 1
 
 
 def digest(public):
-    """As hashcash_kernel.digest."""
+    """As hashcash_blocks.digest."""
     start = sha512(public)
     key, iv = start[:32], start[32:40]
     memory = _words(_running_xor(key, iv, 0, _MEMORY_BLOCKS))

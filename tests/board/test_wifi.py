@@ -76,7 +76,7 @@ def test_the_port_over_wifi(tmp_path):
     firmware, _ = provisions.provide(tmp_path)
     port = {on_board: source for on_board, source in files.core().items()
             if on_board.startswith(("mpcore/port/", "mpcore/limits", "mpcore/octets",
-                                    "mpcore/__init__"))}
+                                    "mpcore/fallback", "mpcore/__init__"))}
     files.build(tmp_path / "files", port | {"board.py": "boards/board.py", "facts.py": "boards/rp2_pico_w/facts.py"})
 
     async def run(udp_port):

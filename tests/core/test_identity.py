@@ -1,5 +1,5 @@
 from mpcore import crypto
-from mpcore.vl1 import hashcash, hashcash_kernel, identity
+from mpcore.vl1 import hashcash, hashcash_blocks, hashcash_bytecode, identity
 from mpcore.vl1.identity import Identity
 from support import raises, vectors
 
@@ -122,11 +122,16 @@ def test_the_memory_hard_hash_tells_valid_from_invalid():
 
 
 def test_the_two_phases_of_the_hash_in_small():
+    for each in hashcash_blocks, hashcash_bytecode:     # with what the first took, and the twin
+        in_small(each)
+
+
+def in_small(each):
     memory = bytearray(crypto.sha512(b"memory") * 16)    # 1 KiB, 16 blocks
     expected = [memory[:64]]
     for at in range(64, 1024, 64):
         expected.append(bytes([a ^ b for a, b in zip(memory[at:at + 64], expected[-1])]))
-    hashcash_kernel.chain(memory, 1024)
+    each.chain(memory, 1024)
     assert memory == b"".join(expected)
 
     for i in range(16):
@@ -146,7 +151,7 @@ def test_the_two_phases_of_the_hash_in_small():
         digest = digest[:8 * a] + old + digest[8 * a + 8:]
         digest = bytes([x ^ y for x, y in zip(digest, block)])
         if step % 2:
-            hashcash_kernel.mix(memory, 64, out, stream, step - 1, 2)
+            each.mix(memory, 64, out, stream, step - 1, 2)
             assert stream == bytes(128)
             stream[:] = crypto.sha512(digest) + crypto.sha512(block)
             assert out == digest and memory == b"".join(words)

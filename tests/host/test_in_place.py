@@ -2,7 +2,10 @@
 
 import binascii
 import dataclasses
+import os
 import struct
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -11,6 +14,7 @@ from rp2040py.device.load_flash import decode_block
 
 from host_tools.boards import __main__ as boards
 from host_tools.boards import c_call, facts, firmware, images, in_place, listings, mpy, uf2
+from host_tools.unix_port import ROOT
 
 AT = 0x100D8000
 PICO_W = facts.load()["rp2_pico_w"]
@@ -299,6 +303,17 @@ def test_the_boards_image_fits_and_has_every_module(tmp_path):
     for path in ("lib/mpcore/nic.mpy", "lib/mpcore/dns/mdns.mpy", "start_bulb.mpy", "sse.mpy"):
         assert found[key(path)]
     assert hex(start) in (directory / "fs" / "boot.py").read_text()
+
+
+def test_an_image_is_the_same_wherever_it_is_made():
+    """Else it would be sent again by whoever else updates a board."""
+    made = [subprocess.run(
+        [sys.executable, "-c", "from host_tools.boards import facts, images, listings\n"
+         "board = facts.load()['rp2_pico_w']\n"
+         "print(images.pieces(board, listings.USUAL)[images.CRC])"],
+        env=os.environ | {"PYTHONHASHSEED": seed}, cwd=ROOT, capture_output=True, text=True)
+        .stdout for seed in ("1", "2")]
+    assert made[0] == made[1] and len(made[0]) == len("b'12345678'\n")
 
 
 def test_an_esp32_gets_the_bytes_and_what_makes_its_firmware_show_them(tmp_path):

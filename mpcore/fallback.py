@@ -1,8 +1,9 @@
 """Kernels whose machine code has found no room: their twins in bytecode do the work.
 
 An ESP32 has its machine code in memory for instructions, of which there is little; who finds none
-gets a MemoryError from the import. Where machine code lies in the heap, or runs where it is, none
-of this is built in (host_tools/boards/specialised.py).
+gets a MemoryError from the import, whatever has been loaded before. So who imports a kernel has
+another module with the same functions to import instead. Where machine code lies in the heap, or
+runs where it is, none of this is built in (host_tools/boards/specialised.py).
 """
 
 import sys
