@@ -20,6 +20,8 @@ _TAG = bytearray(16)
 class PacketCipher(CipherSuite):
     """Armors and dearmors the packets exchanged with one peer."""
 
+    _held = bytearray       # of 48: bytes have one more at their end, for which a heap has 16
+
     def _make_siv(self, label0, label1):
         from mpcore.crypto.gmac_siv import AesGmacSiv
         from mpcore.crypto.sha2 import kbkdf

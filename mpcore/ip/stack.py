@@ -28,6 +28,7 @@ class Route:
 
     neighbour = mac = None
     broadcast = local = False
+    _narrowed = None                # what a router told, where it takes less than the link
 
     def __init__(self, interface, family, source, next_hop, mac=None, broadcast=False,
                  local=False):
@@ -40,7 +41,16 @@ class Route:
             self.broadcast = broadcast
         if local:
             self.local = True
-        self.mtu = interface.link.mtu   # of the path, when a router told of a smaller one
+
+    @property
+    def mtu(self):
+        """Bytes of the largest IP packet that the path takes, as far as we were told."""
+        return self.interface.link.mtu if self._narrowed is None else self._narrowed
+
+    def narrow(self, mtu):
+        """A router passes no more than so many bytes."""
+        if mtu < self.mtu:
+            self._narrowed = mtu
 
     def segment(self):
         """The largest IP packet for a TCP segment: what the path takes, and what the link carries
@@ -117,9 +127,13 @@ class Interface:
         if self.pins is None:
             self.pins = {}
         self.pins.setdefault(ip, [mac, 0])[1] += 1
-        neighbours = self.arp if len(ip) == 4 else self.ndp
+        neighbours = self.neighbours(ip)
         neighbours.learn(now, neighbours.entry(now, ip, True), mac)
         return True
+
+    def neighbours(self, ip):
+        """The neighbours in the family of this address."""
+        return self.arp if len(ip) == 4 else self.ndp
 
     def unpin(self, ip):
         """Undo one pin()."""
@@ -343,7 +357,7 @@ class Stack:
         if route is not None:
             if len(self._routes) >= ROUTES_CACHED:
                 self._routes.clear()
-            self._routes[key] = route
+            self._routes[route.next_hop if key == route.next_hop else key] = route
         return route
 
     def routes(self, destination, source=None):
@@ -365,8 +379,8 @@ class Stack:
         """A router on the way to `destination` passes packets of at most `mtu` bytes."""
         for key in (destination, source + destination):
             route = self._routes.get(key)
-            if route is not None and mtu < route.mtu:
-                route.mtu = mtu
+            if route is not None:
+                route.narrow(mtu)
 
     def ephemeral(self, used):
         """A random port of the dynamic range that is not in `used`."""
@@ -461,7 +475,9 @@ class Stack:
         if best is None:
             return None
         address = source or best.source_for(next_hop)
-        return Route(best, family, address, next_hop) if address is not None else None
+        if address is None:
+            return None
+        return Route(best, family, address, best.neighbours(next_hop).same(next_hop))
 
 
 def _is_link_local(ip):

@@ -26,6 +26,10 @@ class Gate:
         passed_ms[key] = now
         return True
 
+    def forget(self, key):
+        """What `key` stands for is over, so that it will not ask again: it takes no more room."""
+        self._passed_ms.pop(key, None)
+
     def _make_room(self, now):
         """Forget who may pass again, and the oldest where that are not enough. To look through all
         is worth it again when they are twice as many as stay now."""

@@ -138,5 +138,6 @@ class Lookup:
             at += length
             if identity.address != vl1.address:
                 vl1.add_peer(now, identity)
+                self._asked.forget(identity.address)
                 vl1.contact.met(identity.address)
                 vl1.unsettled = True

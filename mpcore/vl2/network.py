@@ -426,7 +426,7 @@ class Network:
         and with nothing to be settled between us; False, and nothing has happened, when it is
         another."""
         member = self.membership.talker
-        if (member is None or member.judged is not peer.identity or not self._open
+        if (member is None or member.allowed is not peer.identity or not self._open
                 or now - member.announced_ms >= _ANNOUNCE_MS or end - at <= _FRAME_HEADER
                 or not equal(buf, at, self.id)):
             return False
