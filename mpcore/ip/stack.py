@@ -17,9 +17,9 @@ _EPHEMERAL = 49152
 _IPV4 = const(0x0800)
 _SHORT = const(120)              # bytes of a packet, headers and all options included
 
-# A buffer for packets of 2800 bytes, the MTU of most networks, and what a link writes before them:
-# taken before code has cut a board's heap into pieces. The first stack that needs one has it.
-_buffers = [bytearray(2840)]
+# A buffer for packets that a link carries in one datagram, and what it writes before them: taken
+# before code has cut a board's heap into pieces. The first stack that needs one has it.
+_buffers = [bytearray(1440)]
 
 
 class Route:
@@ -55,8 +55,7 @@ class Route:
     def segment(self):
         """The largest IP packet for a TCP segment: what the path takes, and what the link carries
         as one datagram, if it tells. One lost half would lose the whole."""
-        return self.mtu if self.local else min(self.mtu, getattr(self.interface.link, "whole",
-                                                                 self.mtu))
+        return self.mtu if self.local else min(self.mtu, self.interface.whole())
 
     def looped(self):
         """The way back to ourselves by the same interface."""
@@ -156,6 +155,11 @@ class Interface:
         if ethertype == _IPV4:
             return self.spoofed(bytes(buf[off + 12:off + 16]), mac)
         return ethertype == ethernet.IPV6 and self.spoofed(bytes(buf[off + 8:off + 24]), mac)
+
+    def whole(self):
+        """Bytes of the largest packet that the link carries as one datagram."""
+        link = self.link
+        return min(link.mtu, getattr(link, "whole", link.mtu))
 
     def set_addresses(self, now, addresses):
         """Replace the addresses: a list of (ip, prefix length). New ones of IPv4 are announced."""
@@ -430,11 +434,19 @@ class Stack:
         return forged
 
     def fit(self, interface):
-        """Have the buffer hold the largest packet of an interface, whose MTU may have changed."""
-        size = interface.start + interface.link.mtu
+        """Have the buffer hold what an interface, whose MTU may have changed, sends as one
+        datagram. What is longer is seldom: room is made for it when there is some, by reserve().
+        """
+        size = interface.start + interface.whole()
         if len(self.buffer) < size:
             ready = _buffers and size <= len(_buffers[0])
             self.buffer = _buffers.pop() if ready else bytearray(size)
+
+    def reserve(self, interface, size):
+        """Have the buffer hold `size` bytes, or an interface's longest packet if they are more
+        than there is room for. What was in it is lost then."""
+        if len(self.buffer) < size:
+            self.buffer = bytearray(interface.start + interface.link.mtu)
 
     def routes_changed(self):
         self._routes.clear()
@@ -456,6 +468,7 @@ class Stack:
             if source is not None and source not in interface.addresses:
                 continue
             if destination in interface.addresses:
+                self.reserve(interface, interface.start + interface.link.mtu)   # see segment()
                 return Route(interface, family, destination, destination, local=True)
             if destination in interface.broadcasts:
                 return Route(interface, family, source or interface.source_for(destination), None,

@@ -113,11 +113,8 @@ class VL2:
             from mpcore.vl2.adhoc import AdHoc  # costs memory only where it is used
 
             return AdHoc(self.vl1, network)
-        from mpcore.vl2 import exchange
-
-        metadata = exchange.metadata(VERSION, self._system, join_credential)
-        return Enrolment(self.vl1, network, metadata, self._load, self._store,
-                         self._ask_ourselves, self._low_bandwidth)
+        return Enrolment(self.vl1, network, (VERSION, self._system, join_credential), self._load,
+                         self._store, self._ask_ourselves, self._low_bandwidth)
 
     def _ask_ourselves(self, now, network):
         if self.own_controller is not None:
