@@ -280,7 +280,7 @@ class Stack:
         self._polling = False
         self._routes = {}
         self.max_looped = LOOPBACK_PACKETS
-        self._looped = []
+        self._looped = ()
         self._looping = False
         self.reassembler = None         # until the first fragment
         self.udp = udp.Udp(self)
@@ -313,7 +313,7 @@ class Stack:
         self.next_ms = None
         self._polling = True
         try:
-            looped, self._looped = self._looped, []
+            looped, self._looped = self._looped, ()
             self._looping = True
             for route, packet in looped:
                 route.family.receive(now, route.interface, 0, packet, 0, len(packet))
@@ -415,6 +415,8 @@ class Stack:
         if len(self._looped) >= (self.max_looped << 1 if n <= _SHORT else self.max_looped):
             return self.count("loopback_full")
         start = route.interface.start
+        if not self._looped:
+            self._looped = []
         self._looped.append((route, memoryview(self.buffer[start:start + n])))
         self.schedule(now)
 

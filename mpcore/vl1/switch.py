@@ -142,8 +142,8 @@ class VL1:
         self.upstreams = Upstreams(self, planet, moons, adopt)
         self.lookup = Lookup(self)
         self._strangers = None        # until there is one
-        self.on(packet.HELLO, lambda *args: self.greeting.on_encrypted_hello(*args))
-        self.on_ok(packet.HELLO, lambda *args: self.greeting.on_ok(*args))
+        self.on(packet.HELLO, self._on_hello)
+        self.on_ok(packet.HELLO, self._on_ok_hello)
         self.on(packet.OK, self._on_ok)
         self.on(packet.ERROR, self._on_error)
         self.on(packet.ECHO, self._on_echo)
@@ -469,6 +469,12 @@ class VL1:
             return False
         handler = self._ok.get(received.in_re_verb)
         return None if handler is None else handler(now, peer, received)
+
+    def _on_hello(self, now, peer, received):
+        return self.greeting.on_encrypted_hello(now, peer, received)
+
+    def _on_ok_hello(self, now, peer, received):
+        return self.greeting.on_ok(now, peer, received)
 
     def _on_error(self, now, peer, received):
         handler = self._error.get(received.in_re_verb)

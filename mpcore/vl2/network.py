@@ -136,6 +136,7 @@ class Network:
         if now >= self._check_ms:
             self._check_ms = now + _CHECK_MS
             self.vl1.work.in_turns(now, self._announce(now))
+            self._outbound.expire(now)
             self.checks.run(now)    # where one failed for lack of memory, the others wait
         return min(self._check_ms, self.enrolment.poll(now))
 
