@@ -63,34 +63,28 @@ class Connection(Sender):
     owing = False                   # it is among those that owe an ACK at the next poll
     timestamps = None
     pinned = None                   # the interface at which the peer's address is pinned for it
-    error = 0
-    nodelay = True
     give_up_ms = _GIVE_UP_MS
     connect_ms = _CONNECT_MS
     _deaf = False                   # the application does not want to read any more
     _scaled = False
     _challenged = 0                 # second of the last challenge ACK, and how many in it
-    _parent = None                  # the listener, until it is told
-    _closed = False                 # the application is done with it
-    _stamps = None                  # Timestamps, if both sides use them
-    _fin_at = None                  # position of the peer's FIN
-    _ended = False                  # it has been reached
-    _short = 0                      # end of the last segment that was not full (Nagle)
-    _urgent = False                 # what is lost first is sent whatever the window is
-    _end_ms = None                  # when it is given up, or forgotten
 
     def __init__(self, stack):
         self._stack = stack
         self.state = CLOSED
+        self.error = 0
         self.on_event = None
         self.local = (None, 0)
         self.remote = None
+        self.nodelay = True
         self.ttl = _TTL
         self.send_ring = stack.tcp.send_ring
         self.receive_ring = stack.tcp.receive_ring
         self._key = None
+        self._parent = None
         self._tx = self._rx = None
         self._keepalive = None
+        self._closed = False            # the application is done with it
         self._blocked = True            # it found no room to write
 
     def open(self, now, key, local, remote, wire):
@@ -107,18 +101,23 @@ class Connection(Sender):
         self._rcv_edge = min(self.receive_ring, _MAX_WINDOW)    # end of the window we offered
         self._snd_scale = self._rcv_scale = 0
         self._sack = False              # the peer understands SACK
+        self._stamps = None             # Timestamps, if both sides use them
         self._board = None              # Scoreboard, while the peer lacks something
+        self._fin_at = None             # position of the peer's FIN
+        self._ended = False             # it has been reached
         self._fin = False               # ours is to be sent after what is queued
         self._news = False              # it is to be told when the segment has been dealt with
         self._mss = _DEFAULT_MSS
+        self._short = 0                 # end of the last segment that was not full (Nagle)
         self._trip = RoundTrip()
         self._congestion = None
         self._timed = None              # position whose ACK gives a round-trip sample
         self._timed_ms = self._sent_ms = self._progress_ms = now
         self._probing = False
         self._early = False             # the timer looks for losses before the timeout
+        self._urgent = False            # what is lost first is sent whatever the window is
         self._owed = 0                  # segments with data not yet acknowledged, or more
-        self._ack_ms = self._rtx_ms = None
+        self._ack_ms = self._rtx_ms = self._end_ms = None
 
     def open_active(self, now):
         """Send the SYN."""
