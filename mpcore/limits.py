@@ -16,7 +16,7 @@ MAX_PACKET = const(10024)         # spec/packet.md 3: whole packet; one receive 
 MTU = const(1432)                 # largest datagram sent to a path of unknown MTU
 MAX_FRAGMENTS = const(7)
 REASSEMBLY_SLOTS = const(4)       # up to MAX_PACKET each, freed when complete or after 5 s
-PEERS = const(64)                 # on a board 1.1 KB each, with keys, one path and its membership
+PEERS = const(64)                 # on a board 0.9 KB each, with keys, one path and its membership
                                   # of a network; roots and the controller stay
 HOST_PEERS = const(4096)          # the same where memory is no concern: hosts, roots, controllers
 PATHS_PER_PEER = const(4)         # about 120 B each
@@ -52,10 +52,10 @@ METADATA_BYTES = const(2048)      # largest metadata dictionary in a request
 DICTIONARY_ENTRIES = const(256)   # entries of one dictionary, about 60 B each
 
 # --- IP ------------------------------------------------------------------------------------
-NEIGHBOURS = const(32)            # of an interface, for IPv4 and IPv6 each; about 120 B each
+NEIGHBOURS = const(32)            # of an interface, for IPv4 and IPv6 each; about 70 B each
 NEIGHBOUR_PENDING = const(4)      # packets waiting for one address, up to the link's MTU each
 NEIGHBOUR_PENDING_ALL = const(8)  # the same for all addresses of an interface
-ROUTES_CACHED = const(16)         # about 100 B each
+ROUTES_CACHED = const(16)         # about 60 B each
 REASSEMBLIES = const(2)           # datagrams in fragments, up to REASSEMBLY_BYTES each, 15 s
 REASSEMBLY_BYTES = const(8192)
 LOOPBACK_PACKETS = const(16)      # packets to our own address, up to the link's MTU each, and as

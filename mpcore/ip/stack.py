@@ -28,7 +28,7 @@ class Route:
 
     neighbour = mac = None
     broadcast = local = False
-    _narrowed = None                # what a router told, where it takes less than the link
+    _mtu = None
 
     def __init__(self, interface, family, source, next_hop, mac=None, broadcast=False,
                  local=False):
@@ -44,13 +44,12 @@ class Route:
 
     @property
     def mtu(self):
-        """Bytes of the largest IP packet that the path takes, as far as we were told."""
-        return self.interface.link.mtu if self._narrowed is None else self._narrowed
+        """Of the path: the link's, or what a router told of that is smaller."""
+        return self._mtu or self.interface.link.mtu
 
-    def narrow(self, mtu):
-        """A router passes no more than so many bytes."""
-        if mtu < self.mtu:
-            self._narrowed = mtu
+    @mtu.setter
+    def mtu(self, mtu):
+        self._mtu = mtu
 
     def segment(self):
         """The largest IP packet for a TCP segment: what the path takes, and what the link carries
@@ -383,8 +382,8 @@ class Stack:
         """A router on the way to `destination` passes packets of at most `mtu` bytes."""
         for key in (destination, source + destination):
             route = self._routes.get(key)
-            if route is not None:
-                route.narrow(mtu)
+            if route is not None and mtu < route.mtu:
+                route.mtu = mtu
 
     def ephemeral(self, used):
         """A random port of the dynamic range that is not in `used`."""

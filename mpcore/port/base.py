@@ -131,18 +131,18 @@ class BasePort:
         endpoint = self._endpoints.get(sockaddr)
         if endpoint is None:
             endpoint = self._endpoint(sockaddr)
-            to = self._sockaddr(endpoint)
-            self._remember(endpoint, sockaddr, sockaddr if sockaddr == to else to)
+            address = self._sockaddr(endpoint)
+            self._remember(endpoint, sockaddr, sockaddr if sockaddr == address else address)
         return endpoint
 
-    def _remember(self, endpoint, sockaddr, to):
-        """What comes from `sockaddr` is from this endpoint; `to`: where to send what is for it,
+    def _remember(self, endpoint, sockaddr, address):
+        """What comes from `sockaddr` is from this endpoint, and what is for it goes to `address`,
         mostly the same. A source may say more, such as a zone."""
         for cache in self._endpoints, self._sockaddrs:
             if len(cache) >= limits.REMEMBERED_ENDPOINTS:
                 cache.clear()
         self._endpoints[sockaddr] = endpoint
-        self._sockaddrs[endpoint] = to
+        self._sockaddrs[endpoint] = address
 
 
 def _split(text):

@@ -142,8 +142,9 @@ class VL1:
         self.upstreams = Upstreams(self, planet, moons, adopt)
         self.lookup = Lookup(self)
         self._strangers = None        # until there is one
-        self.on(packet.HELLO, self._on_hello)
-        self.on_ok(packet.HELLO, self._on_ok_hello)
+        hello = self._on_hello          # one and the same object, which takes heap
+        self.on(packet.HELLO, hello)
+        self.on_ok(packet.HELLO, hello)
         self.on(packet.OK, self._on_ok)
         self.on(packet.ERROR, self._on_error)
         self.on(packet.ECHO, self._on_echo)
@@ -471,10 +472,11 @@ class VL1:
         return None if handler is None else handler(now, peer, received)
 
     def _on_hello(self, now, peer, received):
-        return self.greeting.on_encrypted_hello(now, peer, received)
-
-    def _on_ok_hello(self, now, peer, received):
-        return self.greeting.on_ok(now, peer, received)
+        """HELLO of a known peer, or OK to ours."""
+        greeting = self.greeting
+        if received.verb == packet.OK:
+            return greeting.on_ok(now, peer, received)
+        return greeting.on_encrypted_hello(now, peer, received)
 
     def _on_error(self, now, peer, received):
         handler = self._error.get(received.in_re_verb)
