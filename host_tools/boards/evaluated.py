@@ -1,8 +1,7 @@
 """What modules make of constants when they are loaded, made when they are built.
 
 The programs that curves are computed by are written as tables of instructions, the constants of
-SHA-512 as text; a board needs only their bytes. So it has neither the tables nor the functions that
-read them.
+SHA-512 as text; a board needs only their bytes. So it has neither these nor what reads them.
 """
 
 import ast
