@@ -28,9 +28,10 @@ class Enrolment:
     """One network's standing with its controller.
 
     network: the Network, whose `configure` and `set_status` are called. says: what a request says
-    of us, as arguments of exchange.metadata. load(name), store(name, data): where the config is cached. ask: called as
-    ask(now, network) instead of sending a request when we are the controller ourselves.
-    low_bandwidth: refresh seldom; a change that the controller cannot push is then learned late.
+    of us, as arguments of exchange.metadata. load(name), store(name, data): where the config is
+    cached. ask: called as ask(now, network) instead of sending a request when we are the
+    controller ourselves. low_bandwidth: refresh seldom; a change that the controller cannot push
+    is then learned late.
     """
 
     def __init__(self, vl1, network, says, load, store, ask, low_bandwidth=False):
