@@ -1,14 +1,15 @@
 """What modules make of constants when they are loaded, made when they are built.
 
-The programs that curves are computed by are written as tables of instructions; a board needs only
-their bytes. So it has neither the tables nor the functions that read them.
+The programs that curves are computed by are written as tables of instructions, the constants of
+SHA-512 as text; a board needs only their bytes. So it has neither these nor what reads them.
 """
 
 import ast
 import importlib
 
 # Modules whose globals are of the same bytes on every platform.
-_SAME = ("mpcore.crypto.curve25519", "mpcore.crypto.edwards25519", "mpcore.crypto.field25519")
+_SAME = ("mpcore.crypto.curve25519", "mpcore.crypto.edwards25519", "mpcore.crypto.field25519",
+         "mpcore.crypto.sha2")
 
 
 def evaluate(module):

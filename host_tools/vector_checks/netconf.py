@@ -288,14 +288,18 @@ def _credentials(kind, texts):
     return [kind.from_bytes(unhex(text))[0] for text in texts]
 
 
+_FIELDS = ("network_id", "issued_to", "timestamp", "credential_max_delta", "revision",
+           "trace_target", "trace_level", "flags", "multicast_limit", "public", "name", "mtu",
+           "com_raw", "rules", "dns_domain", "sso_version", "sso_enabled", "sso")
+_SEQUENCES = ("capabilities_raw", "tags_raw", "ownerships_raw", "specialists", "routes",
+              "static_ips", "dns_servers")
+
+
 def _comparable(config):
     """What a NetworkConfig holds, by name; credentials as their bytes."""
-    values = dict(config.__dict__)
-    values["com"] = values.pop("com_raw", b"") or None
-    for name in ("capabilities", "tags", "ownerships"):
-        values[name] = [credential.raw for credential in values[name]]
-    for name in ("specialists", "routes", "static_ips", "dns_servers"):
-        values[name] = list(values[name])
+    values = {name: getattr(config, name) for name in _FIELDS}
+    for name in _SEQUENCES:
+        values[name] = list(getattr(config, name))
     return values
 
 

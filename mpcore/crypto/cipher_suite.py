@@ -29,9 +29,11 @@ class CipherSuite:
     shared: the 48 bytes two identities agree on (spec/identity.md 5).
     """
 
+    _siv = None
+    _held = bytes           # what type keys are kept as
+
     def __init__(self, shared):
-        self._shared = bytes(shared)
-        self._siv = None
+        self._shared = self._held(shared)
 
     @micropython.native
     def armor(self, buf, off, n, cipher):

@@ -3,22 +3,22 @@
 One set of scratch buffers serves all peers: a packet is armored or dearmored in one go.
 """
 
-import array
-
 import micropython
 
 from mpcore.crypto import salsa
 from mpcore.crypto.cipher_suite import CipherSuite
 from mpcore.crypto.packet_kernels import differs, set_key, tag, write_mac, xor_blocks
 
-_STATE = salsa.new_state()
-_BLOCK = array.array("I", bytes(64))
+_STATE = salsa.STATE
+_BLOCK = salsa.BLOCK
 _ONE_TIME_KEY = bytearray(64)   # keystream block 0; its second half is not used
 _TAG = bytearray(16)
 
 
 class PacketCipher(CipherSuite):
     """Armors and dearmors the packets exchanged with one peer."""
+
+    _held = bytearray       # of 48: bytes have one more at their end, for which a heap has 16
 
     def _make_siv(self, label0, label1):
         from mpcore.crypto.gmac_siv import AesGmacSiv

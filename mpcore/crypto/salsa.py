@@ -4,7 +4,7 @@ import array
 
 from mpcore.crypto.packet_kernels import set_state, xor_blocks
 
-_BLOCK = array.array("I", bytes(64))
+BLOCK = array.array("I", bytes(64))     # of keystream
 
 
 def new_state():
@@ -15,7 +15,7 @@ def new_state():
     return state
 
 
-_STATE = new_state()
+STATE = new_state()     # these two serve whoever needs them for one go
 
 
 def salsa20_xor(key, iv, counter, buf, off, n, rounds):
@@ -24,5 +24,5 @@ def salsa20_xor(key, iv, counter, buf, off, n, rounds):
     key: 32 bytes; iv: 8 bytes; counter: number of the first 64-byte block, below 2**30;
     rounds: 12 or 20.
     """
-    set_state(_STATE, key, iv, counter)
-    xor_blocks(0, 0, _STATE, _BLOCK, buf, off, n, rounds >> 1)
+    set_state(STATE, key, iv, counter)
+    xor_blocks(0, 0, STATE, BLOCK, buf, off, n, rounds >> 1)

@@ -19,8 +19,11 @@ except MemoryError:
 
 
 def _pairs(text):
+    """Bytes, which a build has ready in a board's flash. A hash copies them into an array for as
+    long as it takes: a board is mostly through with SHA-512 when it has met its peers."""
     words = bytes.fromhex(text)
-    return array.array("I", struct.unpack(">%dI" % (len(words) // 4), words))
+    count = len(words) // 4
+    return struct.pack("<%dI" % count, *struct.unpack(">%dI" % count, words))
 
 
 _K = _pairs(
@@ -50,12 +53,11 @@ _START_384 = _pairs(
     "8eb44a8768581511db0c2e0d64f98fa747b5481dbefa4fa4")
 _PRODUCTS = const(34)           # of 25519's arithmetic take as long as one block
 _BLOCKS = max(1, limits.SLICE // _PRODUCTS)     # in one slice
-_W = array.array("I", bytes(128))
-_V = array.array("I", bytes(64))
 
 
 def _slices(start, data):
-    state = array.array("I", start)
+    state, constants = array.array("I", start), array.array("I", _K)
+    schedule, variables = array.array("I", bytes(128)), array.array("I", bytes(64))
     n = len(data)
     rest = n & 127
     tail = bytearray(256 if rest >= 112 else 128)
@@ -64,7 +66,8 @@ def _slices(start, data):
     struct.pack_into(">Q", tail, len(tail) - 8, n << 3)
     for part, blocks in (data, n >> 7), (tail, len(tail) >> 7):
         for done in range(0, blocks, _BLOCKS):
-            compress(0, 0, _W, _V, state, _K, part, done << 7, min(_BLOCKS, blocks - done))
+            compress(0, 0, schedule, variables, state, constants, part, done << 7,
+                     min(_BLOCKS, blocks - done))
             yield
     return struct.pack(">16I", *state)
 

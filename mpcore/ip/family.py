@@ -35,7 +35,6 @@ class Family:
 
         The header's length is a multiple of 8.
         """
-        buf = self._stack.buffer
         start = route.interface.start + self.HEADER
         room = route.mtu - self.HEADER
         n = len(header)
@@ -43,6 +42,8 @@ class Family:
         if total > room:
             start += self.FRAGMENT_HEADER
             room = room - self.FRAGMENT_HEADER & ~7
+        self._stack.reserve(route.interface, start + min(room, total))
+        buf = self._stack.buffer
         at = 0
         while at < total:
             size = min(room, total - at)

@@ -92,6 +92,15 @@ class Neighbours:
             entry = self._add(now, ip)
         return entry
 
+    def same(self, ip):
+        """The very object that an address is known by here, so that who keeps it, too, does not
+        keep a copy; the one given where there is none."""
+        if ip in self._entries:
+            for known in self._entries:
+                if known == ip:
+                    return known
+        return ip
+
     def learn(self, now, entry, mac):
         """The neighbour was heard of; what waited for it leaves."""
         entry.mac = mac

@@ -17,9 +17,9 @@ _EPHEMERAL = 49152
 _IPV4 = const(0x0800)
 _SHORT = const(120)              # bytes of a packet, headers and all options included
 
-# A buffer for packets of 2800 bytes, the MTU of most networks, and what a link writes before them:
-# taken before code has cut a board's heap into pieces. The first stack that needs one has it.
-_buffers = [bytearray(2840)]
+# A buffer for packets that a link carries in one datagram, and what it writes before them: taken
+# before code has cut a board's heap into pieces. The first stack that needs one has it.
+_buffers = [bytearray(1440)]
 
 
 class Route:
@@ -28,6 +28,7 @@ class Route:
 
     neighbour = mac = None
     broadcast = local = False
+    _mtu = None
 
     def __init__(self, interface, family, source, next_hop, mac=None, broadcast=False,
                  local=False):
@@ -40,13 +41,20 @@ class Route:
             self.broadcast = broadcast
         if local:
             self.local = True
-        self.mtu = interface.link.mtu   # of the path, when a router told of a smaller one
+
+    @property
+    def mtu(self):
+        """Of the path: the link's, or what a router told of that is smaller."""
+        return self._mtu or self.interface.link.mtu
+
+    @mtu.setter
+    def mtu(self, mtu):
+        self._mtu = mtu
 
     def segment(self):
         """The largest IP packet for a TCP segment: what the path takes, and what the link carries
         as one datagram, if it tells. One lost half would lose the whole."""
-        return self.mtu if self.local else min(self.mtu, getattr(self.interface.link, "whole",
-                                                                 self.mtu))
+        return self.mtu if self.local else min(self.mtu, self.interface.whole())
 
     def looped(self):
         """The way back to ourselves by the same interface."""
@@ -117,9 +125,13 @@ class Interface:
         if self.pins is None:
             self.pins = {}
         self.pins.setdefault(ip, [mac, 0])[1] += 1
-        neighbours = self.arp if len(ip) == 4 else self.ndp
+        neighbours = self.neighbours(ip)
         neighbours.learn(now, neighbours.entry(now, ip, True), mac)
         return True
+
+    def neighbours(self, ip):
+        """The neighbours in the family of this address."""
+        return self.arp if len(ip) == 4 else self.ndp
 
     def unpin(self, ip):
         """Undo one pin()."""
@@ -142,6 +154,11 @@ class Interface:
         if ethertype == _IPV4:
             return self.spoofed(bytes(buf[off + 12:off + 16]), mac)
         return ethertype == ethernet.IPV6 and self.spoofed(bytes(buf[off + 8:off + 24]), mac)
+
+    def whole(self):
+        """Bytes of the largest packet that the link carries as one datagram."""
+        link = self.link
+        return min(link.mtu, getattr(link, "whole", link.mtu))
 
     def set_addresses(self, now, addresses):
         """Replace the addresses: a list of (ip, prefix length). New ones of IPv4 are announced."""
@@ -262,7 +279,7 @@ class Stack:
         self._polling = False
         self._routes = {}
         self.max_looped = LOOPBACK_PACKETS
-        self._looped = []
+        self._looped = ()
         self._looping = False
         self.reassembler = None         # until the first fragment
         self.udp = udp.Udp(self)
@@ -295,7 +312,7 @@ class Stack:
         self.next_ms = None
         self._polling = True
         try:
-            looped, self._looped = self._looped, []
+            looped, self._looped = self._looped, ()
             self._looping = True
             for route, packet in looped:
                 route.family.receive(now, route.interface, 0, packet, 0, len(packet))
@@ -343,7 +360,7 @@ class Stack:
         if route is not None:
             if len(self._routes) >= ROUTES_CACHED:
                 self._routes.clear()
-            self._routes[key] = route
+            self._routes[route.next_hop if key == route.next_hop else key] = route
         return route
 
     def routes(self, destination, source=None):
@@ -397,6 +414,8 @@ class Stack:
         if len(self._looped) >= (self.max_looped << 1 if n <= _SHORT else self.max_looped):
             return self.count("loopback_full")
         start = route.interface.start
+        if not self._looped:
+            self._looped = []
         self._looped.append((route, memoryview(self.buffer[start:start + n])))
         self.schedule(now)
 
@@ -416,11 +435,19 @@ class Stack:
         return forged
 
     def fit(self, interface):
-        """Have the buffer hold the largest packet of an interface, whose MTU may have changed."""
-        size = interface.start + interface.link.mtu
+        """Have the buffer hold what an interface, whose MTU may have changed, sends as one
+        datagram. What is longer is seldom: room is made for it when there is some, by reserve().
+        """
+        size = interface.start + interface.whole()
         if len(self.buffer) < size:
             ready = _buffers and size <= len(_buffers[0])
             self.buffer = _buffers.pop() if ready else bytearray(size)
+
+    def reserve(self, interface, size):
+        """Have the buffer hold `size` bytes, or an interface's longest packet if they are more
+        than there is room for. What was in it is lost then."""
+        if len(self.buffer) < size:
+            self.buffer = bytearray(interface.start + interface.link.mtu)
 
     def routes_changed(self):
         self._routes.clear()
@@ -442,6 +469,7 @@ class Stack:
             if source is not None and source not in interface.addresses:
                 continue
             if destination in interface.addresses:
+                self.reserve(interface, interface.start + interface.link.mtu)   # see segment()
                 return Route(interface, family, destination, destination, local=True)
             if destination in interface.broadcasts:
                 return Route(interface, family, source or interface.source_for(destination), None,
@@ -461,7 +489,9 @@ class Stack:
         if best is None:
             return None
         address = source or best.source_for(next_hop)
-        return Route(best, family, address, next_hop) if address is not None else None
+        if address is None:
+            return None
+        return Route(best, family, address, best.neighbours(next_hop).same(next_hop))
 
 
 def _is_link_local(ip):

@@ -38,8 +38,8 @@ class BasePort:
         self.sockets = []
         self.local = []         # endpoints that are bound, one a socket
         self._by_family = {}    # length of an endpoint: socket to send from
-        self._ways = {}         # endpoint: (socket, address in the platform's form)
-        self._endpoints = {}
+        self._sockaddrs = {}    # endpoint: the same in the platform's form ...
+        self._endpoints = {}    # ... and the other way about, of the same objects
         self._sent = self._view = None      # the buffer that was sent from last
         try:
             for text in [bind] if isinstance(bind, str) else bind:
@@ -54,14 +54,15 @@ class BasePort:
     @micropython.native
     def send(self, endpoint, buf, off, n):
         """Send buf[off:off+n] as one datagram. Losing it is not an error, only counted."""
-        way = self._ways.get(endpoint)
+        sockaddr = self._sockaddrs.get(endpoint)
         try:
-            if way is None:
-                way = _remember(self._ways, endpoint, (self._by_family[len(endpoint)],
-                                                       self._sockaddr(endpoint)))
+            sock = self._by_family[len(endpoint)]
+            if sockaddr is None:
+                sockaddr = self._sockaddr(endpoint)
+                self._remember(endpoint, sockaddr, sockaddr)
             if buf is not self._sent:
                 self._sent, self._view = buf, memoryview(buf)
-            way[0].sendto(self._view[off:off + n], way[1])
+            sock.sendto(self._view[off:off + n], sockaddr)
             self.counters["sent"] += 1
         except (OSError, KeyError):
             self.counters["send_failed"] += 1
@@ -124,21 +125,24 @@ class BasePort:
             sock.close()
         self.sockets = []
         self._by_family = {}
-        self._ways = {}
 
     def _source(self, sockaddr):
         """The endpoint a datagram came from; one and the same object as long as it is known."""
         endpoint = self._endpoints.get(sockaddr)
         if endpoint is None:
-            endpoint = _remember(self._endpoints, sockaddr, self._endpoint(sockaddr))
+            endpoint = self._endpoint(sockaddr)
+            address = self._sockaddr(endpoint)
+            self._remember(endpoint, sockaddr, sockaddr if sockaddr == address else address)
         return endpoint
 
-
-def _remember(cache, key, value):
-    if len(cache) >= limits.REMEMBERED_ENDPOINTS:
-        cache.clear()
-    cache[key] = value
-    return value
+    def _remember(self, endpoint, sockaddr, address):
+        """What comes from `sockaddr` is from this endpoint, and what is for it goes to `address`,
+        mostly the same. A source may say more, such as a zone."""
+        for cache in self._endpoints, self._sockaddrs:
+            if len(cache) >= limits.REMEMBERED_ENDPOINTS:
+                cache.clear()
+        self._endpoints[sockaddr] = endpoint
+        self._sockaddrs[endpoint] = address
 
 
 def _split(text):

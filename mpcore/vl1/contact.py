@@ -58,8 +58,9 @@ class Contact:
         self.inside_network = lambda ip: False  # of those joined; set by our owner likewise
         self.low_bandwidth = False
         self.surface = {}           # root address -> (endpoint it sees us at, when it said so)
-        vl1.on(packet.RENDEZVOUS, self._told)
-        vl1.on(packet.PUSH_DIRECT_PATHS, self._told)
+        told = self._told           # one and the same object, which takes heap
+        vl1.on(packet.RENDEZVOUS, told)
+        vl1.on(packet.PUSH_DIRECT_PATHS, told)
         vl1.on_error(packet.HELLO, self._on_hello_error)
 
     def want(self, address, wanted):

@@ -17,10 +17,11 @@ _IDLE_MS = const(60000)
 class Lookup:
     """Asks roots for identities, answers others, and keeps what waits meanwhile."""
 
+    _incoming = ()      # (since_ms, source, endpoint, packet)
+    _outgoing = ()      # (since_ms, address, verb, buffer with headroom)
+
     def __init__(self, vl1):
         self._vl1 = vl1
-        self._incoming = []  # (since_ms, source, endpoint, packet)
-        self._outgoing = []  # (since_ms, address, verb, buffer with headroom)
         self._retry_ms = 0
         self._asked = Gate(_RETRY_MS - 1, limits.PEERS)
         self._answered = Gate(_ANSWER_INTERVAL_MS, limits.PEERS)
@@ -37,7 +38,7 @@ class Lookup:
         else:
             data = bytearray(START + n)
             data[START:] = memoryview(buf)[off:off + n]
-            self._incoming.append((now, source, endpoint, data))
+            self._incoming += ((now, source, endpoint, data),)
         if source not in self._vl1.peers:
             self._vl1.unsettled = True  # to ask a root, when whoever called us has returned
 
@@ -46,11 +47,11 @@ class Lookup:
         if n > limits.WAITING_BYTES:
             return self._vl1.count("no_path_dropped")
         if len(self._outgoing) >= limits.WAITING_OUT:
-            self._outgoing.pop(0)
+            self._outgoing = self._outgoing[1:]
             self._vl1.count("no_path_dropped")
         data = bytearray(START + HEADER + n)
         data[START + HEADER:] = memoryview(buf)[off:off + n]
-        self._outgoing.append((now, address, verb, data))
+        self._outgoing += ((now, address, verb, data),)
         if address not in self._vl1.peers:
             self._vl1.unsettled = True  # as above: a board's stack is short
 
@@ -65,12 +66,12 @@ class Lookup:
         next polls. Not from inside a handler, whose packet this would overwrite."""
         vl1 = self._vl1
         vl1.unsettled = False
-        incoming, self._incoming = self._incoming, []
+        incoming, self._incoming = self._incoming, ()
         handled = False
         for item in incoming:
             since_ms, source, endpoint, data = item
             if handled and vl1.work.sliced:
-                self._incoming.append(item)
+                self._incoming += (item,)
                 vl1.unsettled = True
                 continue
             peer = vl1.peers.get(source)
@@ -81,12 +82,12 @@ class Lookup:
                 except ValueError:
                     vl1.count("malformed")
             elif now - since_ms < _TIMEOUT_MS:
-                self._incoming.append(item)
+                self._incoming += (item,)
             else:
                 vl1.count("unknown_source_dropped")
         if handled and vl1.unsettled:
             return
-        outgoing, self._outgoing = self._outgoing, []
+        outgoing, self._outgoing = self._outgoing, ()
         for item in outgoing:
             since_ms, to, verb, data = item
             peer = vl1.peers.get(to)
@@ -95,7 +96,7 @@ class Lookup:
                 vl1.send_in_place(now, to, verb, data, START + HEADER,
                                   len(data) - START - HEADER)
             elif now - since_ms < _TIMEOUT_MS:
-                self._outgoing.append(item)
+                self._outgoing += (item,)
             else:
                 vl1.count("no_path_dropped")
         for _, address, _, _ in self._incoming + self._outgoing:
@@ -138,5 +139,6 @@ class Lookup:
             at += length
             if identity.address != vl1.address:
                 vl1.add_peer(now, identity)
+                self._asked.forget(identity.address)
                 vl1.contact.met(identity.address)
                 vl1.unsettled = True

@@ -75,12 +75,12 @@ class Peer:
     """Another node whose identity is known. Each attribute costs a board 8 bytes a peer."""
 
     stable = ()                     # endpoints a world lists for this root
+    _several = ()                   # the paths, where there are more than one
 
     def __init__(self, identity, now):
         self.identity = identity
         self.address = identity.address
         self.cipher = None          # crypto.PacketCipher, made when first needed
-        self.paths = ()
         self.sole = None            # the path, while there is but one
         self.version = 0            # VL1 protocol version, 0 = not known yet
         self.since_ms = now
@@ -90,19 +90,27 @@ class Peer:
         self.last_push_ms = NEVER    # PUSH_DIRECT_PATHS sent
         self.trusted_ms = NEVER
 
+    @property
+    def paths(self):
+        """Those that are known, as a tuple."""
+        return self._several if self.sole is None else (self.sole,)
+
     def path_to(self, endpoint):
         """The path with this endpoint or None."""
-        for path in self.paths:
+        sole = self.sole
+        if sole is not None:
+            return sole if sole.endpoint == endpoint else None
+        for path in self._several:
             if path.endpoint == endpoint:
                 return path
         return None
 
     def best_path(self, now):
         """The usable path of best quality or None; those that do not answer come last."""
-        if self.sole is not None and not self.sole.expired(now):
-            return self.sole
+        if self.sole is not None:
+            return None if self.sole.expired(now) else self.sole
         best = best_key = None
-        for path in self.paths:
+        for path in self._several:
             if not path.expired(now):
                 key = (path.silent(now), path.wants_probe(now), path.quality(now))
                 if best is None or key <= best_key:
@@ -133,8 +141,10 @@ class Peer:
         self._set(path, ())
 
     def _set(self, gone, new):
-        self.paths = tuple([path for path in self.paths if path is not gone]) + new
-        self.sole = self.paths[0] if len(self.paths) == 1 else None
+        paths = tuple([path for path in self.paths if path is not gone]) + new
+        self.sole = paths[0] if len(paths) == 1 else None
+        if len(paths) > 1 or self._several:
+            self._several = () if self.sole is not None else paths
 
     def has_live_sibling(self, now, endpoint):
         """Whether another port of the same host is in use.

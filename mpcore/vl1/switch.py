@@ -67,23 +67,29 @@ class Replies:
 
     def __init__(self, limit):
         self._limit = limit
-        self._ids = []          # those sent within their lifetime, the oldest first ...
+        self._ids = b""         # those sent within their lifetime, the oldest first ...
         self._sent_ms = []      # ... and when each was
 
     def expect(self, now, packet_id):
         self._forget(now, self._limit - 1)
-        self._ids.append(packet_id)
+        self._ids += packet_id
         self._sent_ms.append(now)
 
     def expected(self, now, packet_id):
         self._forget(now, self._limit)
-        return packet_id in self._ids
+        at = self._ids.find(packet_id)
+        while at > 0 and at & 7:        # in the midst of two
+            at = self._ids.find(packet_id, at + 1)
+        return at >= 0
 
     def _forget(self, now, most):
-        ids, sent_ms = self._ids, self._sent_ms
-        while ids and (len(ids) > most or now - sent_ms[0] >= _REPLY_LIFETIME_MS):
-            ids.pop(0)
-            sent_ms.pop(0)
+        sent_ms = self._sent_ms
+        gone = max(0, len(sent_ms) - most)
+        while gone < len(sent_ms) and now - sent_ms[gone] >= _REPLY_LIFETIME_MS:
+            gone += 1
+        if gone:
+            self._sent_ms = sent_ms[gone:]
+            self._ids = self._ids[8 * gone:]
 
 
 class VL1:
@@ -136,8 +142,9 @@ class VL1:
         self.upstreams = Upstreams(self, planet, moons, adopt)
         self.lookup = Lookup(self)
         self._strangers = None        # until there is one
-        self.on(packet.HELLO, lambda *args: self.greeting.on_encrypted_hello(*args))
-        self.on_ok(packet.HELLO, lambda *args: self.greeting.on_ok(*args))
+        hello = self._on_hello          # one and the same object, which takes heap
+        self.on(packet.HELLO, hello)
+        self.on_ok(packet.HELLO, hello)
         self.on(packet.OK, self._on_ok)
         self.on(packet.ERROR, self._on_error)
         self.on(packet.ECHO, self._on_echo)
@@ -463,6 +470,13 @@ class VL1:
             return False
         handler = self._ok.get(received.in_re_verb)
         return None if handler is None else handler(now, peer, received)
+
+    def _on_hello(self, now, peer, received):
+        """HELLO of a known peer, or OK to ours."""
+        greeting = self.greeting
+        if received.verb == packet.OK:
+            return greeting.on_ok(now, peer, received)
+        return greeting.on_encrypted_hello(now, peer, received)
 
     def _on_error(self, now, peer, received):
         handler = self._error.get(received.in_re_verb)

@@ -22,6 +22,8 @@ VERSION = const(7)
 MAX_CAPABILITIES = const(128)
 MAX_TAGS = const(128)
 
+_NOBODY = bytes(5)
+
 
 class Certified:
     """Who may have a certificate of membership. It is kept as `com_raw`, its bytes, or none: to
@@ -47,30 +49,67 @@ class NetworkConfig(Certified):
     network_id, issued_to (address), timestamp (ms of the controller's clock),
     credential_max_delta (ms), revision, trace_target (address), trace_level, flags,
     multicast_limit, public, name (bytes), mtu,
-    com (COM or None), capabilities, tags, ownerships (lists of credentials),
+    com (COM or None), capabilities, tags, ownerships (sequences of credentials),
     specialists [(address, roles)], routes [(target, prefix, via or None, flags, metric)],
     static_ips [(ip, prefix)], rules (binary, not looked into), dns_domain (bytes),
     dns_servers [ip], sso_version, sso_enabled, sso (the SSO keys with their values, bytes).
+
+    Credentials are kept as their bytes, like the COM: to ask for them makes them anew. What most
+    networks do not have is here, and costs RAM only where it is.
     """
+
+    capabilities_raw = tags_raw = ownerships_raw = ()
+    trace_target = _NOBODY
+    trace_level = flags = multicast_limit = 0
+    specialists = dns_servers = ()
+    dns_domain = b""
+    sso_version = 0
+    sso_enabled = False
+    sso = {}                    # this one, of who has none, stays empty
 
     def __init__(self, network_id, issued_to):
         self.network_id = network_id
         self.issued_to = issued_to
         self.timestamp = self.credential_max_delta = self.revision = 0
-        self.trace_target = bytes(5)
-        self.trace_level = self.flags = self.multicast_limit = 0
         self.public = False
-        self.name = b""
+        self.name = self.rules = b""
         self.mtu = DEFAULT_MTU
-        self.capabilities = self.tags = self.ownerships = ()
-        self.specialists = self.routes = self.static_ips = ()
-        self.rules = b""
-        self.dns_domain = b""
-        self.dns_servers = ()
-        self.sso_version = 0
-        self.sso_enabled = False
-        self.sso = {}
+        self.routes = self.static_ips = ()
+
+    @property
+    def capabilities(self):
+        from mpcore.vl2.credentials import Capability
+
+        return [Capability.from_bytes(raw)[0] for raw in self.capabilities_raw]
+
+    @capabilities.setter
+    def capabilities(self, capabilities):
+        self.capabilities_raw = _raws(capabilities)
+
+    @property
+    def tags(self):
+        from mpcore.vl2.credentials import Tag
+
+        return [Tag.from_bytes(raw)[0] for raw in self.tags_raw]
+
+    @tags.setter
+    def tags(self, tags):
+        self.tags_raw = _raws(tags)
+
+    @property
+    def ownerships(self):
+        from mpcore.vl2.credentials import Ownership
+
+        return [Ownership.from_bytes(raw)[0] for raw in self.ownerships_raw]
+
+    @ownerships.setter
+    def ownerships(self, ownerships):
+        self.ownerships_raw = _raws(ownerships)
 
     def specialists_as(self, role):
         """Addresses of the specialists that have a role."""
         return [address for address, roles in self.specialists if roles & role]
+
+
+def _raws(credentials):
+    return tuple([credential.raw for credential in credentials])

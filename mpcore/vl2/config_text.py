@@ -45,8 +45,10 @@ def reading(text):
     made.timestamp = integer(get(b"ts"))
     made.credential_max_delta = integer(get(b"ctmd"))
     made.revision = integer(get(b"r"))
-    made.trace_target = (integer(get(b"tt")) & 0xFFFFFFFFFF).to_bytes(5, "big")
-    made.trace_level = integer(get(b"tl"))
+    if integer(get(b"tt")):
+        made.trace_target = (integer(get(b"tt")) & 0xFFFFFFFFFF).to_bytes(5, "big")
+    if integer(get(b"tl")):
+        made.trace_level = integer(get(b"tl"))
     made.flags = integer(get(b"f"))
     made.multicast_limit = integer(get(b"ml"))
     made.public = integer(get(b"t")) == 1
@@ -55,18 +57,26 @@ def reading(text):
     yield
     if get(b"C"):
         made.com = COM.from_bytes(get(b"C"))[0]
-    made.capabilities = _credentials(Capability, get(b"CAP", b""), MAX_CAPABILITIES)
-    made.tags = _credentials(Tag, get(b"TAG", b""), MAX_TAGS)
-    made.ownerships = _credentials(Ownership, get(b"COO", b""), _MAX_OWNERSHIPS)
+    if get(b"CAP"):
+        made.capabilities = _credentials(Capability, get(b"CAP"), MAX_CAPABILITIES)
+    if get(b"TAG"):
+        made.tags = _credentials(Tag, get(b"TAG"), MAX_TAGS)
+    if get(b"COO"):
+        made.ownerships = _credentials(Ownership, get(b"COO"), _MAX_OWNERSHIPS)
     yield
-    made.specialists = _read_specialists(get(b"S", b""))
+    if get(b"S"):
+        made.specialists = _read_specialists(get(b"S"))
     made.routes = _read_routes(get(b"RT", b""))
     made.static_ips = _read_ips(get(b"I", b""))
     made.rules = get(b"R", b"")
     if get(b"DNS"):
-        made.dns_domain, made.dns_servers = _read_dns(get(b"DNS"))
-    made.sso_version = integer(get(b"ssov"))
-    made.sso_enabled = dictionary.boolean(get(b"ssoe"))
+        domain, servers = _read_dns(get(b"DNS"))
+        if domain or servers:
+            made.dns_domain, made.dns_servers = domain, servers
+    if integer(get(b"ssov")):
+        made.sso_version = integer(get(b"ssov"))
+    if dictionary.boolean(get(b"ssoe")):
+        made.sso_enabled = True
     if made.sso_enabled and made.sso_version < len(_SSO_KEYS):
         made.sso = {key: get(key, b"") for key in _SSO_KEYS[made.sso_version]}
     return made
@@ -81,8 +91,8 @@ def write(config):
              (b"f", number(config.flags)), (b"ml", number(config.multicast_limit)),
              (b"t", number(int(config.public))), (b"n", config.name[:_MAX_NAME]),
              (b"mtu", number(config.mtu))]
-    blobs = ((b"C", config.com_raw), (b"CAP", _raws(config.capabilities)),
-             (b"TAG", _raws(config.tags)), (b"COO", _raws(config.ownerships)),
+    blobs = ((b"C", config.com_raw), (b"CAP", b"".join(config.capabilities_raw)),
+             (b"TAG", b"".join(config.tags_raw)), (b"COO", b"".join(config.ownerships_raw)),
              (b"S", _write_specialists(config.specialists)),
              (b"RT", _write_routes(config.routes)), (b"I", _write_ips(config.static_ips)),
              (b"R", config.rules))
@@ -106,10 +116,6 @@ def _credentials(kind, blob, most):
     except ValueError:
         pass
     return found
-
-
-def _raws(credentials):
-    return b"".join([credential.raw for credential in credentials])
 
 
 def _split(endpoint):

@@ -10,6 +10,7 @@ by an Identity that has its private key.
 from micropython import const
 
 from mpcore.crypto.slices import finish
+from mpcore.vl2.bundle import bundle
 
 # Type codes, as revocations name them
 COM_TYPE = const(1)
@@ -361,12 +362,9 @@ class Capability:
 
 def pack(coms=(), capabilities=(), tags=(), revocations=(), ownerships=()):
     """Payload of a NETWORK_CREDENTIALS (section 6)."""
-    parts = [com.raw for com in coms]
-    parts.append(b"\0")
-    for section in (capabilities, tags, revocations, ownerships):
-        parts.append(len(section).to_bytes(2, "big"))
-        parts.extend([credential.raw for credential in section])
-    return b"".join(parts)
+    return bundle(b"".join([com.raw for com in coms]),
+                  [[credential.raw for credential in section]
+                   for section in (capabilities, tags, revocations, ownerships)])
 
 
 def unpack(buf, at, end):

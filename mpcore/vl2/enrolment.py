@@ -27,25 +27,29 @@ _TO_ASK = ("mpcore.vl2.exchange",)      # what is loaded before a request is sen
 class Enrolment:
     """One network's standing with its controller.
 
-    network: the Network, whose `configure` and `set_status` are called. metadata: what a request
-    says of us. load(name), store(name, data): where the config is cached. ask: called as
-    ask(now, network) instead of sending a request when we are the controller ourselves.
-    low_bandwidth: refresh seldom; a change that the controller cannot push is then learned late.
+    network: the Network, whose `configure` and `set_status` are called. says: what a request says
+    of us, as arguments of exchange.metadata. load(name), store(name, data): where the config is
+    cached. ask: called as ask(now, network) instead of sending a request when we are the
+    controller ourselves. low_bandwidth: refresh seldom; a change that the controller cannot push
+    is then learned late.
     """
 
-    def __init__(self, vl1, network, metadata, load, store, ask, low_bandwidth=False):
+    def __init__(self, vl1, network, says, load, store, ask, low_bandwidth=False):
         self._vl1 = vl1
         self._network = network
-        self._metadata = metadata
+        self._says = says
         self._load = load
         self._store = store
         self._ask = ask
         self._low_bandwidth = low_bandwidth
         self._patient_until_ms = None
-        self._name = "networks.d/%s.conf" % network.id.hex()
         self._updates = []      # of exchange.Assembly
         self._check_ms = self._requested_ms = self._accepted_ms = self._stored_ms = NEVER
         self._stored_revision = None
+
+    @property
+    def _name(self):
+        return "networks.d/%s.conf" % self._network.id.hex()
 
     def start(self, now):
         """Begin with the cached config, if there is one, and ask for a fresh one at once."""
@@ -93,8 +97,9 @@ class Enrolment:
 
         network = self._network
         held = network.config
-        payload = exchange.build_request(network.id, self._metadata,
-                                       held.revision if held else 0, held.timestamp if held else 0)
+        payload = exchange.build_request(network.id, exchange.metadata(*self._says),
+                                         held.revision if held else 0,
+                                         held.timestamp if held else 0)
         self._vl1.send(now, network.controller, packet.NETWORK_CONFIG_REQUEST, payload, True)
 
     def controller(self):

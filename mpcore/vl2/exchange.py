@@ -132,7 +132,8 @@ class Assembly:
 
     def __init__(self, limit=limits.CONFIG_BYTES, updates=None):
         self._limit = limit
-        # [update ID, total, bytes missing, {index: data}], oldest first
+        # [update ID, total, bytes missing, {index: data}], oldest first; one that was taken has
+        # -1 and no more than the indices
         self._updates = [] if updates is None else updates
 
     def add(self, chunk, sender, controller):
@@ -185,7 +186,7 @@ class Assembly:
             return None
         pieces = update[3]
         update[2] = -1       # remembered as done, so that late duplicates are known
-        update[3] = {index: None for index in pieces}
+        update[3] = tuple(pieces)
         at = 0
         for index in sorted(pieces):
             if index != at:

@@ -6,6 +6,7 @@ from micropython import const
 from mpcore import limits
 from mpcore.vl1.peer import NEVER
 from mpcore.vl2 import addressing
+from mpcore.vl2.bundle import bundle
 from mpcore.vl2.config import Certified
 from mpcore.vl2.credentials import CAPABILITY_TYPE, COM_TYPE, REVOCATION_TYPE, TAG_TYPE
 
@@ -19,7 +20,9 @@ class Member(Certified):
 
     held = {}                   # (type, ID) -> tag, capability or certificate of ownership;
                                 # this one, of who has none, stays empty
-    unread = ()                 # types of those that it has and no rule asked for when they came
+    unread = 0                  # a bit for each type of those that it has and no rule asked for
+                                # when they came
+    refused = None              # the identity that it was found not to be allowed for
     tags = None                 # those in force, by ID; None = to be worked out
     capabilities = None         # those in force, by ascending ID; None likewise
 
@@ -30,12 +33,13 @@ class Member(Certified):
         self.announced_ms = NEVER   # our groups, to it
         self.pushed_ms = NEVER      # our credentials, to it ...
         self.push_ms = NEVER        # ... and when they are due again
-        self.judged = None          # the identity that `allowed` was worked out for
-        self.allowed = False
+        self.allowed = None         # the identity that it was found to be allowed for
 
     def reconsider(self):
         """Credentials changed, theirs or ours."""
-        self.judged = None
+        self.allowed = None
+        if self.refused is not None:        # seldom: there is no room for it before
+            self.refused = None
         if self.held:
             self.tags = self.capabilities = None
 
@@ -50,7 +54,6 @@ class Membership:
         self.members = {}           # address -> Member
         self._wanted = ()           # credential types that are worth verifying
         self._revoked = {}          # (address, type, ID) -> threshold
-        self._pushes = ()           # payloads that carry our credentials
         self.last = None            # the member that the last frame went to ...
         self.talker = None          # ... and the one that the last FRAME came from, allowed then
 
@@ -58,7 +61,6 @@ class Membership:
         """Take over a config. wanted: types of others' credentials that its rules can ask for."""
         self.config = config
         self._wanted = wanted if config.public else (COM_TYPE,) + wanted
-        self._pushes = _payloads(config)
         for member in self.members.values():
             member.push_ms = NEVER
             member.reconsider()
@@ -94,11 +96,17 @@ class Membership:
             if not config.public:
                 return None
             member = self.member(peer.address)
-        if member.judged is not peer.identity:
-            member.judged = peer.identity
-            member.allowed = config.public or self._agrees(member, peer.identity)
-            self.talker = None
-        return member if member.allowed else None
+        identity = peer.identity
+        if member.allowed is identity:
+            return member
+        if member.refused is identity:
+            return None
+        self.talker = None
+        if not config.public and not self._agrees(member, identity):
+            member.allowed, member.refused = None, identity
+            return None
+        member.allowed = identity
+        return member
 
     def _agrees(self, member, identity):
         ours, theirs = self.config.com, member.com
@@ -118,13 +126,13 @@ class Membership:
         member = self.members.get(credential.issued_to)
         key = (credential.TYPE, credential.id)
         if credential.TYPE not in self._wanted:
-            if member is not None and credential.TYPE not in member.unread + (COM_TYPE,):
-                member.unread += (credential.TYPE,)
+            if member is not None and credential.TYPE != COM_TYPE:
+                member.unread |= 1 << credential.TYPE
             return False
         old = None
         if member is not None:
-            if credential.TYPE in member.unread:
-                member.unread = tuple([kind for kind in member.unread if kind != credential.TYPE])
+            if member.unread:
+                member.unread &= ~(1 << credential.TYPE)
             old = member.com if credential.TYPE == COM_TYPE else member.held.get(key)
         if old is not None and (old.raw == credential.raw or old.timestamp > credential.timestamp):
             return False
@@ -155,7 +163,7 @@ class Membership:
     def lacks(self, member):
         """Whether a member is known to have credentials that rules ask for since they came: it is
         to be asked for them, as to keep what nobody needs would cost more than to get it again."""
-        return any([kind in self._wanted for kind in member.unread])
+        return any([member.unread >> kind & 1 for kind in self._wanted])
 
     def _revoke(self, revocation):
         key = _revoked_key(revocation)
@@ -198,11 +206,12 @@ class Membership:
         asked: it said that it lacks them.
         """
         again_ms = member.pushed_ms + _PUSH_AGAIN_MS
-        if now < (min(again_ms, member.push_ms) if asked else member.push_ms):
+        due_ms = min(again_ms, member.push_ms) if asked else member.push_ms
+        if self.config is None or now < due_ms:
             return ()
         member.pushed_ms = now
         member.push_ms = now + (_PUSH_AGAIN_MS if now < again_ms else _PUSH_MS)
-        return self._pushes
+        return _payloads(self.config)
 
 
 def _revoked_key(revocation):
@@ -210,20 +219,20 @@ def _revoked_key(revocation):
 
 
 def _payloads(config):
-    """Our credentials as few NETWORK_CREDENTIALS payloads, COM and tags first."""
-    from mpcore.vl2 import credentials
-
-    coms = (config.com,) if config.com_raw else ()
-    sections = ([], [], [])
+    """Our credentials as few NETWORK_CREDENTIALS payloads (section 6), COM and tags first. They
+    are made when they are due, which is seldom: to keep them would be to keep all of it twice."""
+    com = config.com_raw
+    sections = [], [], [], []       # capabilities, tags, revocations, certificates of ownership
     payloads = []
-    size = len(config.com_raw)
-    for section, held in ((1, config.tags), (2, config.ownerships), (0, config.capabilities)):
-        for credential in held:
-            if size + len(credential.raw) > _PUSH_BYTES:
-                payloads.append(credentials.pack(coms, sections[0], sections[1], (), sections[2]))
-                coms, sections, size = (), ([], [], []), 0
-            sections[section].append(credential)
-            size += len(credential.raw)
+    size = len(com)
+    for section, held in ((1, config.tags_raw), (3, config.ownerships_raw),
+                          (0, config.capabilities_raw)):
+        for raw in held:
+            if size + len(raw) > _PUSH_BYTES:
+                payloads.append(bundle(com, sections))
+                com, sections, size = b"", ([], [], [], []), 0
+            sections[section].append(raw)
+            size += len(raw)
     if size:
-        payloads.append(credentials.pack(coms, sections[0], sections[1], (), sections[2]))
-    return tuple(payloads)
+        payloads.append(bundle(com, sections))
+    return payloads

@@ -119,15 +119,14 @@ class Groups:
 class Outbound:
     """Multicasts of one network that wait, for 5 s at most, for listeners to become known."""
 
-    def __init__(self):
-        self._held = []     # [until_ms, key, payload, addresses served, most of them]
+    _held = ()      # (until_ms, key, payload, addresses served, most of them)
 
     def hold(self, now, key, payload, served, limit):
         """Keep a frame; `served` have it already, and `limit` may get it in all."""
         self.expire(now)
         if len(self._held) >= limits.PENDING_MULTICASTS:
-            self._held.pop(0)
-        self._held.append((now + _HOLD_MS, key, payload, list(served), limit))
+            self._held = self._held[1:]
+        self._held += ((now + _HOLD_MS, key, payload, list(served), limit),)
 
     def due(self, now, key, address):
         """Payloads that a newly known listener is to get; they count as sent."""
@@ -140,8 +139,9 @@ class Outbound:
         return payloads
 
     def expire(self, now):
+        """Forget whom nobody was found for."""
         if self._held and self._held[0][0] <= now:
-            self._held = [item for item in self._held if item[0] > now]
+            self._held = tuple([item for item in self._held if item[0] > now])
 
 
 def rotated(items, start):

@@ -136,6 +136,7 @@ class Network:
         if now >= self._check_ms:
             self._check_ms = now + _CHECK_MS
             self.vl1.work.in_turns(now, self._announce(now))
+            self._outbound.expire(now)
             self.checks.run(now)    # where one failed for lack of memory, the others wait
         return min(self._check_ms, self.enrolment.poll(now))
 
@@ -426,7 +427,7 @@ class Network:
         and with nothing to be settled between us; False, and nothing has happened, when it is
         another."""
         member = self.membership.talker
-        if (member is None or member.judged is not peer.identity or not self._open
+        if (member is None or member.allowed is not peer.identity or not self._open
                 or now - member.announced_ms >= _ANNOUNCE_MS or end - at <= _FRAME_HEADER
                 or not equal(buf, at, self.id)):
             return False

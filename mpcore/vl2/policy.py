@@ -40,6 +40,7 @@ class Policy:
         self._rules = parsed
         self._own = sets[1:]
         self._tags = {tag.id: tag.value for tag in config.tags}
+        self._ownerships = config.ownerships
         self._capability_rules = {}
         self.wanted = _wanted(parsed)
 
@@ -128,7 +129,7 @@ class Policy:
     # --- ownership, section 4 --------------------------------------------------------------
 
     def _we_own(self, value):
-        return any([certificate.owns(value) for certificate in self._config.ownerships])
+        return any([certificate.owns(value) for certificate in self._ownerships])
 
     def _owns(self, member, value):
         if len(value) == 16 and emulation.owner(self._config, value) == member.address:

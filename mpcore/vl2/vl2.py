@@ -38,28 +38,33 @@ class VL2:
         self._system = system
         self._max_peers = max_peers
         self._low_bandwidth = low_bandwidth
-        self.held = []              # (since_ms, address, packet): see _hold
+        self.held = ()              # (since_ms, address, packet): see _hold
         self._retry_ms = self._expire_ms = self.due_ms = NEVER
         self._contacts = set()       # addresses that VL1 was told to keep in contact with
         self.networks = {}           # ID -> Network
         self.groups = multicast.Groups(vl1.address, max_peers)
         self.like_authorities = []
         self.own_controller = None
-        self._handlers = {packet.FRAME: self._on_frame,
-                          packet.EXT_FRAME: self._on_ext_frame,
-                          packet.MULTICAST_FRAME: self._on_multicast_frame,
-                          packet.MULTICAST_LIKE: self._on_letter,
-                          packet.MULTICAST_GATHER: self._on_letter,
-                          packet.NETWORK_CREDENTIALS: self._on_letter,
-                          packet.NETWORK_CONFIG: self._on_letter}
-        for verb in self._handlers:
-            vl1.on(verb, self._handlers[verb])
-        vl1.on_ok(packet.NETWORK_CONFIG_REQUEST, self._on_letter)
+        handlers = self._handlers()
+        for verb in handlers:
+            vl1.on(verb, handlers[verb])
+        letter = handlers[packet.MULTICAST_LIKE]
+        vl1.on_ok(packet.NETWORK_CONFIG_REQUEST, letter)
         vl1.on_ok(packet.MULTICAST_GATHER, self._on_ok_gather)
         vl1.on_ok(packet.MULTICAST_FRAME, self._on_ok_multicast_frame)
-        vl1.on_error(packet.NETWORK_CONFIG_REQUEST, self._on_letter)
+        vl1.on_error(packet.NETWORK_CONFIG_REQUEST, letter)
         for verb in (packet.FRAME, packet.EXT_FRAME, packet.MULTICAST_FRAME):
-            vl1.on_error(verb, self._on_letter)
+            vl1.on_error(verb, letter)
+
+    def _handlers(self):
+        letter = self._on_letter        # one and the same object, which takes heap
+        return {packet.FRAME: self._on_frame,
+                packet.EXT_FRAME: self._on_ext_frame,
+                packet.MULTICAST_FRAME: self._on_multicast_frame,
+                packet.MULTICAST_LIKE: letter,
+                packet.MULTICAST_GATHER: letter,
+                packet.NETWORK_CREDENTIALS: letter,
+                packet.NETWORK_CONFIG: letter}
 
     def join(self, now, network_id, join_credential=b""):
         """Join a network (ID of 8 bytes) and ask its controller for a config. Returns the Network.
@@ -113,11 +118,8 @@ class VL2:
             from mpcore.vl2.adhoc import AdHoc  # costs memory only where it is used
 
             return AdHoc(self.vl1, network)
-        from mpcore.vl2 import exchange
-
-        metadata = exchange.metadata(VERSION, self._system, join_credential)
-        return Enrolment(self.vl1, network, metadata, self._load, self._store,
-                         self._ask_ourselves, self._low_bandwidth)
+        return Enrolment(self.vl1, network, (VERSION, self._system, join_credential), self._load,
+                         self._store, self._ask_ourselves, self._low_bandwidth)
 
     def _ask_ourselves(self, now, network):
         if self.own_controller is not None:
@@ -153,24 +155,25 @@ class VL2:
         if not self.held:
             self._retry_ms = now + _RETRY_MS
             self.due_ms = min(self.due_ms, self._retry_ms)
-        self.held.append((now, peer.address, received.keep()))
+        self.held += ((now, peer.address, received.keep()),)
 
     def settle(self, now):
         """Handle again what waited long enough."""
         from mpcore.vl2 import correspondence
 
         self._retry_ms = now + _RETRY_MS
-        held, self.held = self.held, []
+        held, self.held = self.held, ()
+        handlers = self._handlers()
         for item in held:
             since_ms, address, received = item
             peer = self.vl1.peers.get(address)
             if now - since_ms >= _HOLD_MS:
                 self.vl1.count("held_dropped")
             elif peer is None or not correspondence.ready(self, peer, received):
-                self.held.append(item)
+                self.held += (item,)
             else:
                 try:
-                    self._handlers[received.verb](now, peer, received)
+                    handlers[received.verb](now, peer, received)
                 except ValueError:
                     self.vl1.count("malformed")
 

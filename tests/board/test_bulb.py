@@ -10,7 +10,7 @@ from host_tools import generate, unix_port
 from host_tools.demo.scene import NODES
 from host_tools.emulator import story
 
-LIVE_BYTES = {"active": 40_000, "joined": 66_000, "reacting": 66_000, "more_peers": 70_000}
+LIVE_BYTES = {"active": 32_000, "joined": 54_000, "reacting": 54_000, "more_peers": 57_000}
 GROWTH_BYTES = 8_000        # what a few seconds more may add: caches that are not full yet
 JOIN_MS = 5_000             # of the board's time, from a soft reset, importing included
 SECONDS = 20

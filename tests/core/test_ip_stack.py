@@ -553,3 +553,38 @@ def test_the_payload_begins_where_the_floors_below_want_it():
         stack = ip_stack.Stack(entropy)
         assert stack.add_interface(Link(headroom=headroom)).start == start
         assert len(stack.buffer) >= start + 2800
+
+
+class Halves(Link):
+    """A link that has to cut up what is longer than `whole`."""
+
+    whole = 1394
+
+
+def test_there_is_room_for_a_datagram_and_for_more_when_there_is_more():
+    stack = ip_stack.Stack(entropy)
+    link = Halves()
+    interface = stack.add_interface(link)
+    interface.set_addresses(0, [(US, 24)])
+    give(interface, 0, arp(2, PEER_MAC, PEER, OUR_MAC, US), ARP)
+    interface.arp.learn(0, interface.arp.entry(0, PEER, True), PEER_MAC)
+    link.take()
+    socket = udp_socket(stack, 5)
+    socket.sendto(1, bytes(1394 - 28), PEER, 9)
+    assert len(stack.buffer) < interface.start + link.mtu
+    for size in (1394 - 27, link.mtu - 28, 5000):
+        socket.sendto(1, bytes(range(250)) * 20 if size == 5000 else bytes(size), PEER, 9)
+    assert len(stack.buffer) == interface.start + link.mtu
+    sent = [frame[3] for frame in link.take()]
+    assert [len(packet) for packet in sent] == [1394, 1395, 2800, 2796, 2252]
+    assert sent[3][28:] + sent[4][20:] == bytes(range(250)) * 20
+    # To ourselves a segment may be as long as a packet.
+    assert stack.route(PEER).segment() == 1394 and stack.route(US).segment() == 2800
+
+
+def test_a_route_and_a_neighbour_share_the_address():
+    stack, interface, link = make(learn=False)
+    give(interface, 7, arp(1, PEER_MAC, PEER, bytes(6), US), ARP, BROADCAST_MAC)
+    route = stack.route(bytes(PEER[:2]) + PEER[2:])
+    [known] = interface.arp._entries
+    assert route.next_hop is known and [ip for ip in stack._routes if ip is known]

@@ -146,7 +146,29 @@ def test_remembered_endpoints_are_bounded():
     try:
         for i in range(1000):
             one.send(b"\x7f\0\0\1" + (20000 + i).to_bytes(2, "big"), bytearray(1), 0, 1)
-        assert len(one._ways) <= base.limits.REMEMBERED_ENDPOINTS
+        assert len(one._sockaddrs) <= base.limits.REMEMBERED_ENDPOINTS
+        assert len(one._endpoints) <= base.limits.REMEMBERED_ENDPOINTS
+    finally:
+        one.close()
+
+
+class Heard:
+    @staticmethod
+    def receive(now, endpoint, buf, off, n):
+        pass
+
+
+def test_both_forms_of_an_endpoint_are_kept_once():
+    one, two = port.Port("unused", "127.0.0.1:0"), port.Port("unused", "127.0.0.1:0")
+    try:
+        for source, target in ((one, two), (two, one)):     # one sends first, two hears first
+            source.send(target.local[0], bytearray(1), 0, 1)
+            target.wait(1000)
+            target.drain(Heard, lambda: 0)
+        for each, other in ((one, two), (two, one)):
+            [(endpoint, sockaddr)] = each._sockaddrs.items()
+            [(known, found)] = each._endpoints.items()
+            assert endpoint == other.local[0] and endpoint is found and sockaddr is known
     finally:
         one.close()
 

@@ -555,6 +555,15 @@ def test_only_as_many_ids_as_are_remembered_may_be_quoted_and_not_for_long():
     assert not any([replies.expected(14000, packet_id) for packet_id in ids])
 
 
+def test_what_lies_across_two_ids_is_none():
+    replies = Replies(4)
+    for packet_id in (b"\1\2\3\4\1\2\3\4", b"\1\2\3\4\5\6\7\x08", b"\3\4\1\2\3\4\5\6"):
+        replies.expect(0, packet_id)
+    assert replies.expected(0, b"\3\4\1\2\3\4\5\6")       # which is there before, across two
+    assert not replies.expected(0, b"\1\2\3\4\1\2\3\5")
+    assert not replies.expected(0, b"\5\6\7\x08\3\4\1\2")
+
+
 def test_a_gate_keeps_in_mind_those_who_may_not_pass_and_few_others():
     gate = Gate(100, 16)
     assert all([gate.allow(i, i) for i in range(16)])
@@ -563,6 +572,9 @@ def test_a_gate_keeps_in_mind_those_who_may_not_pass_and_few_others():
     assert gate.allow(99, "new") and not gate.allow(99, 15) and gate.allow(99, 0)
     assert all([gate.allow(1000 * i, i) for i in range(1, 100)])
     assert len(gate._passed_ms) < 9
+    gate.forget(99)
+    assert gate.allow(99000, 99)
+    gate.forget("nobody")
 
 
 def test_pushes_of_addresses_are_heard_again_after_a_pause():
