@@ -35,8 +35,8 @@ class EventQueue(core.IOQueue):
         self.natives = {}       # id of a stream that tells by itself -> its natives
         self.owners = {}        # id of a native -> the entry of its stream
         self.watchers = {}      # id of a socket -> who is called when it can be read
-        # Called before the loop sleeps, whether there is no task to run; they return whether they
-        # did a thing.
+        # Called before the loop sleeps, whether there is no task to run; they return 0 if they had
+        # nothing to do, 1 if they did it, 3 if they have more to do.
         self.turns = []
         self._latest = ticks_ms()       # when they are called though there is a task to run
         self._looked = False    # what there was to see has just been seen, after a sleep
@@ -57,10 +57,14 @@ class EventQueue(core.IOQueue):
             self._looked = False
             return
         if dt or ticks_diff(ticks_ms(), self._latest) >= 0:
+            did = 0
             for turn in self.turns:
-                if turn(dt != 0):
-                    dt = 0      # tasks may have been woken
+                did |= turn(dt != 0)
             self._latest = ticks_add(ticks_ms(), _LATE_MS)
+            if did:
+                if did == 1 and dt:
+                    return      # the loop asks again: there may be a task, or another time to wake
+                dt = 0
         self._looked = dt != 0
         for s, mask in self.poller.ipoll(dt):
             watcher = self.watchers.get(id(s))

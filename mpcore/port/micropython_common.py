@@ -196,14 +196,14 @@ class Loop:
 
     @micropython.native
     def _turn(self, idle):
-        due = self._due
-        if due:
-            self._due = False
-            try:
-                self._on_alarm(idle)
-            except Exception as e:
-                event_queue.failed(e)
-        return due
+        if not self._due:
+            return 0
+        self._due = False
+        try:
+            self._on_alarm(idle)
+        except Exception as e:
+            event_queue.failed(e)
+        return 3 if self._due else 1
 
     def _sleep(self):       # a coroutine in MicroPython's sense: it queues its task, then yields
         while True:
