@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import sys
 
 from mpcore import runtimes
 from mpcore.port import Port
@@ -260,3 +261,32 @@ def test_one_step_goes_on_with_long_arithmetic_for_a_while():
     slices = 1000
     before = recorder.now
     assert recorder.runtime.settle() and recorder.now - before == 20
+
+
+if sys.implementation.name == "micropython":
+    def test_the_loop_looks_once_before_it_sleeps():
+        from mpcore.port.event_queue import EventQueue
+
+        class Looks(list):
+            def ipoll(self, timeout_ms):
+                self.append(timeout_ms)
+                return ()
+
+        queue, answers, idle = EventQueue(), [], []
+        queue.poller = looks = Looks()
+
+        def turn(nobody):
+            idle.append(nobody)
+            return answers.pop(0)
+
+        queue.turns.append(turn)
+        for told, expected in (
+                (0, [7]),       # nothing to do: it sleeps
+                (1, []),        # done: the loop asks anew, as a task may be ready now
+                (3, [0]),       # there is more to do: what came meanwhile is seen
+                ):
+            answers.append(told)
+            looks.clear()
+            queue.wait_io_event(7)
+            assert looks == expected and not answers
+        assert idle == [True] * 3
