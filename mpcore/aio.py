@@ -378,7 +378,7 @@ class Datagrams:
         return ip
 
     def join(self, group):
-        """Receive what is sent to this multicast address (text) too. Raises ValueError, OSError."""
+        """Receive what is sent to a multicast address (text) too. Raises ValueError, OSError."""
         self._udp.join(self._runtime.now(), ip_parse(group))
         self._runtime.kick()
 

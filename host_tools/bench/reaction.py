@@ -7,9 +7,9 @@ from host_tools.bench.section import Result, Table, at_most
 ABOUT = ("64 bytes: echoes by UDP and TCP, and one-way pushes on an open connection, one each "
          "3 ms, timed from the write in one process to the arrival in the other. Nodes use the "
          "aio face; plain are MicroPython's own blocking sockets over the same wire, without "
-         "encryption. In turns, each on hosts (network namespaces) of its own. Where the scheduler "
-         "puts both ends on one core, they hand it to each other and no core has to wake; `apart` "
-         "is with each end on a core of its own, as two hosts are.")
+         "encryption. In turns, each on hosts (network namespaces) of its own. Where the "
+         "scheduler puts both ends on one core, they hand it to each other and no core has to "
+         "wake; `apart` is with each end on a core of its own, as two hosts are.")
 
 APART = ("node apart", "plain apart")
 THINGS = ("udp_echo", "tcp_echo", "udp_push", "tcp_push")
