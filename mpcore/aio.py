@@ -343,6 +343,7 @@ class Datagrams:
         """
         self._runtime = _driven(runtime)
         self._readable = Wake()
+        self._text = self._ip = None    # of the last datagram's other host: slow to convert
         self._udp = UdpSocket(self._runtime.node.stack)
         self._udp.bind(None if host in _ANY else ip_parse(host), port)
         self._udp.broadcast = broadcast
@@ -358,16 +359,26 @@ class Datagrams:
             received = self._udp.recvfrom()
             if received:
                 data, ip, port = received
-                return data, (ip_text(ip), port)
+                if ip != self._ip:
+                    self._text, self._ip = ip_text(ip), ip
+                return data, (self._text, port)
             await self._readable
 
     def sendto(self, data, address):
         """Send one datagram to (IP address as text, port). Raises ValueError, OSError."""
-        self._udp.sendto(self._runtime.now(), data, ip_parse(address[0]), address[1])
+        host = address[0]
+        ip = self._ip if host == self._text else self._parsed(host)
+        self._udp.sendto(self._runtime.now(), data, ip, address[1])
         self._runtime.kick()
 
+    def _parsed(self, host):
+        ip = ip_parse(host)
+        if len(ip) == 4:        # the others have more than one text, of which we give only one
+            self._text, self._ip = host, ip
+        return ip
+
     def join(self, group):
-        """Receive what is sent to this multicast address (text) too. Raises ValueError, OSError."""
+        """Receive what is sent to a multicast address (text) too. Raises ValueError, OSError."""
         self._udp.join(self._runtime.now(), ip_parse(group))
         self._runtime.kick()
 

@@ -122,7 +122,7 @@ class Stage:
 
     def plain(self, host, runtime, other):
         """The platform's sockets on `host`, and a server of theirs on `other` (Hosts): who asks;
-        its `ip` is the server's."""
+        its `ip` is the server's, `server` its Process."""
         command, env = self._plainly(runtime, "serve", other.ip)
         server = peers.Process(other, command,
                                self._directory / f"{runtime}-serves-{other.name}.log", env)
@@ -131,7 +131,7 @@ class Stage:
                             next(self._identities), command, env)
         self._keep.callback(server.stop)
         self._keep.callback(asking.stop)
-        asking.ip = other.ip
+        asking.ip, asking.server = other.ip, server
         wait_for("the plain server", lambda: self._answers(asking), READY_S)
         return asking
 

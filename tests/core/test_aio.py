@@ -314,6 +314,12 @@ def test_datagrams_and_broadcast():
                 socket.sendto(b"me", (a.address, one.port))
             answers = [await one.recvfrom(), await one.recvfrom()]
             assert sorted(answers) == [(b"me", (b.address, 5000)), (b"me", (c.address, 5000))]
+        for n in range(4):      # by turns: which host was the last one does not matter
+            at = 1 + n % 2
+            one.sendto(b"%d" % n, ((b, c)[n % 2].address, 5000))
+            assert await sockets[at].recvfrom() == (b"%d" % n, (a.address, one.port))
+            sockets[at].sendto(b"so", (a.address, one.port))
+            assert await one.recvfrom() == (b"so", ((b, c)[n % 2].address, 5000))
         assert raises(OSError, sockets[0].sendto, b"", ("10.0.0.255", 5000)).errno == errno.EACCES
         raises(ValueError, one.sendto, b"", ("localhost", 5000))
         waiting = asyncio.create_task(one.recvfrom())

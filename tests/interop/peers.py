@@ -97,6 +97,10 @@ class Process:
     def alive(self):
         return self._child.poll() is None
 
+    def keep_to(self, core):
+        """Run on this core alone from now on."""
+        os.sched_setaffinity(self._child.pid, {core})
+
     def tell(self, request):
         self._child.stdin.write(json.dumps(request) + "\n")
 
