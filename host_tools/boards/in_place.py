@@ -176,15 +176,15 @@ class _Memory:
         self._types = target.types
         self._names = names
         self._there = {}            # what -> its word; of those that are alike one is enough
-        self._laid = {}             # (module, path of code in it) -> _Laid
+        self._codes = {}            # module -> code
         self._contexts = {}         # module -> address
         self._subclassed = set()    # (module, name) of classes
 
     # --- bytes ---------------------------------------------------------------------------------
 
-    def put(self, data):
-        """Returns the address where it lies, a multiple of 4."""
-        self.content += bytes(-len(self.content) % _WORD)
+    def put(self, data, multiple=_WORD):
+        """Returns the address where it lies, a multiple of 4 or of another number."""
+        self.content += bytes(-len(self.content) % multiple)
         self.content += data
         return self._start + len(self.content) - len(data)
 
@@ -217,8 +217,7 @@ class _Memory:
             for entity in part.globals.values():
                 if isinstance(entity, frozen.Class):
                     self._subclassed.update((base.module, base.name) for base in entity.bases)
-        for part in parts:
-            self._lay(part.name, (), modules[part.name].code)
+        self._codes = {part.name: modules[part.name].code for part in parts}
         return [self._module(part, modules[part.name]) for part in parts]
 
     def _module(self, part, module):
@@ -235,20 +234,18 @@ class _Memory:
 
     # --- code ----------------------------------------------------------------------------------
 
-    def _lay(self, module, path, code):
-        """Lay out a function's code and that of those inside it; returns its _Laid."""
-        data = self.put(code.data)
-        inner = [self._made(self._lay(module, (*path, number), child))
-                 for number, child in enumerate(code.children)]
+    def _lay(self, code):
+        """Lay out a function's code and that of those inside it; returns its _Laid. Bytecode may
+        lie anywhere; nobody asks for that of modules and classes, which has been run already."""
+        data = self.put(code.data, 1 if code.kind == mpy.BYTECODE else _WORD)
+        inner = [self._made(self._lay(child)) for child in code.children]
         table = self.words(*inner) if inner else 0
         prelude = code.data if code.kind == mpy.BYTECODE else None
         if code.kind == mpy.NATIVE:             # its prelude comes after the functions inside
             prelude = code.data[code.prelude:]
             table = self.words(*inner, data + code.prelude) if inner else data + code.prelude
-        laid = _Laid(code.kind, bool(prelude and _flags(prelude) & _GENERATOR),
+        return _Laid(code.kind, bool(prelude and _flags(prelude) & _GENERATOR),
                      data if code.kind == mpy.BYTECODE else data + self._shift, table)
-        self._laid[module, path] = laid
-        return laid
 
     def _made(self, laid):
         """The record by which a function inside another is made."""
@@ -332,7 +329,10 @@ class _Memory:
         return self._contexts[entity.module]
 
     def _function(self, entity):
-        laid = self._laid[entity.module, entity.path]
+        code = self._codes[entity.module]
+        for number in entity.path:
+            code = code.children[number]
+        laid = self._lay(code)
         kind = self._types[_FUNCTION_TYPES[laid.kind, laid.generator]]
         more = [self._entity(value) for value in entity.defaults]
         if entity.keywords:

@@ -151,14 +151,14 @@ def deploy(port, app, board, timeout, no_start, as_json, **way):
 
     An app is a directory with a main.py that has start(). It is compiled for the board, and goes
     there together with Filament's core; only what has changed is sent, and all of it is checked.
-    Where the board has a ROMFS partition, or an image of the core in its flash, the core runs from
+    Where there is a place for the core in the board's flash, or a ROMFS partition, it goes and runs
     there. Then the board is restarted. Exit code 0 when its node is online, 1 when not. Example:
 
         filament deploy /dev/ttyACM0 boards/apps/bulb
         filament deploy 10.147.17.53 boards/apps/bulb --home me
 
-    Over the virtual network the program that runs stays where it is, and comes back if the new one
-    does not come online.
+    Over the virtual network the program that runs stays where it is, core included, and comes back
+    if the new one does not come online.
     """
     if not network.is_port(port):
         return network.deploy(port, app, board, timeout, no_start, as_json, way)
