@@ -107,7 +107,7 @@ def _kernels(root):
     directory = _BUILD / "cycles"
     chosen = {on_board: source for on_board, source in files.core(root).items()
               if on_board.startswith(("mpcore/crypto/", "mpcore/__init__", "mpcore/limits",
-                                       "mpcore/on_demand"))}
+                                       "mpcore/fallback", "mpcore/on_demand"))}
     # The facade and the package import the port, of which this measurement needs two facts.
     files.build(directory, chosen | files.app(files.GUEST), root)
     for package in ("mpcore", "mpcore/crypto"):

@@ -178,7 +178,7 @@ def test_what_is_no_app_is_said_before_a_board_is_asked(tmp_path):
     for target in "/dev/null", "10.147.17.53":      # neither of which would answer
         assert "no main.py" in told(target)
         (tmp_path / "main.py").write_text("def start(:\n")
-        assert "main.py:1: invalid syntax" in told(target)
+        assert "py:1: invalid syntax" in told(target)
         (tmp_path / "main.py").unlink()
 
 
