@@ -8,13 +8,14 @@ import json
 import random
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from host_tools.device import deploy, updating
 from host_tools.device.link import LinkError
 from tests.host.board_scene import ADDRESS, opened, patiently
-from tests.host.slot_board import app
+from tests.host.slot_board import BOARD, app
 
 LARGE = 100_000         # with the core this makes more than 300 KB
 RAISES = "def start():\n    raise ValueError('a bug')\n"
@@ -153,6 +154,14 @@ def test_what_cannot_be(scene, way, tmp_path):
     with way.open() as link:
         link.run("import slots\n_state = slots.load()\n_state['trial'] = None\n"
                  "slots._write(_state)")
+
+
+def test_a_board_that_is_not_made_to_replace_its_core_is_told_how(monkeypatch, tmp_path):
+    monkeypatch.setattr(deploy, "image_for", lambda *what: (None, {".image/crc": b"1"}))
+    link = SimpleNamespace(target="there", files=lambda paths: {})
+    probe = SimpleNamespace(image="46494c41494d4735", romfs=())
+    with pytest.raises(LinkError, match="over serial `filament deploy PORT` can"):
+        updating._wanted(link, probe, BOARD, app(tmp_path / "app", 1))
 
 
 def until(condition):
