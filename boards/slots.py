@@ -24,7 +24,7 @@ one is whole.
 Without a program in either nothing is chosen, and start() says so.
 
 A program may be for one image of the core in the board's flash only: then its slot has that image,
-too, and renewal/image.py puts it there. On such a board this module is in the image; renewal.py has one
+too, and renewal/image.py puts it there. On such a board this module is in the image; that has one
 of its own, as it has to do without.
 """
 
@@ -196,7 +196,8 @@ def image(slot):
 
 
 def roll_back(state, why):
-    """End the trial that a state of load() tells of: the good slot is to run. `state` is changed, too."""
+    """End the trial that a state of load() tells of, which is changed, too: the good slot is to
+    run."""
     slot = state["trial"]
     state["rolled_back"] = {"slot": slot, "hash": state["hash"].get(slot), "why": why}
     state["trial"], state["starts"] = None, 0

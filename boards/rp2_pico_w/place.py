@@ -1,7 +1,7 @@
 """The way into the flash of a Pico W in front of its file system, see boards/renewal/image.py.
 
-Stock firmware has rp2.Flash for the blocks of the file system. It takes the number of a block as it
-is, and blocks before the first one have numbers below zero.
+Stock firmware has rp2.Flash for the blocks of the file system. It takes the number of a block as
+it is, and blocks before the first one have numbers below zero.
 """
 
 import rp2

@@ -42,7 +42,7 @@ from collections import namedtuple
 
 from host_tools.boards import firmware, frozen, mpy
 
-ANY = b"FILAIMG"            # of every version: size and CRC-32 are in the same place in all of them
+ANY = b"FILAIMG"            # of every version: size and CRC-32 are in the same place in all
 MAGIC = ANY + b"5"
 FILES = "in_flash"          # the module of the image that serves the imports of all others
 _HEAD = struct.Struct("<8s14I")

@@ -151,8 +151,8 @@ def deploy(port, app, board, timeout, no_start, as_json, **way):
 
     An app is a directory with a main.py that has start(). It is compiled for the board, and goes
     there together with Filament's core; only what has changed is sent, and all of it is checked.
-    Where there is a place for the core in the board's flash, or a ROMFS partition, it goes and runs
-    there. Then the board is restarted. Exit code 0 when its node is online, 1 when not. Example:
+    Where the board's flash has a place for the core, or a ROMFS partition, it goes and runs there.
+    Then the board is restarted. Exit code 0 when its node is online, 1 when not. Example:
 
         filament deploy /dev/ttyACM0 boards/apps/bulb
         filament deploy 10.147.17.53 boards/apps/bulb --home me

@@ -59,8 +59,8 @@ def judge(probe, facts):
         return [Finding("firmware", UNFIT, f"it runs {probe.firmware}, not MicroPython",
                         "put MicroPython on it: `filament flash`")]
     findings = [_firmware(probe), _board(probe, facts), _mpy(probe), _machine_code(probe, facts),
-                _heap(probe, facts), _storage(probe, facts), _wifi(probe), _entropy(probe), _waits(probe),
-                _frequency(probe, facts), _ours(probe)]
+                _heap(probe, facts), _storage(probe, facts), _wifi(probe), _entropy(probe),
+                _waits(probe), _frequency(probe, facts), _ours(probe)]
     return [finding for finding in findings if finding is not None]
 
 

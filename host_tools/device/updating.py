@@ -70,8 +70,8 @@ def _prepare(link, app, board_name, steps, minutes):
     steps.step("asking the board for what it has")
     link.sweep(f"/{target}")
     files, directories = deploying.listing(link)
-    if not pieces and not deploying.undone(deploying.plan(running, wanted, *deploying.without_image(
-            link, probe, running, files, directories))):
+    there = deploying.without_image(link, probe, running, files, directories)
+    if not pieces and not deploying.undone(deploying.plan(running, wanted, *there)):
         return Updated(running, size, 0, len(wanted), 0, 0, False, True, None)
     what = deploying.plan(target, wanted, files, directories)
     kept = not pieces or f"/{running}/{images.CRC}" in files

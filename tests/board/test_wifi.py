@@ -77,7 +77,8 @@ def test_the_port_over_wifi(tmp_path):
     port = {on_board: source for on_board, source in files.core().items()
             if on_board.startswith(("mpcore/port/", "mpcore/limits", "mpcore/octets",
                                     "mpcore/fallback", "mpcore/__init__"))}
-    files.build(tmp_path / "files", port | {"board.py": "boards/board.py", "facts.py": "boards/rp2_pico_w/facts.py"})
+    files.build(tmp_path / "files", port | {
+        "board.py": "boards/board.py", "facts.py": "boards/rp2_pico_w/facts.py"})
 
     async def run(udp_port):
         async with wifi.WifiBoard(firmware) as board:
