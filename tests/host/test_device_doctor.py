@@ -195,7 +195,7 @@ def test_what_is_slow_and_how_to_mend_it():
     ("code", {"mpy": 0x1206}, "version 6.2, and they are compiled as 6.3 -> .*filament flash"),
     ("code", {"mpy": 0}, "loads no .mpy files -> "),
     ("code", {"mpy": 0x306}, "no machine code, which the ciphers need -> "),
-    ("files", {"flash": (100_000, 868352)}, "285 KB are needed -> remove files"),
+    ("files", {"flash": (100_000, 868352)}, "265 KB are needed -> remove files"),
     ("files", {"flash": (300_000, 868352), "span": 1}, "645 KB are needed -> remove files"),
     ("files", {"flash": None}, "no file system -> "),
     ("network", {"wifi": None}, "no Wi-Fi -> take a board with Wi-Fi"),

@@ -293,6 +293,12 @@ def test_a_cable_that_is_pulled_leaves_a_part_and_the_next_run_mends_it(image, t
         assert chip.flash[0x1000:2 * MB] == stock.of("esp32").ljust(2 * MB - 0x1000, b"\xff")
 
 
+def can_be_stopped():
+    """What a shell starts in the background ignores Ctrl-C, and so does all that comes of it."""
+    die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_a_board_that_stalls_is_given_up_and_one_who_stops_it_is_told_the_same(
         image, tmp_path, monkeypatch):
     torn = "the firmware is in the flash in part, and the board does not start"
@@ -305,14 +311,11 @@ def test_a_board_that_stalls_is_given_up_and_one_who_stops_it_is_told_the_same(
         tool = flashing.Esptool(KNOWN["esp32c3"], chip.port, tell=impatient_once_it_writes)
         with pytest.raises(flashing.FlashError, match=f"esptool said nothing for 1 s; {torn}"):
             tool.write({0: stock.of("esp32c3")})
-    patient = tmp_path / "esptool.cfg"      # else it may give up by itself before that
-    patient.write_text(f"[esptool]\ntimeout = {TIMEOUT_S}\n")
     with Chip(tmp_path, "esp32c3", "--cut-at", 700_000, "--stall") as chip:
         child = subprocess.Popen(
             [sys.executable, "-m", "host_tools", "flash", chip.port, "--board", "esp32c3",
              "--firmware", image("esp32c3")], cwd=ROOT, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, preexec_fn=die_with_parent,
-            env=os.environ | {"ESPTOOL_CFGFILE": str(patient)})
+            stderr=subprocess.PIPE, text=True, preexec_fn=can_be_stopped)
         chip.wait_until_it_stalls()
         child.send_signal(signal.SIGINT)
         output, errors = child.communicate(timeout=TIMEOUT_S)
