@@ -15,7 +15,8 @@ ESP32 = """
 import json
 from host_tools.boards import facts, firmware
 from host_tools.device import kept, tree
-files = tree.tree(facts.load()["esp32"])
+board = facts.load()["esp32"]
+files = tree.tree(board) | tree.top(board, in_flash=True)
 assert firmware.load("esp32").names
 print(json.dumps([tree.__file__, str(kept.DIRECTORY), sorted(files)]))
 """
@@ -35,4 +36,5 @@ def test_it_brings_all_that_a_board_gets(tmp_path):
         env=os.environ | {"PYTHONPATH": str(site), "XDG_CACHE_HOME": str(home)})
     module, kept, files = json.loads(done.stdout)
     assert module.startswith(str(site)) and kept == str(home / "filament" / "compiled")
-    assert {"main.mpy", "board.mpy", "facts.mpy", "lib/mpcore/__init__.mpy"} <= set(files)
+    assert {"main.mpy", "board.mpy", "facts.mpy", "lib/mpcore/__init__.mpy", "/rom.mpy",
+            "/renewal/image.mpy", "/renewal/place.mpy"} <= set(files)
