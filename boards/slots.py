@@ -92,9 +92,11 @@ def start():
     state = load()
     if state["trial"] is not None and state["trial"] == running:
         roll_back(state, repr(error) if error else "its main has ended")
-    elif not imported and not isinstance(error, MemoryError) and has_main(_other(running)):
+    elif not imported and not isinstance(error, MemoryError) and has_main(_other(running)) and \
+            image(_other(running)) in (None, image(running)):
         # The good one is damaged: the other can only be better. One that is too large for the heap
-        # is not, and two that are would take turns, with a write to the flash for each.
+        # is not, and two that are would take turns, with a write to the flash for each; with
+        # another image, that would be all of one.
         state["good"] = _other(running)
         _written(state)
     elif error is None:

@@ -343,6 +343,26 @@ def test_a_slot_for_any_image_takes_the_one_that_is_there():
     assert board.boot() == ("a", 2)
 
 
+def test_two_programs_that_fail_do_not_take_turns_with_their_images():
+    def failing(*what):
+        raise ImportError("no module")
+
+    for new, expected in ((NEW, "a"), (OLD, "b")):
+        board = Board(slot("a", OLD) | slot("b", new), OLD)
+        slots = board._slots()
+        slots.running, slots.__import__ = "a", failing
+        slots._print = slots.reset = lambda *error: None
+        time = sys.modules.get("time")
+        sys.modules["time"] = Module(sleep=lambda seconds: None)
+        try:
+            slots.start()
+        finally:
+            del sys.modules["time"]
+            if time is not None:
+                sys.modules["time"] = time
+        assert slots.load()["good"] == expected
+
+
 def test_a_damaged_image_is_mended():
     board = Board(slot("a", OLD) | {"/rom.mpy": b"loader of 1"}, OLD)
     board.chip.content[3 * BLOCK] ^= 1
