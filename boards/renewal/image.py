@@ -102,6 +102,8 @@ def _put(flash, first, count, slot):
             elif index < count:
                 flash.writeblocks(first + index, block)
             index += 1
+    if head is None:
+        raise OSError("the slot's image is not there")
     for name in names:
         if name.endswith(".mpy"):
             _install(top + name, slots.root + "/" + name)

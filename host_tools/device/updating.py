@@ -74,12 +74,14 @@ def _prepare(link, app, board_name, steps, minutes):
     if not pieces and not deploying.undone(deploying.plan(running, wanted, *there)):
         return Updated(running, size, 0, len(wanted), 0, 0, False, True, None)
     what = deploying.plan(target, wanted, files, directories)
-    kept = not pieces or f"/{running}/{images.CRC}" in files
-    to_keep = 0 if kept else probing.image_in_flash(probe)[0]
+    to_keep = {}
+    if pieces and f"/{running}/{images.CRC}" not in files:
+        to_keep = _parts(probing.image_in_flash(probe)[0])
     _check_room(link, what, files, to_keep)
     if to_keep:
-        steps.step(f"keeping the core that runs, {to_keep // 1000} KB, to come back to")
-        _keep_image(link, board, running, probe)
+        steps.step("keeping the core that runs, "
+                   f"{sum(size for _, size in to_keep.values()) // 1000} KB, to come back to")
+        _keep_image(link, board, running, probe, to_keep)
     if pieces:
         steps.step("the core is another: its image goes with the app")
     steps.begin(sum(map(len, what.send.values())))
@@ -109,26 +111,35 @@ def _wanted(link, probe, board, app):
     return wanted, pieces
 
 
-def _keep_image(link, board, slot, probe):
-    """Copy the image that runs into its slot, as renewal/image.py takes it."""
+def _parts(size):
+    """{path below a slot: (where it begins, bytes)} of an image of so many bytes that is kept."""
+    return {f"{images.OF_SLOT}{number:02}": (at, min(_KEPT, size - at))
+            for number, at in enumerate(range(0, size, _KEPT))}
+
+
+def _keep_image(link, board, slot, probe, parts):
+    """Copy the image that runs into its slot, as renewal/image.py takes it: all of it or nothing,
+    as the board would miss the room."""
     top = f"/{slot}/{images.OF_SLOT}"
-    start, (size, crc) = images.addresses(board)[0], probing.image_in_flash(probe)
-    link.make_directory(top[:-1])
-    for number, at in enumerate(range(0, size, _KEPT)):
-        link.run(_COPY.format(start=start + at, size=min(_KEPT, size - at),
-                              path=f"{top}{number:02}"), _COPY_S)
-    for path, file in link.files(trees.loader(board)).items():
-        link.copy(path, top + path[1:], file)
-    link.write(f"/{slot}/{images.CRC}", crc)
+    start = images.addresses(board)[0]
+    try:
+        link.make_directory(top[:-1])
+        for path, (at, size) in parts.items():
+            link.run(_COPY.format(start=start + at, size=size, path=f"/{slot}/{path}"), _COPY_S)
+        for path, file in link.files(trees.loader(board)).items():
+            link.copy(path, top + path[1:], file)
+        link.write(f"/{slot}/{images.CRC}", probing.image_in_flash(probe)[1])
+    except BoardError:
+        link.remove(top[:-1])
+        raise
 
 
 def _check_room(link, what, files, to_keep):
     """Raises LinkError where what is to come would not fit beside what stays: a file that is
-    replaced goes only when the new one is there. to_keep: bytes of what is kept besides."""
+    replaced goes only when the new one is there. to_keep: _parts() that are kept besides."""
     coming = dict(what.send)
     coming.update((path, bytes(file.size)) for path, (_, file) in what.copy.items())
-    if to_keep:
-        coming[images.OF_SLOT + "kept"] = bytes(to_keep)
+    coming.update((path, bytes(size)) for path, (_, size) in to_keep.items())
     needed = deploying.room(coming)
     free = link.free()[0] + sum(files[path].size // _BLOCK * _BLOCK for path in what.remove
                                 if path in files)

@@ -310,6 +310,13 @@ def test_an_image_for_another_firmware_is_not_written():
     assert board.chip.content[:len(OLD)] == OLD
 
 
+def test_one_that_is_not_there_is_said():
+    files = slot("a", OLD)
+    del files["/a/.image/00"], files["/a/.image/01"]
+    board = Board(files | {"/rom.mpy": b"loader of 1"}, b"")
+    assert "image is not there" in str(raises(OSError, board.boot))
+
+
 def test_one_that_is_larger_than_its_place_is_not_written():
     board = updating(image(3, 9))
     assert board.settle() == ("a", 1) and "another firmware" in rolled_back(board)["why"]

@@ -12,8 +12,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from host_tools.boards import facts
 from host_tools.device import deploy, updating
-from host_tools.device.link import LinkError
+from host_tools.device.link import BoardError, LinkError
 from tests.host.board_scene import ADDRESS, opened, patiently
 from tests.host.slot_board import BOARD, app
 
@@ -162,6 +163,23 @@ def test_a_board_that_is_not_made_to_replace_its_core_is_told_how(monkeypatch, t
     probe = SimpleNamespace(image="46494c41494d4735", romfs=())
     with pytest.raises(LinkError, match="over serial `filament deploy PORT` can"):
         updating._wanted(link, probe, BOARD, app(tmp_path / "app", 1))
+
+
+def test_a_core_that_finds_no_room_to_be_kept_leaves_nothing():
+    board, done = facts.load()["rp2_pico_w"], []
+
+    def run(code, timeout_s):
+        done.append(code)
+        if len(done) == 3:
+            raise BoardError("there", "OSError: 28")
+
+    link = SimpleNamespace(target="there", run=run, make_directory=done.append,
+                           remove=lambda *paths: done.append(paths))
+    parts = updating._parts(100_000)
+    assert sum(size for _, size in parts.values()) == 100_000 and len(parts) == 4
+    with pytest.raises(LinkError, match="full"):
+        updating._keep_image(link, board, "a", None, parts)
+    assert done[-1] == ("/a/.image",)
 
 
 def until(condition):
